@@ -52,6 +52,8 @@ import { SmallerIndexes1763700000065 } from './1763700000065-smaller-indexes.js'
 import { Profiles1763700000076 } from './1763700000076-profiles.js';
 import { IdempotentRequests1763700000077 } from './1763700000077-idempotent-requests.js';
 import { RevocationChecks1763700000080 } from './1763700000080-revocation-checks.js';
+import { AuthorityCsrs1763700000084 } from './1763700000084-authority-csrs.js';
+import { AuthoritiesCanGo1763700000085 } from './1763700000085-authorities-can-go.js';
 import { KeysOfIssuers1763700000083 } from './1763700000083-keys-of-issuers.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
@@ -111,4 +113,6 @@ export const migrations = [
   IdempotentRequests1763700000077,
   RevocationChecks1763700000080,
   KeysOfIssuers1763700000083,
+  AuthorityCsrs1763700000084,
+  AuthoritiesCanGo1763700000085,
 ];

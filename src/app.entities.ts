@@ -3,6 +3,7 @@ import { AuditGap, AuditSeal, SentAuditAnchor, StoredAuditHead } from './audit/a
 import { ApiKey } from './auth/api-key.entity.js';
 import { UserIdentity } from './auth/federation/user-identity.entity.js';
 import { Authority } from './authorities/authority.entity.js';
+import { AuthorityCsr } from './authorities/authority-csr.entity.js';
 import { AuthorityIssuer } from './authorities/authority-issuer.entity.js';
 import { AuthorityState } from './authorities/authority-state.entity.js';
 import { Certificate } from './certificates/certificate.entity.js';
@@ -39,6 +40,7 @@ export const entities = [
   AuditGap,
   AuditSeal,
   Authority,
+  AuthorityCsr,
   AuthorityIssuer,
   AuthorityState,
   Certificate,

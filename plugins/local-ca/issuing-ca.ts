@@ -8,6 +8,7 @@ import { issuerKeyIdentifier, keyTag } from '../../src/pki/issuer-key.js';
 import { isSameKey } from '../../src/pki/key.js';
 import { toPem } from '../../src/pki/pem.js';
 import { signatureAlgorithmOf } from '../../src/pki/sign.js';
+import { type ChainLimits, limitsOfChain } from './chain-limits.js';
 
 /** Everything derived from a CA certificate, computed once for all certificates that it signs. */
 export interface IssuingCa {
@@ -19,6 +20,7 @@ export interface IssuingCa {
   hash: string | null;
   /** The chain above the leaf: the CA, then its issuers, without the root unless the CA is the root. */
   chainPem: readonly string[];
+  limits: ChainLimits;
 }
 
 const CACHE_SIZE = 256;
@@ -60,9 +62,10 @@ function prepare(
   checkCa(certificate, signer);
   const { hash, algorithmDer } = signatureAlgorithmOf(signer);
   const tag = keyTag(certificate);
-  const above = authority.chainPem
+  const issuers = authority.chainPem
     .map((pem) => parseCertificate(pem))
-    .filter((issuer) => !isRoot(issuer) && !issuer.der.equals(certificate.der));
+    .filter((issuer) => !issuer.der.equals(certificate.der));
+  const above = issuers.filter((issuer) => !isRoot(issuer));
   return {
     certificate,
     writer: certificateWriter({
@@ -74,6 +77,7 @@ function prepare(
     keyTag: tag,
     hash,
     chainPem: [certificate, ...above].map(({ der }) => toPem('CERTIFICATE', der)),
+    limits: limitsOfChain([certificate, ...issuers]),
   };
 }
 

@@ -13,6 +13,7 @@ import { toPem } from '../../src/pki/pem.js';
 import { PkiError } from '../../src/pki/pki-error.js';
 import { newSerial } from '../../src/pki/serial.js';
 import { signatureAlgorithmOf } from '../../src/pki/sign.js';
+import { checkNames, checkPathLength } from './chain-limits.js';
 import { issuingCa, type IssuingCa, parentCa, requireSigner } from './issuing-ca.js';
 import { addressesOfSerial, constantAddresses, publishedAt, shardMark, writtenBy } from './service-addresses.js';
 
@@ -145,6 +146,8 @@ function leafTbs({ terms, spkiDer }: CertificateRequest, ca: IssuingCa, addresse
     throw new PluginError('refused', 'A certificate needs a subject or an alternative name');
   if (terms.keyUsage.includes('keyCertSign'))
     throw new PluginError('refused', 'Only a CA may have the key usage keyCertSign');
+  const names = terms.subjectAltNames.length > 0 ? [extensions.subjectAltName(terms.subjectAltNames, anonymous)] : [];
+  checkNames(ca.limits, subjectDer, names[0]?.valueDer);
   const serial = newSerial();
   return ca.writer.tbs({
     serial,
@@ -156,7 +159,7 @@ function leafTbs({ terms, spkiDer }: CertificateRequest, ca: IssuingCa, addresse
       extensions.subjectKeyIdentifier(keyIdentifierOf(spkiDer)),
       ...(terms.keyUsage.length > 0 ? [extensions.keyUsage(terms.keyUsage)] : []),
       ...(terms.extendedKeyUsage.length > 0 ? [extensions.extendedKeyUsage(terms.extendedKeyUsage)] : []),
-      ...(terms.subjectAltNames.length > 0 ? [extensions.subjectAltName(terms.subjectAltNames, anonymous)] : []),
+      ...names,
       ...addressesOfSerial(addresses, ca.keyTag, serial, terms.leaveOut),
       ...terms.extensions,
     ],
@@ -213,7 +216,8 @@ async function createSubCa(
   const ca = parentCa(parent);
   const subjectDer = caSubject(request);
   checkWithin(request, ca.certificate);
-  checkPathLength(request, ca.certificate);
+  checkPathLength(request.pathLength ?? 0, ca.limits);
+  checkNames(ca.limits, subjectDer);
   if (sameName(subjectDer, ca.certificate.subjectDer))
     throw new PluginError('refused', 'A subordinate CA must not have the name of its parent');
   const { spkiDer } = request.signer;
@@ -272,16 +276,6 @@ function checkWithin({ notBefore, notAfter }: Period, ca: ParsedCertificate): vo
       'refused',
       `Validity start must not be before ${ca.notBefore.toISOString()}, the start of the CA.`,
     );
-}
-
-function checkPathLength({ pathLength = 0 }: CreateAuthorityRequest, { pathLength: limit }: ParsedCertificate): void {
-  if (limit === undefined || pathLength < limit) return;
-  throw new PluginError(
-    'refused',
-    limit === 0
-      ? 'The parent allows no CA below it (its path length is 0)'
-      : `The path length must be below ${limit}, that of the parent`,
-  );
 }
 
 async function orRefused<T>(work: () => Promise<T>): Promise<T> {

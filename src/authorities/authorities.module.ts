@@ -19,6 +19,11 @@ import { AuthorityStore } from './authority-store.js';
 import { CaAdministration } from './ca-administration.js';
 import { CaAdministrationController } from './ca-administration.controller.js';
 import { DefaultsController } from './defaults.controller.js';
+import { AuthorityCsrRepository } from './authority-csr.repository.js';
+import { AuthorityCsrs } from './authority-csrs.js';
+import { AuthorityCsrsController } from './authority-csrs.controller.js';
+import { AuthorityKeys } from './authority-keys.js';
+import { AuthorityRemoval } from './delete-authority.js';
 import { AuthorityParents } from './authority-parents.js';
 import { CaCertificates } from './ca-certificates.js';
 import { AuthorityMaker } from './create-authority.js';
@@ -27,6 +32,7 @@ import { AuthorityRenewal } from './renew-authority.js';
 @Module({
   imports: [AuditModule, JobsModule, ProfilesModule, RolesModule],
   controllers: [
+    AuthorityCsrsController,
     AuthorityController,
     AuthorityAccountsController,
     AuthorityIssuersController,
@@ -41,7 +47,11 @@ import { AuthorityRenewal } from './renew-authority.js';
     AuthorityService,
     AuthorityStates,
     AuthorityStore,
+    AuthorityCsrRepository,
+    AuthorityCsrs,
+    AuthorityKeys,
     AuthorityMaker,
+    AuthorityRemoval,
     AuthorityParents,
     AuthorityRenewal,
     CaCertificates,
@@ -50,6 +60,6 @@ import { AuthorityRenewal } from './renew-authority.js';
     AuthorityIssuersJob,
     CaAdministration,
   ],
-  exports: [Authorities, AuthorityIssuers, AuthorityReader, AuthorityRepository],
+  exports: [Authorities, AuthorityIssuers, AuthorityKeys, AuthorityReader, AuthorityRepository],
 })
 export class AuthoritiesModule {}

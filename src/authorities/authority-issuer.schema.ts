@@ -3,7 +3,8 @@ import { serialDecimal } from '../pki/serial.js';
 import { instant, InstantOut } from '../platform/http/instant.js';
 import { type AuthorityIssuer, issuerOrigins } from './authority-issuer.entity.js';
 import { Reference } from '../platform/http/reference.js';
-import { type AuthorityCreator, CaChainText, CaValidity, oneLength } from './authority.schema.js';
+import type { AuthorityCreator } from './authority.schema.js';
+import { CaChainText, CaValidity, oneLength } from './ca.schema.js';
 
 /** POST /authorities/{id}/issuers. */
 export const AddIssuer = z

@@ -111,10 +111,17 @@ export class AuthorityIssuers {
 
   /**
    * Stores a certificate of an authority whose key is here. One that is renewed becomes its own; the earlier one is
-   * kept, with its key. Throws Problem `conflict` when the authority was renewed at the same time.
+   * kept, with its key. `also`: more to do in the same transaction. Throws Problem `conflict` when the authority was
+   * renewed at the same time.
    */
-  async renewed(actor: Actor, before: Authority, added: NewIssuers & { keyId: KeyRef }): Promise<void> {
+  async renewed(
+    actor: Actor,
+    before: Authority,
+    added: NewIssuers & { keyId: KeyRef },
+    also?: (tx: Tx) => Promise<void>,
+  ): Promise<void> {
     await this.db.write(async (tx) => {
+      await also?.(tx);
       const authority = await this.repository.lock(tx, before.id);
       const { serialHex, notAfter, certificatePem } = authority;
       if (certificatePem !== before.certificatePem)
@@ -165,10 +172,12 @@ export class AuthorityIssuers {
   }
 
   /** Throws Problem `not-found` or `forbidden`. */
-  async demandChange(actor: Actor, id: number): Promise<void> {
+  async demandChange(actor: Actor, id: number): Promise<Authority> {
     const tx = this.db.single;
     await this.repository.demandVisible(tx, id, viewerOf(actor));
-    demandRight(actor, await this.repository.get(tx, id), await this.repository.rolesOfOne(tx, id));
+    const authority = await this.repository.get(tx, id);
+    demandRight(actor, authority, await this.repository.rolesOfOne(tx, id));
+    return authority;
   }
 
   private async issuersOf(tx: Tx, authority: Authority): Promise<[NewIssuer, ...NewIssuer[]]> {

@@ -19,6 +19,13 @@ import { optionsAsLemur, readOptions } from './lemur-options.js';
 
 type ProfilesOfAuthority = Pick<Authority, 'defaultProfileId' | 'allowedProfileIds'>;
 
+/** What is stored with a new authority. `also`: more to do in the same transaction. */
+interface Beside {
+  request: Pick<CreateAuthority, 'roles' | 'defaultProfile' | 'allowedProfiles'>;
+  issuers: NewIssuers | null;
+  also?: (tx: Tx) => Promise<void>;
+}
+
 /** Writes authorities with their roles. */
 @Injectable()
 export class AuthorityStore {
@@ -37,10 +44,10 @@ export class AuthorityStore {
    * The id. The new authority gets its owner's role and two of its own: `<name>_admin` and `<name>_operator`. Throws
    * Problem `conflict` when a role of such a name exists: its holders would get rights that nobody gave them.
    */
-  add(actor: Actor, authority: NewAuthority, request: CreateAuthority, issuers: NewIssuers | null): Promise<number> {
+  add(actor: Actor, authority: NewAuthority, { request, issuers, also }: Beside): Promise<number> {
     return this.db.write(async (tx) => {
-      if (await this.repository.find(tx, { name: authority.name }))
-        throw new Problem('conflict', `There is already an authority ${authority.name}.`);
+      await this.demandFreeName(tx, authority.name);
+      await also?.(tx);
       const profiled = { ...authority, ...(await this.profilesOf(tx, authority, request)) };
       const owners = await this.roles.ensure(tx, [authority.owner]);
       const named = await this.roles.locate(tx, 'roles', request.roles ?? []);
@@ -61,6 +68,12 @@ export class AuthorityStore {
       });
       return saved.id;
     });
+  }
+
+  /** Throws Problem `conflict`. */
+  async demandFreeName(tx: Tx, name: string): Promise<void> {
+    if (await this.repository.find(tx, { name }))
+      throw new Problem('conflict', `There is already an authority ${name}.`);
   }
 
   /**

@@ -1,4 +1,4 @@
-import { Controller, Get, HttpCode, Post, Put } from '@nestjs/common';
+import { Controller, Delete, Get, HttpCode, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
 import { Idempotent } from '../platform/http/idempotent.js';
@@ -7,6 +7,7 @@ import { AuthorityReader } from './authority-reader.js';
 import { AuthorityQuery, AuthorityRole, AuthorityView, CreateAuthority, UpdateAuthority } from './authority.schema.js';
 import { AuthorityService } from './authority.service.js';
 import { RenewAuthority } from './authority-issuer.schema.js';
+import { AuthorityRemoval } from './delete-authority.js';
 import { AuthorityRenewal } from './renew-authority.js';
 
 @Controller('authorities')
@@ -15,6 +16,7 @@ export class AuthorityController {
     private readonly authorities: AuthorityService,
     private readonly reader: AuthorityReader,
     private readonly renewal: AuthorityRenewal,
+    private readonly removal: AuthorityRemoval,
   ) {}
 
   @Get()
@@ -71,6 +73,21 @@ export class AuthorityController {
   ): Promise<AuthorityView> {
     await this.renewal.renew(actor, id, body);
     return this.reader.view(id);
+  }
+
+  @Delete(':id')
+  @HttpCode(200)
+  @Requires('authority:create')
+  @Summary(
+    'Delete an authority on which nothing depends',
+    'With its keys. While certificates, authorities or settings refer to it, the answer is 409 with their ids in ' +
+      '`reasons`: make it inactive instead, and its revocation goes on.',
+  )
+  @Answers(200, AuthorityView)
+  async remove(@Who() actor: Actor, @Id() id: number): Promise<AuthorityView> {
+    const view = await this.reader.see(actor, id);
+    await this.removal.remove(actor, id);
+    return view;
   }
 
   @Put(':id')

@@ -50,6 +50,13 @@ export interface AuthorityWithKey extends Pick<Authority, 'id' | 'publicId' | 'c
   keyId: KeyRef;
 }
 
+/** Rows of one table that refer to an authority. */
+export interface Dependents {
+  kind: string;
+  count: number;
+  ids: number[];
+}
+
 export function viewerOf(actor: Actor): Viewer {
   return { userId: actor.userId, roleIds: actor.roles.map((role) => role.id), all: maySeeEveryAuthority(actor) };
 }
@@ -177,6 +184,33 @@ export class AuthorityRepository {
     const saved = await tx.save(tx.create(Authority, authority));
     await this.linkRoles(tx, saved.id, roleIds);
     return saved;
+  }
+
+  /**
+   * What refers to the authority and is not deleted with it: each foreign key of the database without a cascade. At
+   * most 20 ids of a kind, in order.
+   */
+  async dependents(tx: Tx, id: number): Promise<Dependents[]> {
+    const keys: { kind: string; column: string }[] = await tx.query(
+      `select t.relname as kind, a.attname as column from pg_constraint c join pg_class t on t.oid = c.conrelid
+       join pg_attribute a on a.attrelid = t.oid and a.attnum = c.conkey[1]
+       where c.confrelid = 'authority'::regclass and c.contype = 'f' and c.confdeltype = 'a' order by 1, 2`,
+    );
+    const found: Dependents[] = [];
+    for (const { kind, column } of keys) {
+      const [rows] = await tx.query<Omit<Dependents, 'kind'>[]>(
+        `select (select count(*)::int from ${kind} where ${column} = $1) as count,
+           array(select id from ${kind} where ${column} = $1 order by id limit 20) as ids`,
+        [id],
+      );
+      if (rows && rows.count > 0) found.push({ kind, ...rows });
+    }
+    return found;
+  }
+
+  /** Throws when something depends on it. */
+  async delete(tx: Tx, id: number): Promise<void> {
+    await tx.delete(Authority, { id });
   }
 
   async lock(tx: Tx, id: number): Promise<Authority> {

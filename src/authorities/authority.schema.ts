@@ -2,19 +2,16 @@ import { z } from 'zod';
 import { serialDecimal } from '../pki/serial.js';
 import { listQuery } from '../platform/http/page.js';
 import { queryBoolean } from '../platform/http/query.js';
-import { Instant, instant, InstantOut, yearsUpTo } from '../platform/http/instant.js';
+import { instant, InstantOut } from '../platform/http/instant.js';
 import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import { Reference } from '../platform/http/reference.js';
 import { OwnerName } from '../roles/role-name.js';
 import type { Authority } from './authority.entity.js';
 import { authorityMembers, commonView } from './authority-label.js';
+import { CaChainText, CaExtensions, CaNameConstraints, CaValidity, oneLength, subjectParts } from './ca.schema.js';
 import type { Limits } from './limits.js';
 import { optionsAsLemur } from './lemur-options.js';
 
-/** PEM of a CA and the CAs above it; room for ten certificates. */
-export const CaChainText = z.string().min(1).max(131_072);
-
-const subjectPart = z.string().max(128).optional();
 /** Room is left for the roles `<name>_admin` and `<name>_operator`. */
 const name = z.string().trim().min(1).max(119);
 const limits = {
@@ -66,43 +63,6 @@ const limits = {
     }),
 };
 
-/** How long the certificate of a CA is to be valid. */
-export const CaValidity = {
-  validityStart: Instant.optional(),
-  validityEnd: Instant.optional(),
-  validityYears: yearsUpTo(50).optional(),
-  validityDays: z.int().min(1).max(18_300).optional(),
-};
-
-/** For `refine`. */
-export const oneLength: [
-  (asked: Partial<Record<keyof typeof CaValidity, unknown>>) => boolean,
-  z.core.$ZodCustomParams,
-] = [
-  (r) => [r.validityYears, r.validityDays, r.validityEnd].filter((v) => v !== undefined).length <= 1,
-  { message: 'Give only one of validityEnd, validityYears and validityDays.', path: ['validityEnd'] },
-];
-
-/** The extensions that a request may name: what every CA certificate has. Anything else is refused by name. */
-const CaExtensions = z
-  .strictObject({
-    basicConstraints: z
-      .strictObject({ ca: z.literal(true).optional(), pathLength: z.int().min(0).max(10).nullish() })
-      .optional(),
-    keyUsage: z
-      .strictObject({ useKeyCertSign: z.literal(true).optional(), useCRLSign: z.literal(true).optional() })
-      .optional(),
-    subjectKeyIdentifier: z.strictObject({ includeSKI: z.literal(true).optional() }).optional(),
-    authorityKeyIdentifier: z
-      .strictObject({ useKeyIdentifier: z.literal(true).optional(), useAuthorityCert: z.literal(false).optional() })
-      .optional(),
-    subAltNames: z
-      .strictObject({ names: z.array(z.unknown()).max(0, 'A CA is known by its subject, not by other names.') })
-      .optional(),
-    custom: z.array(z.unknown()).max(0, 'A CA certificate has no extensions of its own here.').optional(),
-  })
-  .meta({ id: 'CaExtensions' });
-
 /** POST /authorities. */
 export const CreateAuthority = z
   .strictObject({
@@ -134,11 +94,7 @@ export const CreateAuthority = z
       .optional()
       .meta({ writeOnly: true, description: 'Opens `pkcs12`, or an encrypted `privateKey`.' }),
     commonName: z.string().min(1).max(64).optional().meta({ description: 'Needed for a new CA.' }),
-    country: subjectPart,
-    state: subjectPart,
-    location: subjectPart,
-    organization: subjectPart,
-    organizationalUnit: subjectPart,
+    ...subjectParts,
     ...CaValidity,
     keyType: z
       .string()
@@ -159,6 +115,7 @@ export const CreateAuthority = z
       .max(10)
       .nullish()
       .meta({ description: 'How many CAs may stand below it. Default: no limit for a root, 0 for a subca.' }),
+    nameConstraints: CaNameConstraints,
     sensitivity: z
       .literal(
         'medium',

@@ -1,8 +1,12 @@
 import { resolveKeyType } from '../pki/key.js';
+import type { CsrContent } from '../pki/csr.js';
+import { basicConstraints } from '../pki/extensions.js';
+import { nameConstraints } from '../pki/name-constraints.js';
 import { encodeSubject } from '../pki/names.js';
 import { rebuildName } from '../pki/requested-name.js';
 import { blame } from '../platform/http/blame.js';
 import { invalid } from '../platform/http/problem.js';
+import type { CreateAuthorityRequest } from '../plugin-api/issuer.js';
 import type { SubjectFields } from '../plugin-api/terms.js';
 import type { Authority } from './authority.entity.js';
 import type { CreateAuthority } from './authority.schema.js';
@@ -46,7 +50,7 @@ export function demandSubject(subject: SubjectFields): void {
 }
 
 /** Throws Problem `invalid-request`. */
-export function subjectOf(request: CreateAuthority): SubjectFields {
+export function subjectOf(request: Pick<CreateAuthority, keyof SubjectFields>): SubjectFields {
   if (request.commonName === undefined) throw invalid('commonName', 'A new CA needs a common name.');
   const { commonName, country, state, location, organization, organizationalUnit } = request;
   const given = Object.entries({ commonName, country, state, location, organization, organizationalUnit }).filter(
@@ -77,6 +81,26 @@ export function validityOf(request: CaValidityWish, usualMs: number, parent: Per
   if (notAfter <= notBefore || notAfter <= now)
     throw invalid('validityEnd', 'Validity start must be before validity end, and that in the future.');
   return { notBefore, notAfter };
+}
+
+/** Subject and extensions of a new CA. Throws Problem `invalid-request`. */
+export function caContentOf(request: Pick<CreateAuthority, 'nameConstraints'> & Parameters<typeof subjectOf>[0]) {
+  const constraints = blame('nameConstraints', () => nameConstraints(request.nameConstraints ?? {}));
+  return { subject: subjectOf(request), ...(constraints && { extensions: [constraints] }) };
+}
+
+/** What a CSR of a CA asks for. */
+export function caCsrContent({
+  pathLength,
+  extensions = [],
+  ...subject
+}: Pick<CreateAuthorityRequest, 'subject' | 'subjectDer' | 'pathLength' | 'extensions'>): CsrContent {
+  return {
+    ...subject,
+    subjectAltNames: [],
+    keyUsage: ['keyCertSign', 'cRLSign'],
+    extensions: [basicConstraints(true, pathLength), ...extensions],
+  };
 }
 
 /** 20 years for a root, 10 for a CA below it. */

@@ -6,10 +6,12 @@ import { Clock } from '../platform/clock.js';
 import { Config } from '../platform/config.js';
 import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
-import { invalid } from '../platform/http/problem.js';
+import { invalid, Problem } from '../platform/http/problem.js';
 import { type KeyRef, KeyStore } from '../platform/keys/key-store.js';
 import { ConfiguredPlugins, type StoredPlugin } from '../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
+import { demandAllowedOwner } from '../roles/owner-domain.js';
+import { isAdmin, mayMakeAuthorityFor } from '../roles/permission.js';
 import type { LoadedAuthority } from './authorities.js';
 import type { Authority, NewAuthority } from './authority.entity.js';
 import type { CreateAuthority } from './authority.schema.js';
@@ -17,12 +19,16 @@ import type { NewIssuers } from './authority-issuer.repository.js';
 import { describeCa } from './authority-issuers.js';
 import { CaCertificates } from './ca-certificates.js';
 import { blameChain, type CaChain, factsOf, readCaChain } from './ca-chain.js';
-import { keyTypeOf, magnitudeOf, subjectOf, usualLengthMs, validityOf } from './ca-request.js';
+import { caContentOf, keyTypeOf, magnitudeOf, usualLengthMs, validityOf } from './ca-request.js';
 import { type ImportedCa, readImportedCa } from './imported-ca.js';
+import { demandWithin } from './limits.js';
 import { newPublicId, publicUrls } from './public-urls.js';
 
 /** All of a new authority but its certificate and key. */
-type Settings = Omit<NewAuthority, keyof ReturnType<typeof factsOf> | 'keyId'>;
+export type AuthoritySettings = Omit<NewAuthority, keyof ReturnType<typeof factsOf> | 'keyId'>;
+
+/** What is asked of a new authority besides its certificate. */
+type Wishes = Pick<CreateAuthority, 'plugin'> & Parameters<typeof wishesOf>[0];
 
 const timeoutMs = 60_000;
 
@@ -51,18 +57,7 @@ export class AuthorityMaker {
    * and `store` do.
    */
   async make<T>(request: CreateAuthority, parent: LoadedAuthority | null, actor: Actor, store: Store<T>): Promise<T> {
-    const choice = request.plugin ?? { id: 'local-ca' };
-    const plugin = this.configured.chosen('issuer', choice);
-    const publicId = newPublicId();
-    const stored = this.published(plugin, this.configured.seal(plugin, choice, 'authority'), publicId);
-    const settings: Settings = {
-      ...stored,
-      publicId,
-      ...wishesOf(request, parent),
-      parentId: parent?.authority.id ?? null,
-      creatorId: actor.userId || null,
-      createdAt: this.clock.now(),
-    };
+    const { plugin, stored, settings } = this.settings(request, parent, actor);
     const imported = await readImportedCa(request, this.clock.now());
     if (imported) {
       if (parent) await demandSignedBy(imported.chain, parent.authority);
@@ -81,6 +76,49 @@ export class AuthorityMaker {
       const own = await this.certificates.make(plugin, stored, { ...content, signer }, parent);
       return store({ ...settings, ...factsOf(own), keyId: ref }, null);
     });
+  }
+
+  /**
+   * All of a new authority but its certificate and key, with its plugin. Throws Problem `forbidden` or
+   * `invalid-request`.
+   */
+  settings(
+    request: Wishes,
+    parent: LoadedAuthority | null,
+    actor: Actor,
+  ): { plugin: IssuerPlugin<OptionSchema>; stored: StoredPlugin; settings: AuthoritySettings } {
+    this.demandAllowed(actor, request);
+    if (parent) demandWithin(parent.limits, request);
+    const choice = request.plugin ?? this.usualPlugin();
+    const plugin = this.configured.chosen('issuer', choice);
+    const publicId = newPublicId();
+    const stored = this.published(plugin, this.configured.seal(plugin, choice, 'authority'), publicId);
+    const settings = {
+      ...stored,
+      publicId,
+      ...wishesOf(request, parent),
+      parentId: parent?.authority.id ?? null,
+      creatorId: actor.userId || null,
+      createdAt: this.clock.now(),
+    };
+    return { plugin, stored, settings };
+  }
+
+  private usualPlugin(): NonNullable<CreateAuthority['plugin']> {
+    const slug = this.config.defaultIssuerPlugin;
+    return slug === undefined ? { id: 'local-ca' } : { slug };
+  }
+
+  /** Throws Problem `forbidden`, and `invalid-request` for an owner that settings do not allow. */
+  private demandAllowed(actor: Actor, { owner, isPrivate }: Pick<CreateAuthority, 'owner' | 'isPrivate'>): void {
+    if (!mayMakeAuthorityFor(actor, owner))
+      throw new Problem(
+        'forbidden',
+        `Make authorities for an owner whose role you hold; you do not hold that of ${owner}.`,
+      );
+    demandAllowedOwner(owner, this.config);
+    if (isPrivate && !isAdmin(actor))
+      throw new Problem('forbidden', 'Only an administrator frees an authority from the rules on names (isPrivate).');
   }
 
   /** Has the authority write our addresses into what it issues, where the request gave none. */
@@ -133,7 +171,7 @@ export class AuthorityMaker {
     const serial = request.type === 'root' && request.serialNumber != null ? BigInt(request.serialNumber) : null;
     const { pathLength = request.extensions?.basicConstraints?.pathLength } = request;
     return {
-      subject: subjectOf(request),
+      ...caContentOf(request),
       ...validityOf(request, usualLengthMs(request.type), parent?.authority ?? null, this.clock.now()),
       ...(serial !== null && { serial: magnitudeOf(serial) }),
       pathLength: pathLength ?? (parent ? 0 : undefined),
@@ -147,8 +185,14 @@ function demandMaking({ title, createAuthority }: Pick<IssuerPlugin<OptionSchema
     throw invalid('chain', `${title} makes no CA: send the certificate of the one that it issues from.`);
 }
 
+type LimitMember =
+  'maxValidityDays' | 'defaultValidityDays' | 'orderDeadlineDays' | 'isPrivate' | 'isCabCompliant' | 'isCnOptional';
+
 /** What a request says about the authority apart from its certificate. */
-function wishesOf(request: CreateAuthority, parent: LoadedAuthority | null) {
+function wishesOf(
+  request: Pick<CreateAuthority, 'name' | 'owner' | 'description' | LimitMember>,
+  parent: LoadedAuthority | null,
+) {
   return {
     name: request.name,
     owner: request.owner,

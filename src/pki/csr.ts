@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import type { Signer } from '../plugin-api/signer.js';
 import type { KeyUsage, RawExtension, SubjectAltName, SubjectFields } from '../plugin-api/terms.js';
 import { DerError, DerReader, Tag } from './der/reader.js';
 import * as der from './der/writer.js';
@@ -132,8 +133,12 @@ export interface CsrContent {
 /**
  * Builds a request, signed by its own key, as PEM. Throws PkiError `bad-name`, `bad-extension` or `unsupported-key`.
  */
-export async function buildCsr(content: CsrContent, privateKey: KeyObject): Promise<string> {
-  const signer = signerOf(privateKey);
+export function buildCsr(content: CsrContent, privateKey: KeyObject): Promise<string> {
+  return buildCsrBy(content, signerOf(privateKey));
+}
+
+/** As `buildCsr`, for a key that is elsewhere. */
+export async function buildCsrBy(content: CsrContent, signer: Signer): Promise<string> {
   const { hash, algorithmDer } = signatureAlgorithmOf(signer);
   const subjectDer = content.subjectDer ?? encodeSubject(content.subject);
   const requested = requestedExtensions(content, subjectDer);

@@ -73,6 +73,10 @@ const rarelyPossible = [
   'put /api/1/authorities/{id}/revoke',
   'post /api/1/authorities/{id}/issuers/refresh',
   'put /api/1/authorities/{id}/issuers/current',
+  'get /api/1/authorities/csrs/{id}',
+  'delete /api/1/authorities/csrs/{id}',
+  'post /api/1/authorities/csrs/{id}/certificate',
+  'delete /api/1/authorities/{id}',
 ];
 
 let program: TestProgram;

@@ -1,78 +1,22 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CaTools, issueFrom, makeAuthority, owner } from '../support/ca-tools.js';
 import type { Json } from '../support/json.js';
 import { startProgram, type TestProgram } from '../support/program.js';
 
-const owner = 'pki@example.com';
-const folder = mkdtempSync(join(tmpdir(), 'kinds-'));
+const tools = new CaTools();
 let program: TestProgram;
 beforeAll(async () => {
   program = await startProgram({ PERENNIAL_ROLE: 'api' });
 });
 afterAll(async () => {
   await program.stop();
-  rmSync(folder, { recursive: true });
+  tools.close();
 });
 
-/** Runs a program in the folder of files that `write` fills; its output. Throws when it fails. */
-const run = (name: string, ...args: string[]): string =>
-  execFileSync('/bin/sh', ['-c', 'exec "$@" 2>&1', name, name, ...args], { cwd: folder, encoding: 'utf8' });
-const openssl = (...args: string[]): string => run('openssl', ...args);
-const write = (name: string, text: string): string => {
-  writeFileSync(join(folder, name), text);
-  return name;
-};
-const read = (name: string): string => readFileSync(join(folder, name), 'utf8');
-
-/** A CA that openssl makes: `name.key` and `name.pem`, signed by `by` or itself. */
-function caByOpenssl(
-  name: string,
-  {
-    by,
-    newkey = 'ec',
-    opt = 'ec_paramgen_curve:P-256',
-    days = 3650,
-  }: {
-    by?: string;
-    newkey?: string;
-    opt?: string;
-    days?: number;
-  } = {},
-): void {
-  openssl('req', '-x509', '-newkey', newkey, ...(opt ? ['-pkeyopt', opt] : []), '-nodes', '-subj', `/O=Outside/CN=${name}`, '-days', String(days),
-    '-addext', 'keyUsage=critical,keyCertSign,cRLSign', '-keyout', `${name}.key`, '-out', `${name}.pem`,
-    ...(by ? ['-CA', `${by}.pem`, '-CAkey', `${by}.key`] : [])); // prettier-ignore
-}
-
-let count = 0;
-async function issue(authority: string): Promise<Json> {
-  count += 1;
-  return program.ok('POST', '/certificates', {
-    owner,
-    authority: { name: authority },
-    commonName: `host-${count}.example.com`,
-    validityDays: 30,
-  });
-}
-
-/** What openssl says of a certificate with its chain under this root. */
-function verified({ body, chain }: Json, rootPem: string): string {
-  write('leaf.pem', body);
-  write('chain.pem', `${chain ?? ''}`);
-  write('root.pem', rootPem);
-  return openssl('verify', '-x509_strict', '-CAfile', 'root.pem', '-untrusted', 'chain.pem', 'leaf.pem').trim();
-}
-/** The same by GnuTLS. */
-function byGnutls({ body, chain }: Json, rootPem: string): string {
-  write('all.pem', `${body}${chain ?? ''}`);
-  write('root.pem', rootPem);
-  return run('certtool', '--verify', '--load-ca-certificate', 'root.pem', '--infile', 'all.pem');
-}
-const make = (name: string, more: object = {}): Promise<Json> =>
-  program.ok('POST', '/authorities', { name, owner, commonName: `CA ${name}`, ...more });
+const make = (name: string, more: object = {}): Promise<Json> => makeAuthority(program, name, more);
+const issue = (authority: string): Promise<Json> => issueFrom(program, authority);
 const issuersOf = async (id: number): Promise<Json[]> => (await program.ok('GET', `/authorities/${id}/issuers`)).items;
 
 describe('an authority that is imported with its key', () => {
@@ -84,52 +28,57 @@ describe('an authority that is imported with its key', () => {
     ['ed25519', ''],
   ])('issues as openssl would from %s %s, and never shows its key', async (newkey, opt) => {
     const name = `imported-${newkey}-${opt.replace(/\W/g, '')}`;
-    caByOpenssl(name, { newkey, opt });
+    tools.makeCa(name, { newkey, opt });
     const made = await make(name, {
       commonName: undefined,
-      chain: read(`${name}.pem`),
-      privateKey: read(`${name}.key`),
+      chain: tools.read(`${name}.pem`),
+      privateKey: tools.read(`${name}.key`),
     });
     expect(JSON.stringify(made)).not.toContain('PRIVATE');
     const leaf = await issue(name);
-    expect(verified(leaf, read(`${name}.pem`))).toBe('leaf.pem: OK');
-    expect(byGnutls(leaf, read(`${name}.pem`))).toContain('Chain verification output: Verified');
+    expect(tools.verified(leaf, tools.read(`${name}.pem`))).toBe('leaf.pem: OK');
+    expect(tools.byGnutls(leaf, tools.read(`${name}.pem`))).toContain('Chain verification output: Verified');
   });
 
   it('comes from PKCS#12 and from an encrypted key with its passphrase', async () => {
-    caByOpenssl('outer');
-    caByOpenssl('inner', { by: 'outer' });
-    openssl('pkcs12', '-export', '-inkey', 'inner.key', '-in', 'inner.pem', '-certfile', 'outer.pem', '-passout', 'pass:secret', '-out', 'inner.p12'); // prettier-ignore
-    const pkcs12 = readFileSync(join(folder, 'inner.p12')).toString('base64');
+    tools.makeCa('outer');
+    tools.makeCa('inner', { by: 'outer' });
+    tools.openssl('pkcs12', '-export', '-inkey', 'inner.key', '-in', 'inner.pem', '-certfile', 'outer.pem', '-passout', 'pass:secret', '-out', 'inner.p12'); // prettier-ignore
+    const pkcs12 = readFileSync(join(tools.folder, 'inner.p12')).toString('base64');
     const wrong = await program.call('POST', '/authorities', { name: 'from-file', owner, pkcs12, passphrase: 'wrong' });
     expect([wrong.status, wrong.body.reasons]).toMatchObject([
       400,
       { pkcs12: [expect.stringContaining('passphrase')] },
     ]);
     await make('from-file', { pkcs12, passphrase: 'secret', commonName: undefined });
-    expect(verified(await issue('from-file'), read('outer.pem'))).toBe('leaf.pem: OK');
+    expect(tools.verified(await issue('from-file'), tools.read('outer.pem'))).toBe('leaf.pem: OK');
 
-    openssl('pkcs8', '-topk8', '-in', 'inner.key', '-passout', 'pass:secret', '-out', 'encrypted.key');
-    const chain = read('inner.pem') + read('outer.pem');
-    await make('encrypted', { chain, privateKey: read('encrypted.key'), passphrase: 'secret', commonName: undefined });
-    expect(verified(await issue('encrypted'), read('outer.pem'))).toBe('leaf.pem: OK');
+    tools.openssl('pkcs8', '-topk8', '-in', 'inner.key', '-passout', 'pass:secret', '-out', 'encrypted.key');
+    const chain = tools.read('inner.pem') + tools.read('outer.pem');
+    await make('encrypted', {
+      chain,
+      privateKey: tools.read('encrypted.key'),
+      passphrase: 'secret',
+      commonName: undefined,
+    });
+    expect(tools.verified(await issue('encrypted'), tools.read('outer.pem'))).toBe('leaf.pem: OK');
   });
 
   it('is refused without trace when key, certificate and issuer do not fit', async () => {
-    caByOpenssl('one');
-    caByOpenssl('two');
-    caByOpenssl('weak', { newkey: 'rsa', opt: 'rsa_keygen_bits:1024' });
-    openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=leaf', '-addext', 'basicConstraints=critical,CA:false', '-keyout', 'leaf.key', '-out', 'end.pem'); // prettier-ignore
+    tools.makeCa('one');
+    tools.makeCa('two');
+    tools.makeCa('weak', { newkey: 'rsa', opt: 'rsa_keygen_bits:1024' });
+    tools.openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=leaf', '-addext', 'basicConstraints=critical,CA:false', '-keyout', 'leaf.key', '-out', 'end.pem'); // prettier-ignore
     const counts = () => program.database.source.query('select (select count(*) from signing_key) as keys, (select count(*) from authority) as cas'); // prettier-ignore
     const before = await counts();
     const table: [object, string][] = [
-      [{ chain: read('one.pem'), privateKey: read('two.key') }, 'privateKey'],
-      [{ chain: read('weak.pem'), privateKey: read('weak.key') }, 'privateKey'],
-      [{ chain: read('end.pem'), privateKey: read('leaf.key') }, 'chain'],
-      [{ privateKey: read('one.key') }, 'chain'],
-      [{ chain: read('one.pem') }, 'chain'],
-      [{ chain: read('one.pem'), privateKey: read('one.key'), pkcs12: 'AAAA' }, 'pkcs12'],
-      [{ chain: read('one.pem') + read('one.key'), privateKey: read('one.key') }, 'chain'],
+      [{ chain: tools.read('one.pem'), privateKey: tools.read('two.key') }, 'privateKey'],
+      [{ chain: tools.read('weak.pem'), privateKey: tools.read('weak.key') }, 'privateKey'],
+      [{ chain: tools.read('end.pem'), privateKey: tools.read('leaf.key') }, 'chain'],
+      [{ privateKey: tools.read('one.key') }, 'chain'],
+      [{ chain: tools.read('one.pem') }, 'chain'],
+      [{ chain: tools.read('one.pem'), privateKey: tools.read('one.key'), pkcs12: 'AAAA' }, 'pkcs12'],
+      [{ chain: tools.read('one.pem') + tools.read('one.key'), privateKey: tools.read('one.key') }, 'chain'],
     ];
     for (const [given, field] of table) {
       const { status, body } = await program.call('POST', '/authorities', { name: 'bad', owner, ...given });
@@ -150,7 +99,7 @@ describe('an authority that is renewed', () => {
     expect(Date.parse(after.notAfter)).toBeGreaterThan(Date.parse(before.notAfter));
     const fresh = await issue('below');
     for (const leaf of [old, fresh])
-      for (const { body } of [before, after]) expect(verified(leaf, body)).toBe('leaf.pem: OK');
+      for (const { body } of [before, after]) expect(tools.verified(leaf, body)).toBe('leaf.pem: OK');
     expect((await issuersOf(root.id)).map(({ current, origin }) => [current, origin])).toEqual([
       [true, 'renewed'],
       [false, 'created'],
@@ -171,8 +120,8 @@ describe('an authority that is renewed', () => {
     });
     const fresh = await issue('new-key');
     for (const leaf of [old, fresh]) {
-      expect(verified(leaf, root.authorityCertificate.body)).toBe('leaf.pem: OK');
-      expect(byGnutls(leaf, root.authorityCertificate.body)).toContain('Chain verification output: Verified');
+      expect(tools.verified(leaf, root.authorityCertificate.body)).toBe('leaf.pem: OK');
+      expect(tools.byGnutls(leaf, root.authorityCertificate.body)).toContain('Chain verification output: Verified');
     }
     expect([after.keyType, fresh.chain]).toEqual(['ECCSECP384R1', after.body]);
     const issuers = await issuersOf(ca.id);
@@ -217,28 +166,28 @@ describe('an authority that another CA signs too', () => {
     await program.ok('PUT', `/authorities/${ca.id}/issuers/current`, { sha256: alternate?.sha256 });
     const leaf = await issue('crossed');
     expect(leaf.chain).toBe(alternate?.body);
-    expect(verified(leaf, other.authorityCertificate.body)).toBe('leaf.pem: OK');
-    expect(verified(before, ca.authorityCertificate.body)).toBe('leaf.pem: OK');
+    expect(tools.verified(leaf, other.authorityCertificate.body)).toBe('leaf.pem: OK');
+    expect(tools.verified(before, ca.authorityCertificate.body)).toBe('leaf.pem: OK');
 
     // A CA outside signs the same name and key.
-    caByOpenssl('bridge');
-    write('own.pem', ca.authorityCertificate.body);
-    openssl('x509', '-in', 'own.pem', '-pubkey', '-noout', '-out', 'own.pub');
-    openssl('req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=CA crossed', '-keyout', 'throwaway.key', '-out', 'own.csr'); // prettier-ignore
-    write('own.ext', 'basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n'); // prettier-ignore
-    openssl('x509', '-req', '-in', 'own.csr', '-force_pubkey', 'own.pub', '-CA', 'bridge.pem', '-CAkey', 'bridge.key', '-days', '900', '-extfile', 'own.ext', '-out', 'own.cross'); // prettier-ignore
-    const chain = read('own.cross') + read('bridge.pem');
+    tools.makeCa('bridge');
+    tools.write('own.pem', ca.authorityCertificate.body);
+    tools.openssl('x509', '-in', 'own.pem', '-pubkey', '-noout', '-out', 'own.pub');
+    tools.openssl('req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=CA crossed', '-keyout', 'throwaway.key', '-out', 'own.csr'); // prettier-ignore
+    tools.write('own.ext', 'basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n'); // prettier-ignore
+    tools.openssl('x509', '-req', '-in', 'own.csr', '-force_pubkey', 'own.pub', '-CA', 'bridge.pem', '-CAkey', 'bridge.key', '-days', '900', '-extfile', 'own.ext', '-out', 'own.cross'); // prettier-ignore
+    const chain = tools.read('own.cross') + tools.read('bridge.pem');
     const { items } = await program.ok('POST', `/authorities/${ca.id}/issuers`, { chain });
     const bridged = items.find(({ origin }: Json) => origin === 'uploaded');
     await program.ok('PUT', `/authorities/${ca.id}/issuers/current`, { sha256: bridged.sha256 });
-    expect(verified(await issue('crossed'), read('bridge.pem'))).toBe('leaf.pem: OK');
+    expect(tools.verified(await issue('crossed'), tools.read('bridge.pem'))).toBe('leaf.pem: OK');
   });
 
   it('takes no certificate for another key or name', async () => {
     const ca = await make('strict');
-    caByOpenssl('stranger');
+    tools.makeCa('stranger');
     const { status, body } = await program.call('POST', `/authorities/${ca.id}/issuers`, {
-      chain: read('stranger.pem'),
+      chain: tools.read('stranger.pem'),
     });
     expect([status, Object.keys(body.reasons)]).toEqual([400, ['chain']]);
     const { items } = await program.ok('GET', `/authorities/${ca.id}/issuers`);

@@ -71,6 +71,8 @@ export class Fixtures {
   certificate = (more: object = {}): Promise<number> => this.make('/certificates', this.request(more));
   authority = (): Promise<number> =>
     this.make('/authorities', { name: this.word(), owner: team, commonName: this.word() });
+  csrBody = (): object => ({ name: this.word(), owner: team, commonName: this.word() });
+  authorityCsr = (): Promise<number> => this.make('/authorities/csrs', this.csrBody());
   destination = (): Promise<number> => this.make('/destinations', this.destinationBody());
   dnsProvider = (): Promise<number> => this.make('/dns_providers', this.dnsProviderBody());
   source = (more: object = {}): Promise<number> => this.make('/sources', { ...this.sourceBody(), ...more });

@@ -116,6 +116,19 @@ export const requests: Readonly<Record<string, Ask>> = {
     (f) => f.authority(),
     () => ({ sha256: '0'.repeat(64) }),
   ),
+  'get /authorities/csrs': () => ({}),
+  'post /authorities/csrs': (f) => ({ body: f.csrBody() }),
+  'get /authorities/csrs/:id': on((f) => f.authorityCsr()),
+  'delete /authorities/csrs/:id': on((f) => f.authorityCsr()),
+  'post /authorities/csrs/:id/certificate': on(
+    (f) => f.authorityCsr(),
+    (f) => ({ chain: f.caChain() }),
+  ),
+  'post /authorities/:id/csr': on(
+    (f) => f.authority(),
+    () => ({ newKey: true }),
+  ),
+  'delete /authorities/:id': on((f) => f.authority()),
   'post /authorities/:id/renew': on(
     (f) => f.authority(),
     () => ({ validityDays: 30 }),

@@ -34,8 +34,15 @@ GET    /auth/providers                    ok        ok        ok        ok      
 
 GET    /authorities                       401       ok        ok        ok        ok        ok        ok        403
 POST   /authorities                       401       403       403       403       403       403       ok        403
+GET    /authorities/csrs                  401       ok        403       ok        ok        ok        ok        403
+POST   /authorities/csrs                  401       403       403       403       403       403       ok        403
+GET    /authorities/csrs/:id              401       404       403       404       404       404       ok        403
+DELETE /authorities/csrs/:id              401       404       403       404       404       404       ok        403
+POST   /authorities/csrs/:id/certificate  401       404       403       404       404       404       400       403
 GET    /authorities/:id                   401       404       ok        ok        ok        404       ok        403
 PUT    /authorities/:id                   401       404       403       ok        403       404       ok        403
+DELETE /authorities/:id                   401       403       403       403       403       403       ok        403
+POST   /authorities/:id/csr               401       404       403       ok        403       404       ok        403
 POST   /authorities/:id/account-key       401       404       403       409       403       404       409       403
 GET    /authorities/:id/certificates      401       404       403       400       403       404       400       403
 GET    /authorities/:id/crl               401       404       ok        ok        ok        404       ok        403

@@ -1,0 +1,64 @@
+import { PluginError } from '../../src/plugin-api/errors.js';
+import type { ParsedCertificate } from '../../src/pki/certificate.js';
+import { ExtensionOid } from '../../src/pki/extensions.js';
+import {
+  ComparisonBudget,
+  constrainedNames,
+  constraintViolation,
+  type NameConstraints,
+  readNameConstraints,
+} from '../../src/pki/path/name-constraints.js';
+
+/** What a CA certificate and those above it allow below them together (RFC 5280 §4.2.1.9, §4.2.1.10). */
+export interface ChainLimits {
+  /** A CA directly below must have a lower path length; undefined: any. */
+  pathLength?: number;
+  nameConstraints: readonly NameConstraints[];
+}
+
+/** `chain`: the CA first. Throws PluginError `misconfigured` for name constraints that cannot be read. */
+export function limitsOfChain(chain: readonly ParsedCertificate[]): ChainLimits {
+  const lengths = chain.flatMap(({ pathLength }, above) => (pathLength === undefined ? [] : [pathLength - above]));
+  const values = chain.flatMap(({ extensions }) =>
+    extensions.filter(({ oid }) => oid === ExtensionOid.nameConstraints),
+  );
+  return {
+    ...(lengths.length > 0 && { pathLength: Math.max(0, Math.min(...lengths)) }),
+    nameConstraints: values.map(({ valueDer }) => readable(valueDer)),
+  };
+}
+
+function readable(valueDer: Buffer): NameConstraints {
+  try {
+    return readNameConstraints(valueDer);
+  } catch (error) {
+    throw new PluginError('misconfigured', 'The name constraints of this authority cannot be read', undefined, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * The names of a certificate to be signed: its subject and the value of its SAN extension. Throws PluginError `refused`
+ * that says which name violates the constraints.
+ */
+export function checkNames({ nameConstraints }: ChainLimits, subjectDer: Buffer, sanDer?: Buffer): void {
+  if (nameConstraints.length === 0) return;
+  const [names, budget] = [constrainedNames(subjectDer, sanDer), new ComparisonBudget()];
+  for (const constraints of nameConstraints) {
+    const violation = constraintViolation(names, constraints, budget);
+    if (violation !== null)
+      throw new PluginError('refused', `${violation} of the name constraints of this authority or one above it`);
+  }
+}
+
+/** Throws PluginError `refused` when a CA directly below must not have this path length. */
+export function checkPathLength(pathLength: number, { pathLength: limit }: ChainLimits): void {
+  if (limit === undefined || pathLength < limit) return;
+  throw new PluginError(
+    'refused',
+    limit === 0
+      ? 'The parent allows no CA below it (its path length is 0)'
+      : `The path length must be below ${limit}, that of the parent`,
+  );
+}
