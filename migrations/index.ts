@@ -54,6 +54,7 @@ import { IdempotentRequests1763700000077 } from './1763700000077-idempotent-requ
 import { RevocationChecks1763700000080 } from './1763700000080-revocation-checks.js';
 import { AuthorityCsrs1763700000084 } from './1763700000084-authority-csrs.js';
 import { AuthoritiesCanGo1763700000085 } from './1763700000085-authorities-can-go.js';
+import { Pkcs11Keys1763700000086 } from './1763700000086-pkcs11-keys.js';
 import { KeysOfIssuers1763700000083 } from './1763700000083-keys-of-issuers.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
@@ -115,4 +116,5 @@ export const migrations = [
   KeysOfIssuers1763700000083,
   AuthorityCsrs1763700000084,
   AuthoritiesCanGo1763700000085,
+  Pkcs11Keys1763700000086,
 ];

@@ -14,6 +14,8 @@ const packageOf = {
   slapd: 'slapd',
   named: 'bind9',
   pebble: 'pebble',
+  'softhsm2-util': 'softhsm2',
+  'pkcs11-tool': 'opensc',
 };
 
 /** Where Debian puts servers is not on the PATH of ordinary users. */

@@ -20,6 +20,7 @@ export const CreateAuthorityCsr = z
     organization: shape.organization,
     organizationalUnit: shape.organizationalUnit,
     keyType: shape.keyType,
+    keyStore: shape.keyStore,
     pathLength: shape.pathLength.meta({ description: 'How many CAs may stand below it. Default: 0.' }),
     nameConstraints: shape.nameConstraints,
     plugin: shape.plugin,
@@ -42,6 +43,7 @@ export const RenewalCsr = z
       .default(false)
       .meta({ description: 'True: for a new private key. Default: for the present one.' }),
     keyType: shape.keyType.meta({ description: 'Of a new key. Default: as the present one.' }),
+    keyStore: shape.keyStore.meta({ description: 'Of a new key. Default: where the present one is.' }),
   })
   .meta({ id: 'RenewalCsr' });
 export type RenewalCsr = z.output<typeof RenewalCsr>;

@@ -25,7 +25,7 @@ import { AuthorityIssuers } from './authority-issuers.js';
 import { AuthorityStore } from './authority-store.js';
 import { blameChain, type CaChain, factsOf, readCaChain } from './ca-chain.js';
 import { AuthorityMaker } from './create-authority.js';
-import { caContentOf, caCsrContent, keyTypeOf } from './ca-request.js';
+import { caContentOf, caCsrContent, keyTypeOf, newKeyOf } from './ca-request.js';
 
 /**
  * Authorities whose certificate a CA elsewhere signs. The key is made here and the CSR handed out; when the certificate
@@ -59,7 +59,11 @@ export class AuthorityCsrs {
     const { settings } = this.maker.settings(request, null, actor);
     const content = caCsrContent({ ...caContentOf(request), pathLength: request.pathLength ?? 0 });
     await this.store.demandFreeName(this.db.single, request.name);
-    const { ref, signer } = await this.keys.create({ keyType: keyTypeOf(request), userId: actor.userId });
+    const { ref, signer } = await this.keys.create({
+      keyType: keyTypeOf(request),
+      userId: actor.userId,
+      store: request.keyStore,
+    });
     const { sealedOptions, secretId } = settings;
     return this.keeping(ref, async () => {
       const csrPem = await buildCsrBy(content, signer);
@@ -75,7 +79,7 @@ export class AuthorityCsrs {
   }
 
   /** For an authority whose key is here. Throws Problem `not-found`, `forbidden` or `conflict`. */
-  async renew(actor: Actor, authorityId: number, { newKey, keyType }: RenewalCsr): Promise<AuthorityCsrView> {
+  async renew(actor: Actor, authorityId: number, { newKey, ...wish }: RenewalCsr): Promise<AuthorityCsrView> {
     const authority = await this.issuers.demandChange(actor, authorityId);
     const { keyId, name, certificatePem } = authority;
     if (keyId === null) throw new Problem('conflict', `The key of authority ${name} is not here: renew it there.`);
@@ -85,8 +89,7 @@ export class AuthorityCsrs {
       const csrPem = await buildCsrBy(content, await this.keys.signerFor(keyId));
       return this.add(actor, { ...row, keyId, csrPem });
     }
-    const asked = { keyType: keyTypeOf({ keyType: keyType ?? authority.keyType }), userId: actor.userId };
-    const { ref, signer } = await this.keys.create(asked);
+    const { ref, signer } = await this.keys.create(await newKeyOf(authority, wish, actor, this.keys));
     return this.keeping(ref, async () =>
       this.add(actor, { ...row, keyId: ref, csrPem: await buildCsrBy(content, signer) }),
     );

@@ -4,7 +4,7 @@ import { instant, InstantOut } from '../platform/http/instant.js';
 import { type AuthorityIssuer, issuerOrigins } from './authority-issuer.entity.js';
 import { Reference } from '../platform/http/reference.js';
 import type { AuthorityCreator } from './authority.schema.js';
-import { CaChainText, CaValidity, oneLength } from './ca.schema.js';
+import { CaChainText, CaValidity, KeyStoreChoice, oneLength } from './ca.schema.js';
 
 /** POST /authorities/{id}/issuers. */
 export const AddIssuer = z
@@ -20,6 +20,7 @@ export const RenewAuthority = z
       .default(false)
       .meta({ description: 'True: for a new private key. Default: for the present one.' }),
     keyType: z.string().max(40).optional().meta({ description: 'Of a new key. Default: as the present one.' }),
+    keyStore: KeyStoreChoice.meta({ description: 'Of a new key. Default: where the present one is.' }),
     parent: Reference.optional().meta({
       description:
         'Another authority that signs the present key: an alternate chain, which is not used unless it is chosen. ' +

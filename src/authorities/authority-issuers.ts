@@ -17,6 +17,7 @@ import type { KeyRef } from '../platform/keys/key-store.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import { authorityChanged } from './authority-changed.js';
 import { Authorities, demandActive } from './authorities.js';
+import { authorityChanged } from './authority-changed.js';
 import type { Authority } from './authority.entity.js';
 import { AuthorityRepository, viewerOf } from './authority.repository.js';
 import {
@@ -98,6 +99,7 @@ export class AuthorityIssuers {
       const { serialHex, notAfter } = authority;
       Object.assign(authority, factsOf(chosen), { keyId: chosen.keyId });
       await this.repository.save(tx, authority);
+      await authorityChanged.enqueue(tx, { authorityId });
       await this.audit.record(tx, actor, {
         action: 'authority.issuer-chosen',
         targetType: 'authority',

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Clock } from '../platform/clock.js';
 import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
+import { KeyStore } from '../platform/keys/key-store.js';
 import type { Page } from '../platform/http/page.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { ProfileRepository } from '../profiles/profile.repository.js';
@@ -22,6 +23,7 @@ export class AuthorityReader {
     private readonly clock: Clock,
     private readonly repository: AuthorityRepository,
     private readonly configured: ConfiguredPlugins,
+    private readonly keys: KeyStore,
     private readonly profiles: ProfileRepository,
     roles: RoleRelations,
   ) {
@@ -68,7 +70,9 @@ export class AuthorityReader {
   private async views(authorities: readonly Authority[]): Promise<AuthorityView[]> {
     const ids = authorities.map(({ id }) => id);
     const used = authorities.flatMap((one) => [one.defaultProfileId ?? [], one.allowedProfileIds].flat());
-    const [roles, limits, creators, profileNames] = await Promise.all([
+    const keyIds = authorities.flatMap(({ keyId }) => keyId ?? []);
+    const [stores, roles, limits, creators, profileNames] = await Promise.all([
+      this.keys.storesOf(keyIds),
       this.repository.rolesOf(this.db.single, ids),
       this.repository.limitsOfMany(this.db.single, ids),
       this.repository.creatorsOf(this.db.single, ids),
@@ -80,6 +84,7 @@ export class AuthorityReader {
         limits: limits(authority.id),
         plugin: this.configured.view('issuer', authority),
         creator: creators.get(authority.id) ?? null,
+        keyStore: authority.keyId === null ? null : (stores.get(authority.keyId) ?? null),
         profileNames,
         now: this.clock.now(),
       }),

@@ -54,7 +54,8 @@ export interface AuthorityWithKey extends Pick<Authority, 'id' | 'publicId' | 'c
 export interface Dependents {
   kind: string;
   count: number;
-  ids: number[];
+  /** By what its primary key ends with. */
+  ids: string[];
 }
 
 export function viewerOf(actor: Actor): Viewer {
@@ -191,16 +192,19 @@ export class AuthorityRepository {
    * most 20 ids of a kind, in order.
    */
   async dependents(tx: Tx, id: number): Promise<Dependents[]> {
-    const keys: { kind: string; column: string }[] = await tx.query(
-      `select t.relname as kind, a.attname as column from pg_constraint c join pg_class t on t.oid = c.conrelid
+    const keys: { kind: string; column: string; name: string }[] = await tx.query(
+      `select t.relname as kind, a.attname as column, n.attname as name
+       from pg_constraint c join pg_class t on t.oid = c.conrelid
        join pg_attribute a on a.attrelid = t.oid and a.attnum = c.conkey[1]
+       join pg_index i on i.indrelid = t.oid and i.indisprimary
+       join pg_attribute n on n.attrelid = t.oid and n.attnum = i.indkey[i.indnkeyatts - 1]
        where c.confrelid = 'authority'::regclass and c.contype = 'f' and c.confdeltype = 'a' order by 1, 2`,
     );
     const found: Dependents[] = [];
-    for (const { kind, column } of keys) {
+    for (const { kind, column, name } of keys) {
       const [rows] = await tx.query<Omit<Dependents, 'kind'>[]>(
         `select (select count(*)::int from ${kind} where ${column} = $1) as count,
-           array(select id from ${kind} where ${column} = $1 order by id limit 20) as ids`,
+           array(select ${name}::text from ${kind} where ${column} = $1 order by ${name} limit 20) as ids`,
         [id],
       );
       if (rows && rows.count > 0) found.push({ kind, ...rows });

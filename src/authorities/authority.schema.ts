@@ -5,10 +5,19 @@ import { queryBoolean } from '../platform/http/query.js';
 import { instant, InstantOut } from '../platform/http/instant.js';
 import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import { Reference } from '../platform/http/reference.js';
+import { type KeyStoreName, keyStoreNames } from '../platform/keys/key-store.js';
 import { OwnerName } from '../roles/role-name.js';
 import type { Authority } from './authority.entity.js';
 import { authorityMembers, commonView } from './authority-label.js';
-import { CaChainText, CaExtensions, CaNameConstraints, CaValidity, oneLength, subjectParts } from './ca.schema.js';
+import {
+  CaChainText,
+  CaExtensions,
+  CaNameConstraints,
+  CaValidity,
+  KeyStoreChoice,
+  oneLength,
+  subjectParts,
+} from './ca.schema.js';
 import type { Limits } from './limits.js';
 import { optionsAsLemur } from './lemur-options.js';
 
@@ -116,11 +125,9 @@ export const CreateAuthority = z
       .nullish()
       .meta({ description: 'How many CAs may stand below it. Default: no limit for a root, 0 for a subca.' }),
     nameConstraints: CaNameConstraints,
+    keyStore: KeyStoreChoice,
     sensitivity: z
-      .literal(
-        'medium',
-        'Every key is sealed alike in the database; none lies in a hardware module, which `high` would promise.',
-      )
+      .literal('medium', 'Use `keyStore` to keep the key in a hardware module; `high` alone promises nothing.')
       .optional()
       .meta({ description: "Accepted as Lemur's default." }),
     serialNumber: z
@@ -223,6 +230,7 @@ export const AuthorityView = z
     maxValidityDays: z.int().nullable(),
     orderDeadlineDays: z.int().nullable(),
     isPrivate: z.boolean(),
+    keyStore: z.enum(keyStoreNames).nullable().meta({ description: 'Null: its key is elsewhere.' }),
     defaultProfile: ProfileName.nullable(),
     allowedProfiles: z.array(ProfileName),
     authorityCertificate: z.object({
@@ -255,6 +263,7 @@ export interface AuthorityContext {
   limits: Limits;
   plugin: PluginView;
   creator: AuthorityCreator | null;
+  keyStore: KeyStoreName | null;
   /** By id: at least the profiles of the authority. */
   profileNames: ReadonlyMap<number, string>;
   now: Date;
@@ -263,7 +272,7 @@ export interface AuthorityContext {
 /** Names every member that a client gets. */
 export function authorityView(
   authority: Authority,
-  { roles, limits, plugin, creator, profileNames, now }: AuthorityContext,
+  { roles, limits, plugin, creator, keyStore, profileNames, now }: AuthorityContext,
 ): AuthorityView {
   const profile = (id: number) => ({ id, name: profileNames.get(id) ?? '' });
   return {
@@ -275,6 +284,7 @@ export function authorityView(
     maxValidityDays: authority.maxValidityDays,
     orderDeadlineDays: authority.orderDeadlineDays,
     isPrivate: authority.isPrivate,
+    keyStore,
     defaultProfile: authority.defaultProfileId === null ? null : profile(authority.defaultProfileId),
     allowedProfiles: authority.allowedProfileIds.map(profile),
     authorityCertificate: {

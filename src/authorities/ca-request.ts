@@ -5,13 +5,15 @@ import { nameConstraints } from '../pki/name-constraints.js';
 import { encodeSubject } from '../pki/names.js';
 import { rebuildName } from '../pki/requested-name.js';
 import { blame } from '../platform/http/blame.js';
+import type { Actor } from '../platform/http/actor.js';
 import { invalid } from '../platform/http/problem.js';
+import type { KeyRequest, KeyStore } from '../platform/keys/key-store.js';
 import type { CreateAuthorityRequest } from '../plugin-api/issuer.js';
 import type { SubjectFields } from '../plugin-api/terms.js';
 import type { Authority } from './authority.entity.js';
 import type { CreateAuthority } from './authority.schema.js';
 
-// Pure functions that decide what is in the certificate of a CA.
+// What is in the certificate of a CA, and what key it is for.
 
 const dayMs = 86_400_000;
 const defaultYears = { root: 20, subca: 10 } as const;
@@ -35,6 +37,17 @@ export function keyTypeOf({
   if (fitting && !fitting.includes(resolved))
     throw invalid('signingAlgorithm', `A ${resolved} key does not sign with ${signingAlgorithm}.`);
   return resolved;
+}
+
+/** The new key of an authority that is renewed: like its present one, unless the request says otherwise. */
+export async function newKeyOf(
+  { keyId, keyType }: Pick<Authority, 'keyId' | 'keyType'>,
+  wish: Pick<CreateAuthority, 'keyType' | 'keyStore'>,
+  { userId }: Actor,
+  keys: KeyStore,
+): Promise<KeyRequest> {
+  const store = wish.keyStore ?? (keyId === null ? undefined : (await keys.storesOf([keyId])).get(keyId));
+  return { keyType: keyTypeOf({ keyType: wish.keyType ?? keyType }), userId, store };
 }
 
 /** As an unsigned magnitude. */

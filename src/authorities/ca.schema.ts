@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Instant, yearsUpTo } from '../platform/http/instant.js';
+import { keyStoreNames } from '../platform/keys/key-store.js';
 
 // What requests say about the certificate of a CA.
 
@@ -40,6 +41,16 @@ export const CaNameConstraints = z.strictObject({ permitted: subtrees, excluded:
   description:
     'The names that it and all CAs below it may certify (RFC 5280 §4.2.1.10). A kind that is absent is free.',
 });
+
+/** Where the private key of a CA is made. */
+export const KeyStoreChoice = z
+  .enum(keyStoreNames)
+  .optional()
+  .meta({
+    description:
+      'Where its private key is made and stays: `sealed` in the database (default), or `pkcs11`, in the token of the ' +
+      'settings, which signs and never gives it out. An imported key is sealed.',
+  });
 
 /** How long the certificate of a CA is to be valid. */
 export const CaValidity = {

@@ -61,7 +61,9 @@ export class AuthorityMaker {
     const imported = await readImportedCa(request, this.clock.now());
     if (imported) {
       if (parent) await demandSignedBy(imported.chain, parent.authority);
-      return this.adopt(plugin, imported, (own, keyId) => store({ ...settings, ...factsOf(own), keyId }, null));
+      return this.adopt(plugin, imported, request.keyStore, (own, keyId) =>
+        store({ ...settings, ...factsOf(own), keyId }, null),
+      );
     }
     if (request.chain !== undefined || plugin.describe) {
       const issuers = await this.foundElsewhere(plugin, stored, request);
@@ -71,7 +73,11 @@ export class AuthorityMaker {
     }
     demandMaking(plugin);
     const content = this.contentOf(request, parent);
-    const { ref, signer } = await this.keys.create({ keyType: keyTypeOf(request), userId: actor.userId });
+    const { ref, signer } = await this.keys.create({
+      keyType: keyTypeOf(request),
+      userId: actor.userId,
+      store: request.keyStore,
+    });
     return this.keeping(ref, async () => {
       const own = await this.certificates.make(plugin, stored, { ...content, signer }, parent);
       return store({ ...settings, ...factsOf(own), keyId: ref }, null);
@@ -143,8 +149,11 @@ export class AuthorityMaker {
   private async adopt<T>(
     plugin: IssuerPlugin<OptionSchema>,
     { privateKey, chain }: ImportedCa,
+    keyStore: CreateAuthority['keyStore'],
     store: (own: CaChain, keyId: KeyRef) => Promise<T>,
   ): Promise<T> {
+    if (keyStore === 'pkcs11')
+      throw invalid('keyStore', 'A key that was outside of the token is not put into it: make a new key there.');
     if (!plugin.createAuthority)
       throw invalid('privateKey', `${plugin.title} does not sign with a key that is kept here.`);
     const ref = await this.keys.adopt(this.db.single, privateKey);

@@ -48,7 +48,7 @@ function inUse(name: string, dependents: readonly Dependents[]): Problem {
     reasons: Object.fromEntries(
       dependents.map(({ kind, count, ids }) => [
         kind,
-        [...ids.map(String), ...(count > ids.length ? [`and ${count - ids.length} more`] : [])],
+        [...ids, ...(count > ids.length ? [`and ${count - ids.length} more`] : [])],
       ]),
     ),
   });

@@ -12,7 +12,7 @@ import type { RenewAuthority } from './authority-issuer.schema.js';
 import { AuthorityParents } from './authority-parents.js';
 import { CaCertificates } from './ca-certificates.js';
 import type { CaChain } from './ca-chain.js';
-import { keyTypeOf, validityOf } from './ca-request.js';
+import { newKeyOf, validityOf } from './ca-request.js';
 
 /** Extensions that a CA keeps when it is renewed, besides those that every CA certificate gets anew. */
 const kept: ReadonlySet<string> = new Set([
@@ -51,10 +51,7 @@ export class AuthorityRenewal {
       throw new Problem('conflict', `The key of authority ${authority.name} is not here: renew it there.`);
     const parent = await this.signerOf(actor, loaded, request);
     if (!request.newKey) return this.certify(actor, loaded, request, { ref: authority.keyId, parent });
-    const { ref } = await this.keys.create({
-      keyType: keyTypeOf({ keyType: request.keyType ?? authority.keyType }),
-      userId: actor.userId,
-    });
+    const { ref } = await this.keys.create(await newKeyOf(authority, request, actor, this.keys));
     try {
       await this.certify(actor, loaded, request, { ref, parent });
     } catch (error) {

@@ -77,6 +77,13 @@ export const configSchema = z.object({
         'Key ring that seals private keys: 32 bytes in base64 each, or id:base64, with commas ' +
         'between. The first seals, all open. Without it one is generated in DATA_DIR.',
     }),
+  PKCS11_MODULE: absolutePath.optional().meta({
+    description:
+      'PKCS#11 module (a shared library such as /usr/lib/softhsm/libsofthsm2.so) in whose token authorities with ' +
+      '`keyStore` `pkcs11` have their keys. Needs the optional package koffi.',
+  }),
+  PKCS11_TOKEN_LABEL: text.optional().meta({ description: 'Label of the token.' }),
+  PKCS11_PIN: text.optional().meta({ description: 'PIN of its user. A wrong one is tried once and refuses to start.' }),
   TOKEN_SECRETS: list(text.min(32, 'must be at least 32 characters long'))
     .optional()
     .meta({

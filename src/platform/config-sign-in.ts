@@ -185,6 +185,7 @@ const needs: readonly (readonly [given: string, ...needed: string[]])[] = [
   ['LDAP_URL', 'LDAP_BASE'],
   ['LDAP_BIND_DN', 'LDAP_BIND_PASSWORD'],
   ['LDAP_BIND_PASSWORD', 'LDAP_BIND_DN'],
+  ['PKCS11_MODULE', 'PKCS11_TOKEN_LABEL', 'PKCS11_PIN'],
 ];
 
 /** Faults for settings that others require. `given`: the values that are set, by name, as written. */

@@ -11,7 +11,9 @@ import type { Surfaces } from './http/surfaces.js';
 import { KeyMaker } from './key-maker.js';
 import { KnownBadKeys } from './known-bad-keys.js';
 import { KeyStore } from './keys/key-store.js';
-import { SealedKeyStore } from './keys/sealed-key-store.js';
+import { Pkcs11Keys } from './keys/pkcs11-keys.js';
+import { Pkcs11Token } from './keys/pkcs11-token.js';
+import { SigningKeys } from './keys/signing-keys.js';
 import { Log } from './log.js';
 import { Mailer } from './mail/mailer.js';
 import { MailRepository } from './mail/mail.repository.js';
@@ -70,7 +72,7 @@ export class PlatformModule {
       module: PlatformModule,
       imports: [HttpModule.serving(surfaces)],
       controllers: [MailsController, PluginsController],
-      providers: [...given, ...services, { provide: KeyStore, useClass: SealedKeyStore }],
+      providers: [...given, ...services, Pkcs11Token, Pkcs11Keys, { provide: KeyStore, useClass: SigningKeys }],
       exports: [...given.map(({ provide }) => provide), ...services, KeyStore],
     };
   }

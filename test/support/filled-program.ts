@@ -21,6 +21,8 @@ export async function fillProgram({ ok, clock, database }: TestProgram, folder: 
     commonName: 'Example Root',
     plugin: { id: 'local-ca', options: { ocsp: ['http://ocsp.example.com'] } },
   });
+  const waiting = { name: 'waiting', owner: 'pki@example.com', commonName: 'Waiting CA' };
+  ids['csrs'] = (await ok('POST', '/authorities/csrs', waiting)).id;
   await make('destinations', { label: 'web', plugin: { id: 'filesystem', options: { path: folder } } });
   await make('channels', { label: 'mail', plugin: { id: 'email', options: { recipients: 'ops@example.com' } } });
   await make('subscriptions', { label: 'revoked', channel: { label: 'mail' }, events: ['certificate.revoked'] });

@@ -5,12 +5,18 @@ import type { Tx } from '../db/database.js';
 /** Names a private key of a store: the id of its row in `signing_key`. */
 export type KeyRef = number;
 
+/** Where a key is kept: sealed in the database, or in the PKCS#11 token of the settings. */
+export const keyStoreNames = ['sealed', 'pkcs11'] as const;
+export type KeyStoreName = (typeof keyStoreNames)[number];
+
 /** What key to make. */
 export interface KeyRequest {
   /** As in pki/key.ts, e.g. `ECCPRIME256V1`. */
   keyType: string;
   /** Who waits for it; 0 for the program itself. */
   userId: number;
+  /** Default: `sealed`. */
+  store?: KeyStoreName;
 }
 
 /**
@@ -21,16 +27,23 @@ export interface KeyRequest {
 export abstract class KeyStore {
   /**
    * Makes a key inside the store. The key is kept before this returns: a caller that fails afterwards calls `forget`.
-   * Throws PkiError `unsupported-key`, and Problem `unavailable` when too many callers wait for RSA keys.
+   * Throws PkiError `unsupported-key`; Problem `unavailable` when too many callers wait for RSA keys, and
+   * `invalid-request` when there is no such store; PluginError when a token does not make it.
    */
   abstract create(request: KeyRequest): Promise<{ ref: KeyRef; signer: Signer }>;
 
-  /** Takes over a key that was made elsewhere. A store that keeps keys in the database writes through `tx`. */
+  /** Takes over a key that was made elsewhere, sealed. Writes through `tx`. */
   abstract adopt(tx: Tx, privateKey: KeyObject): Promise<KeyRef>;
 
-  /** Throws when the key is gone or cannot be opened; the text is for the log. */
+  /**
+   * Throws when the key is gone or cannot be opened; the text is for the log. The `sign` of a key in a token throws
+   * PluginError: `unavailable` while the token does not answer.
+   */
   abstract signerFor(ref: KeyRef): Promise<Signer>;
 
   /** Destroys a key that nothing refers to. Throws when an authority still has it. */
   abstract forget(ref: KeyRef): Promise<void>;
+
+  /** Where these keys are kept. */
+  abstract storesOf(refs: readonly KeyRef[]): Promise<Map<KeyRef, KeyStoreName>>;
 }

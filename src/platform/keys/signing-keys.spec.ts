@@ -5,21 +5,27 @@ import { createTestDatabase, type TestDatabase } from '../../../test/support/dat
 import { generatePrivateKey, spkiOf } from '../../pki/key.js';
 import type { Signer } from '../../plugin-api/signer.js';
 import { Clock } from '../clock.js';
+import { loadConfig } from '../config.js';
 import { KeyMaker, privateKeyPem } from '../key-maker.js';
+import { createLog } from '../log.js';
 import { KeyRing, KeyRingError } from '../secrets/key-ring.js';
-import { SealedKeyStore } from './sealed-key-store.js';
+import { Pkcs11Keys } from './pkcs11-keys.js';
+import { Pkcs11Token } from './pkcs11-token.js';
+import { SigningKeys } from './signing-keys.js';
 
 const ring = new KeyRing([{ id: 'ring', key: randomBytes(32) }]);
 let test: TestDatabase;
-let store: SealedKeyStore;
+let store: SigningKeys;
 beforeAll(async () => {
   test = await createTestDatabase();
   store = storeWith(ring);
 });
 afterAll(() => test.drop());
 
-function storeWith(keyRing: KeyRing): SealedKeyStore {
-  return new SealedKeyStore(test.db, new Clock(), new KeyMaker(), keyRing);
+function storeWith(keyRing: KeyRing): SigningKeys {
+  const log = createLog('silent');
+  const token = new Pkcs11Keys(new Pkcs11Token(loadConfig({}), log));
+  return new SigningKeys(test.db, new Clock(), new KeyMaker(), keyRing, token, log);
 }
 
 async function signs(signer: Signer): Promise<boolean> {
