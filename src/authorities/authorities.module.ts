@@ -22,7 +22,6 @@ import { DefaultsController } from './defaults.controller.js';
 import { AuthorityCsrRepository } from './authority-csr.repository.js';
 import { AuthorityCsrs } from './authority-csrs.js';
 import { AuthorityCsrsController } from './authority-csrs.controller.js';
-import { AuthorityKeys } from './authority-keys.js';
 import { AuthorityRemoval } from './delete-authority.js';
 import { AuthorityParents } from './authority-parents.js';
 import { CaCertificates } from './ca-certificates.js';
@@ -49,7 +48,6 @@ import { AuthorityRenewal } from './renew-authority.js';
     AuthorityStore,
     AuthorityCsrRepository,
     AuthorityCsrs,
-    AuthorityKeys,
     AuthorityMaker,
     AuthorityRemoval,
     AuthorityParents,
@@ -60,6 +58,6 @@ import { AuthorityRenewal } from './renew-authority.js';
     AuthorityIssuersJob,
     CaAdministration,
   ],
-  exports: [Authorities, AuthorityIssuers, AuthorityKeys, AuthorityReader, AuthorityRepository],
+  exports: [Authorities, AuthorityIssuers, AuthorityReader, AuthorityRepository],
 })
 export class AuthoritiesModule {}

@@ -14,10 +14,11 @@ import type {
 import type { Held, ListRequest } from '../plugin-api/ca-inventory.js';
 import type { Challenges } from '../plugin-api/challenges.js';
 import type { OptionSchema } from '../plugin-api/options.js';
+import type { Signer } from '../plugin-api/signer.js';
 import { PluginError } from '../plugin-api/errors.js';
 import { type ParsedCertificate, parseCertificate } from '../pki/certificate.js';
 import { Database } from '../platform/db/database.js';
-import { KeyStore } from '../platform/keys/key-store.js';
+import { type KeyRef, KeyStore } from '../platform/keys/key-store.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
@@ -64,6 +65,11 @@ interface Kept {
   loaded: LoadedAuthority;
 }
 
+/** A key with which an authority signs or has signed, with the certificate of that key that ends last. */
+export interface IssuingKey extends CaChain {
+  readonly keyId: KeyRef;
+}
+
 /** A request for an issuer. Without `save` the issuer can keep no state for it. */
 export type Asked = Omit<OrderRequest, 'authority' | 'save' | 'challenges' | keyof AuthorityMemory> &
   Partial<Pick<OrderRequest, 'save' | 'challenges'>>;
@@ -95,14 +101,8 @@ export class Authorities {
     const known = id === undefined ? undefined : this.kept.get(id);
     if (known) return known.loaded;
     const authority = await this.repository.find(this.db.single, ref);
-    if (!authority) throw await this.unknown(ref, field);
+    if (!authority) throw (await this.csrs.waiting(this.db.single, wordsOf(ref))) ?? unknownAuthority(ref, field);
     return this.get(authority.id);
-  }
-
-  private async unknown(ref: Reference, field: string): Promise<Problem> {
-    if (!(await this.csrs.isWaiting(this.db.single, wordsOf(ref)))) return unknownAuthority(ref, field);
-    const text = 'has no certificate yet: it issues once the certificate arrives that another CA is to sign.';
-    return new Problem('authority-inactive', `Authority ${wordsOf(ref)} ${text}`);
   }
 
   /** As the database has it now; loaded again only when it has changed. Throws Problem `not-found`. */
@@ -117,6 +117,26 @@ export class Authorities {
     if (isUsable) this.kept.set(id, { stamp, loaded });
     else this.kept.delete(id);
     return loaded;
+  }
+
+  /**
+   * The keys of an authority that are here, the present one first: earlier ones still sign the revocation of what they
+   * issued. Empty when its key is elsewhere. Also of an authority that is not active.
+   */
+  async keysOf(id: number): Promise<IssuingKey[]> {
+    const tx = this.db.single;
+    const authority = await this.repository.get(tx, id);
+    const { keyId, certificatePem, chainPem } = authority;
+    const keys = new Map<KeyRef, IssuingKey>(keyId === null ? [] : [[keyId, { keyId, certificatePem, chainPem }]]);
+    const issuers = await this.addedIssuers.of(tx, id);
+    for (const issuer of issuers.toSorted((a, b) => b.notAfter.getTime() - a.notAfter.getTime()))
+      if (issuer.keyId !== null && !keys.has(issuer.keyId)) keys.set(issuer.keyId, { ...issuer, keyId: issuer.keyId });
+    return [...keys.values()];
+  }
+
+  /** Throws when the key is gone or cannot be opened; the text is for the log. */
+  signerFor({ keyId }: Pick<IssuingKey, 'keyId'>): Promise<Signer> {
+    return this.keyStore.signerFor(keyId);
   }
 
   /** Asks the issuer for a certificate. A PluginError is an outcome. Throws Problem `authority-inactive`. */

@@ -25,13 +25,14 @@ export class AuthorityCsrRepository {
     return found;
   }
 
-  /** Whether an authority of this name is made once its certificate arrives. */
-  async isWaiting(tx: Tx, name: string): Promise<boolean> {
+  /** The refusal to use an authority of this name when it is made only once its certificate arrives; else null. */
+  async waiting(tx: Tx, name: string): Promise<Problem | null> {
     const rows: unknown[] = await tx.query(
       'select from authority_csr where lower(name) = lower($1) and authority_id is null',
       [name],
     );
-    return rows.length > 0;
+    const text = 'has no certificate yet: it issues once the certificate arrives that another CA is to sign.';
+    return rows.length === 0 ? null : new Problem('authority-inactive', `Authority ${name} ${text}`);
   }
 
   add(tx: Tx, csr: Omit<AuthorityCsr, 'id'>): Promise<AuthorityCsr> {

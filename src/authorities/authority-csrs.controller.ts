@@ -1,6 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Post } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, Summary } from '../platform/http/contract.js';
+import { Idempotent } from '../platform/http/idempotent.js';
 import { type Page, pageOf } from '../platform/http/page.js';
 import { AuthorityReader } from './authority-reader.js';
 import { AuthorityView } from './authority.schema.js';
@@ -24,6 +25,7 @@ export class AuthorityCsrsController {
   }
 
   @Post('csrs')
+  @Idempotent()
   @Requires('authority:create')
   @Summary(
     'Make the key and the certificate request of an authority that a CA elsewhere signs',
@@ -64,6 +66,7 @@ export class AuthorityCsrsController {
   }
 
   @Post(':id/csr')
+  @Idempotent()
   @Requires('authority:update')
   @Summary('Make a certificate request for an authority that a CA elsewhere is to renew')
   @Answers(200, AuthorityCsrView)

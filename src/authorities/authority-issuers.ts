@@ -15,7 +15,6 @@ import type { Actor } from '../platform/http/actor.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import type { KeyRef } from '../platform/keys/key-store.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
-import { authorityChanged } from './authority-changed.js';
 import { Authorities, demandActive } from './authorities.js';
 import { authorityChanged } from './authority-changed.js';
 import type { Authority } from './authority.entity.js';

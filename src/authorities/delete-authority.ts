@@ -4,8 +4,8 @@ import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
 import { KeyStore } from '../platform/keys/key-store.js';
+import { Authorities } from './authorities.js';
 import { AuthorityIssuers } from './authority-issuers.js';
-import { AuthorityKeys } from './authority-keys.js';
 import { AuthorityRepository, type Dependents } from './authority.repository.js';
 
 /** Deletes authorities on which nothing depends, with their keys. */
@@ -15,7 +15,7 @@ export class AuthorityRemoval {
     private readonly db: Database,
     private readonly repository: AuthorityRepository,
     private readonly issuers: AuthorityIssuers,
-    private readonly authorityKeys: AuthorityKeys,
+    private readonly authorities: Authorities,
     private readonly keys: KeyStore,
     private readonly audit: Audit,
   ) {}
@@ -23,7 +23,7 @@ export class AuthorityRemoval {
   /** Throws Problem `not-found`, `forbidden`, or `in-use`, which lists what depends on it. */
   async remove(actor: Actor, id: number): Promise<void> {
     await this.issuers.demandChange(actor, id);
-    const keys = await this.authorityKeys.of(id);
+    const keys = await this.authorities.keysOf(id);
     await this.db.write(async (tx) => {
       const { name, owner, serialHex, notAfter } = await this.repository.lock(tx, id);
       const dependents = await this.repository.dependents(tx, id);
