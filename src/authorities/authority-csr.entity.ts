@@ -2,7 +2,7 @@ import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import type { KeyRef } from '../platform/keys/key-store.js';
 import { Sealed, SealedColumn } from '../platform/secrets/sealed.js';
 import type { Reference } from '../platform/http/reference.js';
-import type { AuthoritySettings } from './create-authority.js';
+import type { AuthoritySettings } from './authority.entity.js';
 
 /** What a new authority is to be besides its certificate and key; its sealed options stand beside. */
 export type WaitingSettings = Omit<AuthoritySettings, 'createdAt'> & {

@@ -58,3 +58,18 @@ export class Authority {
 
 /** An authority to store. The database gives one without a public id a new one. */
 export type NewAuthority = Omit<Authority, 'id' | 'publicId'> & Partial<Pick<Authority, 'publicId'>>;
+
+type OfCertificate =
+  | 'certificatePem'
+  | 'chainPem'
+  | 'commonName'
+  | 'serialHex'
+  | 'notBefore'
+  | 'notAfter'
+  | 'keyType'
+  | 'bits'
+  | 'signingAlgorithm'
+  | 'pathLength';
+
+/** All of a new authority but its certificate and key. */
+export type AuthoritySettings = Omit<NewAuthority, OfCertificate | 'keyId'>;

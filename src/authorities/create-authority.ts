@@ -13,7 +13,7 @@ import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import { demandAllowedOwner } from '../roles/owner-domain.js';
 import { isAdmin, mayMakeAuthorityFor } from '../roles/permission.js';
 import type { LoadedAuthority } from './authorities.js';
-import type { Authority, NewAuthority } from './authority.entity.js';
+import type { Authority, AuthoritySettings, NewAuthority } from './authority.entity.js';
 import type { CreateAuthority } from './authority.schema.js';
 import type { NewIssuers } from './authority-issuer.repository.js';
 import { describeCa } from './authority-issuers.js';
@@ -23,9 +23,6 @@ import { caContentOf, keyTypeOf, magnitudeOf, usualLengthMs, validityOf } from '
 import { type ImportedCa, readImportedCa } from './imported-ca.js';
 import { demandWithin } from './limits.js';
 import { newPublicId, publicUrls } from './public-urls.js';
-
-/** All of a new authority but its certificate and key. */
-export type AuthoritySettings = Omit<NewAuthority, keyof ReturnType<typeof factsOf> | 'keyId'>;
 
 /** What is asked of a new authority besides its certificate. */
 type Wishes = Pick<CreateAuthority, 'plugin'> & Parameters<typeof wishesOf>[0];
