@@ -10,7 +10,7 @@ const adminPassword = 'Correct-Horse-1!';
  * Starts the program that is built in the folder `build`, as users run it, in its own process; `caller` is signed in as
  * admin.
  */
-export async function startProgram({ build, databaseUrl, dataDir, sockets }) {
+export async function startProgram({ build, databaseUrl, dataDir, sockets, env = {} }) {
   const child = spawn(process.execPath, [...nodeOptions(), join(build, 'dist/src/main.js')], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
@@ -21,6 +21,7 @@ export async function startProgram({ build, databaseUrl, dataDir, sockets }) {
       ADMIN_PASSWORD: adminPassword,
       // The clients of the bench share one address.
       PKI_REQUESTS_PER_SECOND: '0',
+      ...env,
     },
   });
   const exited = once(child, 'exit');

@@ -1,5 +1,6 @@
 import { cpus, totalmem } from 'node:os';
 import { costLevel, levels } from './levels.mjs';
+import { quantile } from './load.mjs';
 
 /** One line about the measured machine. */
 export function machine(databaseWords) {
@@ -111,5 +112,28 @@ export function issueTable({ here, before, bare, rowBytes }) {
       ]),
     ],
     ['issue', 'here', 'before', 'bare handler', 'ratio', 'target', ''],
+  );
+}
+
+/** OCSP answers a second, beside those of a server that does nothing else, and the signatures of `openssl speed`. */
+export function ocspTable({ preSigned, fresh, bare, opensslPerS }) {
+  const row = (what, { perS, latencies, cpuMs }, target) => [
+    `  ${what}`,
+    `${whole(perS)}/s`,
+    (perS / bare.perS).toFixed(2),
+    ms(cpuMs),
+    ms(quantile(latencies, 0.5)),
+    ms(quantile(latencies, 0.99)),
+    target === undefined ? '' : `≥ ${whole(target)}/s`,
+    target === undefined ? '' : perS >= target ? 'ok' : 'missed',
+  ];
+  return table(
+    [
+      row('signed before it is asked for', preSigned, 6000),
+      row('signed anew for a nonce, P-256', fresh, 2000),
+      row('a bare server of node:http', bare),
+      ['  signatures of one core (openssl speed)', opensslPerS ? `${whole(opensslPerS)}/s` : 'no openssl'],
+    ],
+    ['OCSP, 16 clients', 'answers', 'of bare', 'CPU of the program', 'p50', 'p99', 'target', ''],
   );
 }

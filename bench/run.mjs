@@ -7,17 +7,19 @@ import { crlBench } from './crl.mjs';
 import { issueBench } from './issue.mjs';
 import { leafBench } from './leaf.mjs';
 import { listBench } from './list.mjs';
+import { ocspBench } from './ocsp.mjs';
 import { openServer } from './postgres.mjs';
-import { issueTable, machine, memoryRow, rateRow, stage, table, timeRow } from './report.mjs';
+import { issueTable, machine, memoryRow, ocspTable, rateRow, stage, table, timeRow } from './report.mjs';
 
 /*
- * npm run bench [-- --small | --rows N] [--only issue|crl] [--baseline DIR]. README.md says what the figures mean. A missed
- * target is reported but does not fail the run: it depends on the machine. --small only checks that the bench runs.
+ * npm run bench [-- --small | --rows N] [--only issue|crl|ocsp] [--baseline DIR]. README.md says what the figures mean. A
+ * missed target is reported but does not fail the run: it depends on the machine. --small only checks that the bench runs.
  */
 const sizes = {
   full: {
     leafS: 5,
     roundMs: 3000,
+    ocspMs: 5000,
     count: 1_000_000,
     listMs: 4000,
     rounds: 7,
@@ -29,6 +31,7 @@ const sizes = {
   small: {
     leafS: 0.5,
     roundMs: 300,
+    ocspMs: 300,
     count: 1000,
     listMs: 300,
     rounds: 2,
@@ -123,10 +126,12 @@ try {
   const folders = foldersIn(folder);
   const wants = (what) => asked.only === undefined || asked.only === what;
   const crls = wants('crl') ? await crlBench({ server, folders, build, sizes: size.crls, ms: size.roundMs }) : [];
+  const ocsp = wants('ocsp') ? await ocspBench({ server, folders, build, ms: size.ocspMs }) : null;
   const leaf = asked.only !== undefined ? null : await leafBench({ seconds: size.leafS });
-  const { issue, list } = asked.only === 'crl' ? {} : await measure(server, folders);
+  const { issue, list } = asked.only === 'crl' || asked.only === 'ocsp' ? {} : await measure(server, folders);
   console.log(`${machine(server.words)}\n`);
   if (issue) console.log(`${issueTable(issue)}\n`);
+  if (ocsp) console.log(`${ocspTable(ocsp)}\n`);
   if (crls.length > 0) console.log(`${table(crlRows(crls))}\n`);
   if (leaf && list)
     console.log(
