@@ -183,6 +183,10 @@ PUT    /pending_certificates/:id/retry    401       403       403       ok      
 POST   /pending_certificates/:id/upload   401       403       403       400       403       403       400       403
 
 GET    /pki/:file                         404       404       404       404       404       404       404       404
+GET    /pki/ocsp                          400       400       400       400       400       400       400       400
+GET    /pki/ocsp*                         400       400       400       400       400       400       400       400
+POST   /pki/ocsp                          400       400       400       400       400       400       400       400
+POST   /pki/ocsp*                         400       400       400       400       400       400       400       400
 
 GET    /plugins                           401       ok        ok        ok        ok        ok        ok        403
 GET    /plugins/:slug                     401       ok        ok        ok        ok        ok        ok        403
