@@ -62,7 +62,7 @@ export class CheckRevocationJob implements OnModuleInit {
         const due = await this.checks.takeDue(tx, now, new Date(now.getTime() + hourMs));
         await checkRevocation.enqueueMany(
           tx,
-          due.map(({ id, bodyPem }) => ({ data: { certificateId: id }, lane: hostLane.of(hostOf(bodyPem) ?? 'none') })),
+          due.map(({ id, bodyDer }) => ({ data: { certificateId: id }, lane: hostLane.of(hostOf(bodyDer) ?? 'none') })),
         );
         return due.length;
       });
@@ -70,9 +70,9 @@ export class CheckRevocationJob implements OnModuleInit {
   }
 }
 
-function hostOf(pem: string | null): string | null {
+function hostOf(der: Buffer | null): string | null {
   try {
-    return pem === null ? null : revocationHostOf(parseCertificate(pem));
+    return der === null ? null : revocationHostOf(parseCertificate(der));
   } catch (error) {
     if (error instanceof PkiError) return null;
     throw error;

@@ -48,13 +48,13 @@ export class RevocationCheckRepository {
   }
 
   /** At most 200 certificates that are due. They are due again at `again`, in case their job is lost. */
-  async takeDue(tx: Tx, now: Date, again: Date): Promise<{ id: number; bodyPem: string | null }[]> {
-    const rows: [{ id: number; bodyPem: string | null }[], number] = await tx.query(
+  async takeDue(tx: Tx, now: Date, again: Date): Promise<{ id: number; bodyDer: Buffer | null }[]> {
+    const rows: [{ id: number; bodyDer: Buffer | null }[], number] = await tx.query(
       `update revocation_check k set next_check_at = $2 from certificate c
        where c.id = k.certificate_id and k.certificate_id in (
          select certificate_id from revocation_check where next_check_at <= $1 order by next_check_at limit 200
          for update skip locked)
-       returning c.id, c.body_pem as "bodyPem"`,
+       returning c.id, c.body_der as "bodyDer"`,
       [now, again],
     );
     return rows[0];
