@@ -288,7 +288,9 @@ export async function requestOf(
   const [method = '', pattern = ''] = route.split(' ');
   const { ids = [], query = '', body } = await (requests[route] ?? asItStands)(fixtures);
   const left = [...ids];
-  const path = pattern.replaceAll(/:\w+/g, () => encodeURIComponent(left.shift() ?? 1));
+  const named = pattern.replaceAll(/:\w+/g, () => encodeURIComponent(left.shift() ?? 1));
+  // Fastify prints a route that takes any rest of a path without the slash before it.
+  const path = named.replace(/\*$/, '/anything');
   return { method: method.toUpperCase(), path: `${path}${query}`, body };
 }
 

@@ -186,7 +186,7 @@ GET    /pki/:file                         404       404       404       404     
 GET    /pki/ocsp                          400       400       400       400       400       400       400       400
 GET    /pki/ocsp*                         400       400       400       400       400       400       400       400
 POST   /pki/ocsp                          400       400       400       400       400       400       400       400
-POST   /pki/ocsp*                         400       400       400       400       400       400       400       400
+POST   /pki/ocsp*                         404       404       404       404       404       404       404       404
 
 GET    /plugins                           401       ok        ok        ok        ok        ok        ok        403
 GET    /plugins/:slug                     401       ok        ok        ok        ok        ok        ok        403
