@@ -161,7 +161,7 @@ async function follow(fault: Fault): Promise<{ outcome: Outcome | null; says: st
   fault.before?.(bench, ca);
   for (let left = mostAttempts; left > 0 && (outcome === null || outcome.status === 'pending'); left -= 1) {
     try {
-      outcome = await attempt({ ...asked, ...bench.order?.(), state: saved.at(-1) } as OrderRequest, outcome, options);
+      outcome = await attempt({ ...asked, ...bench.order?.(), state: saved.at(-1) }, outcome, options);
       if (left === mostAttempts) fault.between?.(bench, ca);
     } catch (error) {
       if (!(error instanceof PluginError)) throw error;

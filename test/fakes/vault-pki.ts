@@ -143,7 +143,7 @@ function sign(
   ca: SigningCa,
 ): Reply {
   const body = json as Record<string, unknown>;
-  const csr = String(body.csr ?? '');
+  const csr = typeof body.csr === 'string' ? body.csr : '';
   if (issuer !== undefined && issuer !== 'web') return noIssuer(issuer);
   if (verb === 'sign' && role !== 'web') return refuse(400, `unknown role: ${role ?? ''}`);
   if (!csr.includes('-----BEGIN CERTIFICATE REQUEST-----')) return refuse(400, 'csr contains no data');

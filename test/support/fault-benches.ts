@@ -52,10 +52,15 @@ const changed = (reply: Reply, change: (body: never) => object): Reply => ({
 });
 const withoutChain = { ca_chain: undefined, issuing_ca: undefined };
 
+/** The body of a reply that is text. */
+function textOf({ body }: Reply): string {
+  return typeof body === 'string' ? body : '';
+}
+
 async function acmeAt(ca: SigningCa): Promise<FaultBench> {
   const shown = new Set<string>();
   let memory: string | undefined;
-  const blocks = ({ body }: Reply): string[] => String(body).match(/-----BEGIN[^]+?-----END CERTIFICATE-----\n/g) ?? [];
+  const blocks = (reply: Reply): string[] => textOf(reply).match(/-----BEGIN[^]+?-----END CERTIFICATE-----\n/g) ?? [];
   const server = await startAcmeServer(ca, shown);
   return {
     plugin: acme as unknown as FaultBench['plugin'],
@@ -206,7 +211,7 @@ async function sectigoAt(ca: SigningCa): Promise<FaultBench> {
     reject: () => fake.orders.forEach((order) => (order.status = 'Rejected')),
     forget: () => fake.expireTokens(),
     delivers: /\/collect\//,
-    shuffled: (reply) => ({ ...reply, body: reordered(String(reply.body)) }),
+    shuffled: (reply) => ({ ...reply, body: reordered(textOf(reply)) }),
     alone: (reply) => ({ ...reply, body: fake.orders[0]?.leafPem ?? '' }),
     error: (status) => json(status, { code: -65, description: 'No.' }),
   };

@@ -17,7 +17,7 @@ interface Rule {
   says: string;
   fatal: readonly Strictness[];
   roles: readonly PathRole[];
-  isBroken(certificate: ParsedCertificate, path: PathCertificate): boolean;
+  isBroken: (certificate: ParsedCertificate, path: PathCertificate) => boolean;
 }
 
 const LEAF: readonly PathRole[] = ['leaf'];

@@ -77,7 +77,7 @@ export const requests: Readonly<Record<string, Ask>> = {
     (f) => f.certificate(),
     () => ({}),
   ),
-  'post /verify': async (f) => ({ body: { chain: (await f.upload()).body, revocation: false } }),
+  'post /verify': (f) => ({ body: { chain: f.upload().body, revocation: false } }),
   'get /certificates/stats': () => ({ query: '?metric=issuer' }),
   'post /certificates/:id/restore': on(async (f) => f.deleted()),
 
