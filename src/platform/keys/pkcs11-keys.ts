@@ -1,4 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, type KeyObject, randomBytes, verify } from 'node:crypto';
+import { promisify } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import { PluginError } from '../../plugin-api/errors.js';
 import type { Signer } from '../../plugin-api/signer.js';
@@ -40,34 +41,32 @@ export class Pkcs11Keys {
   }
 
   /** Throws PkiError `unsupported-key`, and PluginError as `Pkcs11Token.run`. */
-  create(keyType: string): Promise<TokenKey> {
+  async create(keyType: string): Promise<TokenKey> {
     const generation = generationOf(keyType);
-    const deviceId = randomBytes(16);
-    const named: Attribute[] = [
-      [Ck.token, true],
-      [Ck.id, deviceId],
-      [Ck.label, Buffer.from(`perennial ${keyType} ${deviceId.toString('hex', 0, 4)}`)],
-    ];
-    const secret: Attribute[] = [
-      [Ck.private, true],
-      [Ck.sensitive, true],
-      [Ck.extractable, false],
-      [Ck.sign, true],
-    ];
-    const [mechanism, parameters] = generationIn(generation);
-    const templates = {
-      public: [...named, [Ck.verify, true] as const, ...parameters],
-      private: [...named, ...secret],
-    };
-    return this.token.run(async (module, session) => {
-      const { publicKey, privateKey } = await module.generateKeyPair(session, mechanism, templates);
-      const [extractable] = await module.attribute(session, privateKey, Ck.extractable);
-      if (extractable !== 0) throw new PluginError('misconfigured', 'The PKCS#11 token makes keys that can leave it.');
-      return { deviceId, spkiDer: await spkiIn(module, session, publicKey, generation) };
-    });
+    const left: Buffer[] = [];
+    try {
+      const key = await this.token.run(async (module, session) => {
+        // An attempt that failed may have left a pair: the next one must not share its id.
+        const deviceId = randomBytes(16);
+        left.push(deviceId);
+        const [mechanism, templates] = generationIn(generation, deviceId, keyType);
+        const { publicKey, privateKey } = await module.generateKeyPair(session, mechanism, templates);
+        const [extractable] = await module.attribute(session, privateKey, Ck.extractable);
+        if (extractable !== 0)
+          throw new PluginError('misconfigured', 'The PKCS#11 token makes keys that can leave it.');
+        return { deviceId, spkiDer: await spkiIn(module, session, publicKey, generation) };
+      });
+      left.pop();
+      return key;
+    } finally {
+      for (const deviceId of left) await this.forget({ deviceId }).catch(() => undefined);
+    }
   }
 
-  /** Needs no token until it signs. Its `sign` throws PluginError as `Pkcs11Token.run`. */
+  /**
+   * Needs no token until it signs. Its `sign` throws PluginError as `Pkcs11Token.run`, and `misconfigured` when the
+   * token signs with another key than this.
+   */
   signerFor({ deviceId, spkiDer }: TokenKey): Signer {
     const key = publicKeyOf(spkiDer);
     const keyType = key.asymmetricKeyType as Signer['keyType'];
@@ -77,13 +76,19 @@ export class Pkcs11Keys {
       spkiDer,
       sign: async (hash, data) => {
         const [mechanism, input] = inputOf(keyType, hash, data);
-        const signature = await this.token.run(async (module, session) => {
+        const raw = await this.token.run(async (module, session) => {
           const [privateKey] = await module.findObjects(session, ofKey(deviceId, Ck.privateKey));
           if (privateKey === undefined)
             throw new PluginError('unavailable', 'The PKCS#11 token does not hold the private key of this authority.');
           return module.sign(session, mechanism, privateKey, input);
         });
-        return keyType === 'ec' ? ecdsaDer(signature) : signature;
+        const signature = keyType === 'ec' ? ecdsaDer(raw) : raw;
+        if (await isBy(hash, data, key, signature)) return signature;
+        throw new PluginError(
+          'misconfigured',
+          `The PKCS#11 token signs with another key than that of this authority: more than one key, or a wrong one, has ` +
+            `its CKA_ID ${deviceId.toString('hex')}. Nothing is signed until the token holds the right key alone.`,
+        );
       },
     };
   }
@@ -105,9 +110,34 @@ function ofKey(deviceId: Buffer, kind: number): Attribute[] {
   ];
 }
 
+/** Whether this key made the signature: a token promises no more than an object with the CKA_ID that was asked for. */
+const isBy: (hash: string | null, data: Buffer, key: KeyObject, signature: Buffer) => Promise<boolean> =
+  promisify(verify);
+
 type Generation = ReturnType<typeof generationOf>;
 
-function generationIn(generation: Generation): [mechanism: number, parameters: Attribute[]] {
+/** How C_GenerateKeyPair makes this key under this CKA_ID. */
+function generationIn(
+  generation: Generation,
+  deviceId: Buffer,
+  keyType: string,
+): [mechanism: number, templates: { public: Attribute[]; private: Attribute[] }] {
+  const named: Attribute[] = [
+    [Ck.token, true],
+    [Ck.id, deviceId],
+    [Ck.label, Buffer.from(`perennial ${keyType} ${deviceId.toString('hex', 0, 4)}`)],
+  ];
+  const secret: Attribute[] = [
+    [Ck.private, true],
+    [Ck.sensitive, true],
+    [Ck.extractable, false],
+    [Ck.sign, true],
+  ];
+  const [mechanism, parameters] = mechanismOf(generation);
+  return [mechanism, { public: [...named, [Ck.verify, true], ...parameters], private: [...named, ...secret] }];
+}
+
+function mechanismOf(generation: Generation): [mechanism: number, parameters: Attribute[]] {
   if (generation.type === 'ed25519') return [Ck.edGenerate, [[Ck.ecParams, der.oid(ED25519)]]];
   if (generation.type === 'ec')
     return [Ck.ecGenerate, [[Ck.ecParams, der.oid(CURVES[generation.options.namedCurve] ?? '')]]];

@@ -1,0 +1,101 @@
+import { createPublicKey, verify } from 'node:crypto';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { CaTools } from '../../../test/support/ca-tools.js';
+import type { Signer } from '../../plugin-api/signer.js';
+import { loadConfig } from '../config.js';
+import { createLog } from '../log.js';
+import { Pkcs11Keys } from './pkcs11-keys.js';
+import { CkError, Pkcs11Module } from './pkcs11-module.js';
+import { Pkcs11Token } from './pkcs11-token.js';
+
+const path = ['/usr/lib/softhsm/libsofthsm2.so', '/usr/local/lib/softhsm/libsofthsm2.so'].find((at) => existsSync(at));
+if (path === undefined) throw new Error('SoftHSM is needed: apt-get install softhsm2 opensc');
+
+const tools = new CaTools();
+const pin = '2468';
+let token: Pkcs11Token;
+let keys: Pkcs11Keys;
+
+beforeAll(() => {
+  mkdirSync(join(tools.folder, 'tokens'));
+  const conf = `directories.tokendir = ${join(tools.folder, 'tokens')}\nobjectstore.backend = file\nlog.level = ERROR\n`;
+  process.env['SOFTHSM2_CONF'] = join(tools.folder, tools.write('softhsm2.conf', conf));
+  tools.run('softhsm2-util', '--init-token', '--free', '--label', 'ca', '--pin', pin, '--so-pin', '13579');
+});
+beforeEach(() => {
+  token = new Pkcs11Token(
+    loadConfig({ PKCS11_MODULE: path, PKCS11_TOKEN_LABEL: 'ca', PKCS11_PIN: pin }),
+    createLog('silent'),
+  );
+  keys = new Pkcs11Keys(token);
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await token.onApplicationShutdown();
+});
+afterAll(() => tools.close());
+
+const pkcs11Tool = (...args: string[]): string =>
+  tools.run('pkcs11-tool', '--module', path, '--token-label', 'ca', '--login', '--pin', pin, ...args);
+const idsInToken = (): string[] =>
+  [...pkcs11Tool('--list-objects', '--type', 'privkey').matchAll(/ID: +([0-9a-f]+)/g)].map(([, id = '']) => id);
+
+async function signs(signer: Signer): Promise<boolean> {
+  const data = Buffer.from('to be signed');
+  const hash = signer.keyType === 'ed25519' ? null : 'sha256';
+  const key = createPublicKey({ key: signer.spkiDer, format: 'der', type: 'spki' });
+  return verify(hash, data, key, await signer.sign(hash, data));
+}
+
+/** The calls of this number end with an error after the module has done its work. */
+function failing(method: 'generateKeyPair' | 'attribute', ...numbers: readonly number[]): void {
+  const real = Pkcs11Module.prototype[method] as (...args: unknown[]) => Promise<unknown>;
+  let count = 0;
+  vi.spyOn(Pkcs11Module.prototype, method as 'attribute').mockImplementation(async function (this: unknown, ...args) {
+    const answer = await real.apply(this, args);
+    count += 1;
+    if (numbers.includes(count)) throw new CkError(0x30, method);
+    return answer as Buffer;
+  });
+}
+
+describe('a key in a token', () => {
+  it.each([
+    ['is lost as soon as the pair is made', 'generateKeyPair'],
+    ['is lost when the new pair is read', 'attribute'],
+  ] as const)('is the only one with its CKA_ID, and signs, when the connection %s', async (_, method) => {
+    const before = idsInToken();
+    failing(method, 1);
+    const key = await keys.create('ECCPRIME256V1');
+    const added = idsInToken().filter((id) => !before.includes(id));
+    expect(added).toEqual([key.deviceId.toString('hex')]);
+    expect(await signs(keys.signerFor(key))).toBe(true);
+  });
+
+  it('leaves nothing in the token when it cannot be made', async () => {
+    const before = idsInToken();
+    failing('generateKeyPair', 1, 2);
+    await expect(keys.create('ECCPRIME256V1')).rejects.toMatchObject({ fault: 'unavailable' });
+    expect(idsInToken()).toEqual(before);
+  });
+
+  it.each(['ECCPRIME256V1', 'RSA2048', 'ED25519'])(
+    'of type %s signs nothing once the token holds another key under its CKA_ID',
+    async (keyType) => {
+      const key = await keys.create(keyType);
+      const signer = keys.signerFor(key);
+      expect(await signs(signer)).toBe(true);
+      await keys.forget(key);
+      const other = await keys.create(keyType);
+      // The store remembers the first key; the token has the second one under that CKA_ID.
+      const confused = keys.signerFor({ deviceId: other.deviceId, spkiDer: key.spkiDer });
+      await expect(signs(confused)).rejects.toMatchObject({
+        fault: 'misconfigured',
+        detail: expect.stringContaining(other.deviceId.toString('hex')),
+      });
+      expect(await signs(keys.signerFor(other))).toBe(true);
+    },
+  );
+});
