@@ -194,7 +194,7 @@ async function createRoot(request: CreateAuthorityRequest): Promise<{ chainPem: 
   const { hash, algorithmDer } = signatureAlgorithmOf(signer);
   const writer = certificateWriter({
     issuerDer: subjectDer,
-    issuerKeyIdentifier: keyIdentifierOf(signer.spkiDer),
+    issuerKeyIdentifier: caKeyIdentifier(request),
     signatureAlgorithm: algorithmDer,
     constantExtensions: [],
   });
@@ -250,11 +250,16 @@ function caSubject({ subject, subjectDer = encodeSubject(subject) }: CreateAutho
   return subjectDer;
 }
 
-function caExtensions({ signer, pathLength, extensions: others = [] }: CreateAuthorityRequest): RawExtension[] {
+function caKeyIdentifier({ keyIdentifier, signer }: CreateAuthorityRequest): Buffer {
+  return keyIdentifier ?? keyIdentifierOf(signer.spkiDer);
+}
+
+function caExtensions(request: CreateAuthorityRequest): RawExtension[] {
+  const { pathLength, extensions: others = [] } = request;
   return [
     extensions.basicConstraints(true, pathLength),
     extensions.keyUsage(['keyCertSign', 'cRLSign']),
-    extensions.subjectKeyIdentifier(keyIdentifierOf(signer.spkiDer)),
+    extensions.subjectKeyIdentifier(caKeyIdentifier(request)),
     ...others,
   ];
 }

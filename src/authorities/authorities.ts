@@ -17,8 +17,8 @@ import type { OptionSchema } from '../plugin-api/options.js';
 import type { Signer } from '../plugin-api/signer.js';
 import { PluginError } from '../plugin-api/errors.js';
 import { type ParsedCertificate, parseCertificate } from '../pki/certificate.js';
-import { Database } from '../platform/db/database.js';
-import { type KeyRef, KeyStore } from '../platform/keys/key-store.js';
+import { Database, type Tx } from '../platform/db/database.js';
+import { KeyStore } from '../platform/keys/key-store.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
@@ -30,6 +30,7 @@ import { AuthorityIssuerRepository } from './authority-issuer.repository.js';
 import { AuthorityStates } from './authority-states.js';
 import type { AuthorityRole } from './authority.schema.js';
 import type { CaChain } from './ca-chain.js';
+import { type IssuingKey, issuingKeys } from './issuing-keys.js';
 import type { Limits } from './limits.js';
 import { certificatesAlone, failed, type OrderOutcome, outcomeOf } from './order-outcome.js';
 
@@ -63,11 +64,6 @@ interface Issuer {
 interface Kept {
   stamp: string;
   loaded: LoadedAuthority;
-}
-
-/** A key with which an authority signs or has signed, with the certificate of that key that ends last. */
-export interface IssuingKey extends CaChain {
-  readonly keyId: KeyRef;
 }
 
 /** A request for an issuer. Without `save` the issuer can keep no state for it. */
@@ -123,15 +119,8 @@ export class Authorities {
    * The keys of an authority that are here, the present one first: earlier ones still sign the revocation of what they
    * issued. Empty when its key is elsewhere. Also of an authority that is not active.
    */
-  async keysOf(id: number): Promise<IssuingKey[]> {
-    const tx = this.db.single;
-    const authority = await this.repository.get(tx, id);
-    const { keyId, certificatePem, chainPem } = authority;
-    const keys = new Map<KeyRef, IssuingKey>(keyId === null ? [] : [[keyId, { keyId, certificatePem, chainPem }]]);
-    const issuers = await this.addedIssuers.of(tx, id);
-    for (const issuer of issuers.toSorted((a, b) => b.notAfter.getTime() - a.notAfter.getTime()))
-      if (issuer.keyId !== null && !keys.has(issuer.keyId)) keys.set(issuer.keyId, { ...issuer, keyId: issuer.keyId });
-    return [...keys.values()];
+  async keysOf(id: number, tx: Tx = this.db.single): Promise<IssuingKey[]> {
+    return issuingKeys(await this.repository.get(tx, id), await this.addedIssuers.of(tx, id));
   }
 
   /** Throws when the key is gone or cannot be opened; the text is for the log. */

@@ -3,7 +3,8 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '../audit/audit.js';
 import { type ParsedCertificate, parseCertificate } from '../pki/certificate.js';
 import { buildCsrBy, type CsrContent, parseCsr } from '../pki/csr.js';
-import { ExtensionOid } from '../pki/extensions.js';
+import { ExtensionOid, subjectKeyIdentifier } from '../pki/extensions.js';
+import { issuerKeyIdentifier } from '../pki/issuer-key.js';
 import { isSameKey } from '../pki/key.js';
 import { sameName } from '../pki/names.js';
 import { Clock } from '../platform/clock.js';
@@ -83,7 +84,7 @@ export class AuthorityCsrs {
     const authority = await this.issuers.demandChange(actor, authorityId);
     const { keyId, name, certificatePem } = authority;
     if (keyId === null) throw new Problem('conflict', `The key of authority ${name} is not here: renew it there.`);
-    const content = csrContentOf(parseCertificate(certificatePem));
+    const content = csrContentOf(parseCertificate(certificatePem), newKey);
     const row = { name, authorityId, settings: null, sealedOptions: null, secretId: randomUUID() };
     if (!newKey) {
       const csrPem = await buildCsrBy(content, await this.keys.signerFor(keyId));
@@ -166,13 +167,16 @@ function demandOwn(actor: Actor, csr: AuthorityCsr): AuthorityCsr {
   throw notFound(csr.id);
 }
 
-/** A CA asks for what it has: its name and the limits that it keeps. */
-function csrContentOf(old: ParsedCertificate): CsrContent {
+/** A CA asks for what it has: its name, the limits that it keeps, and the identifier of a key that stays. */
+function csrContentOf(old: ParsedCertificate, newKey: boolean): CsrContent {
   return caCsrContent({
     subject: old.subjectFields,
     subjectDer: old.subjectDer,
     pathLength: old.pathLength,
-    extensions: old.extensions.filter(({ oid }) => oid === ExtensionOid.nameConstraints),
+    extensions: [
+      ...(newKey ? [] : [subjectKeyIdentifier(issuerKeyIdentifier(old))]),
+      ...old.extensions.filter(({ oid }) => oid === ExtensionOid.nameConstraints),
+    ],
   });
 }
 

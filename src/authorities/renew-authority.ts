@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { isSelfIssued, type ParsedCertificate, parseCertificate } from '../pki/certificate.js';
 import { ExtensionOid } from '../pki/extensions.js';
+import { issuerKeyIdentifier } from '../pki/issuer-key.js';
 import type { CreateAuthorityRequest } from '../plugin-api/issuer.js';
 import { Clock } from '../platform/clock.js';
 import type { Actor } from '../platform/http/actor.js';
@@ -110,6 +111,8 @@ export class AuthorityRenewal {
       subjectDer: old.subjectDer,
       ...validityOf(request, lengthMs, parent?.authority ?? null, this.clock.now()),
       ...(lengths.length > 0 && { pathLength: Math.max(0, Math.min(...lengths)) }),
+      // What was issued before names the key so, and so do the addresses in it.
+      ...(!request.newKey && { keyIdentifier: issuerKeyIdentifier(old) }),
       extensions: old.extensions.filter(({ oid }) => kept.has(oid)),
     };
   }

@@ -97,6 +97,8 @@ export interface CreateAuthorityRequest {
   pathLength?: number;
   /** The serial number of its certificate, an unsigned magnitude; undefined = the plugin chooses. */
   serial?: Buffer;
+  /** The subject key identifier of a CA that keeps its key; undefined = the plugin derives it from the key. */
+  keyIdentifier?: Buffer;
   /** Besides those of every CA certificate. */
   extensions?: readonly RawExtension[];
   /** The key of the new CA, made by the core. */

@@ -23,16 +23,15 @@ export class CaCertificates {
   ) {}
 
   /**
-   * The certificate of a key that expires last; without a key, of the present one. Null when there is no such authority
-   * or key, or the key is elsewhere.
+   * The certificate that names its key so and expires last; without a tag, the present one. Null when there is no such
+   * authority or key, or the key is elsewhere.
    */
   async find(publicId: string, tag: string | null, form: 'crt' | 'pem'): Promise<PublicFile | null> {
     const authority = await this.repository.findPublic(this.db.single, publicId);
     if (authority === null) return null;
-    const keys = (await this.authorities.keysOf(authority.id)).map(({ certificatePem }) =>
-      parseCertificate(certificatePem),
-    );
-    const found = keys.find((certificate) => tag === null || keyTag(certificate) === tag);
+    const keys = tag === null ? [] : await this.authorities.keysOf(authority.id);
+    const known = keys.flatMap(({ certificates }) => certificates).map((one) => parseCertificate(one.certificatePem));
+    const found = tag === null ? parseCertificate(authority.certificatePem) : known.find((one) => keyTag(one) === tag);
     if (!found) return null;
     const { der, notBefore } = found;
     const body = form === 'crt' ? der : Buffer.from(toPem('CERTIFICATE', der));

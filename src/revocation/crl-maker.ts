@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { Authorities, type IssuingKey, type LoadedAuthority } from '../authorities/authorities.js';
+import { Authorities, type LoadedAuthority } from '../authorities/authorities.js';
+import type { IssuingKey } from '../authorities/issuing-keys.js';
 import { publicationOf, publicUrls, urlFor } from '../authorities/public-urls.js';
 import { parseCertificate } from '../pki/certificate.js';
 import { type CrlHead, signCrl } from '../pki/crl.js';

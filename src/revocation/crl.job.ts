@@ -2,13 +2,12 @@ import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { z } from 'zod';
 import { authorityChanged } from '../authorities/authority-changed.js';
 import { Authorities } from '../authorities/authorities.js';
+import { keyTagsOf } from '../authorities/issuing-keys.js';
 import { publicationOf, urlFor } from '../authorities/public-urls.js';
 import { defineJob } from '../jobs/define-job.js';
 import { Jobs } from '../jobs/job-runner.js';
 import { defineLane } from '../jobs/lane.js';
 import { Periodic } from '../jobs/periodic.js';
-import { parseCertificate } from '../pki/certificate.js';
-import { keyTag } from '../pki/issuer-key.js';
 import { PluginError } from '../plugin-api/errors.js';
 import { Clock } from '../platform/clock.js';
 import { Config } from '../platform/config.js';
@@ -79,11 +78,13 @@ export class CrlLists {
     const { crl, crlShards } = publication;
     const shards = [null, ...Array.from({ length: crlShards }, (_, shard) => shard)];
     const keys = await this.authorities.keysOf(authorityId);
-    const lists = keys.flatMap(({ keyId, certificatePem }) => {
-      const tag = keyTag(parseCertificate(certificatePem));
+    const lists = keys.flatMap((key) => {
+      const { keyId } = key;
+      const [tag = '', ...others] = keyTagsOf(key);
       // Whoever asks for the list of all accepts one without a distribution point.
       return shards.map((shard) => {
-        const urls = shard === null ? [] : crl.map((url) => urlFor(url, { keyTag: tag, shard }));
+        const named = [tag, ...others].flatMap((keyTag) => crl.map((url) => urlFor(url, { keyTag, shard })));
+        const urls = shard === null ? [] : [...new Set(named)];
         return { keyId, keyTag: tag, shard, urls };
       });
     });

@@ -169,13 +169,13 @@ export class CrlRepository {
   }
 
   /**
-   * The published list of an authority whose key is here, of its present key when none is named. Null when there is
-   * none (yet).
+   * The published list of an authority whose key is here, of its present key when neither `keyTag` nor `keyId` names
+   * one. Null when there is none (yet).
    */
   async findPublished(
     tx: Tx,
     publicId: string,
-    { keyTag, shard, delta }: { keyTag: string | null; shard: number | null; delta: boolean },
+    { keyTag, keyId, shard, delta }: { keyTag: string | null; keyId?: KeyRef; shard: number | null; delta: boolean },
   ): Promise<Published | null> {
     const der = delta ? 'delta_der' : 'der';
     const [found] = await tx.query<Published[]>(
@@ -183,8 +183,8 @@ export class CrlRepository {
          octet_length(c.${der}) as length
        from crl c join authority a on a.id = c.authority_id
        where a.public_id = $1 and a.key_id is not null and c.shard is not distinct from $2 and c.${der} is not null
-         and case when $3::text is null then c.key_id = a.key_id else c.key_tag = $3 end`,
-      [publicId, shard, keyTag],
+         and case when $3::text is null then c.key_id = coalesce($4::int, a.key_id) else c.key_tag = $3 end`,
+      [publicId, shard, keyTag, keyId ?? null],
     );
     return found ?? null;
   }
