@@ -18,17 +18,15 @@ const pin = '2468';
 let token: Pkcs11Token;
 let keys: Pkcs11Keys;
 
-beforeAll(() => {
+beforeAll(async () => {
   mkdirSync(join(tools.folder, 'tokens'));
   const conf = `directories.tokendir = ${join(tools.folder, 'tokens')}\nobjectstore.backend = file\nlog.level = ERROR\n`;
   process.env['SOFTHSM2_CONF'] = join(tools.folder, tools.write('softhsm2.conf', conf));
   tools.run('softhsm2-util', '--init-token', '--free', '--label', 'ca', '--pin', pin, '--so-pin', '13579');
+  calls = Reflect.get(await Pkcs11Module.load(path), 'calls');
 });
 beforeEach(() => {
-  token = new Pkcs11Token(
-    loadConfig({ PKCS11_MODULE: path, PKCS11_TOKEN_LABEL: 'ca', PKCS11_PIN: pin }),
-    createLog('silent'),
-  );
+  token = tokenWith(pin);
   keys = new Pkcs11Keys(token);
 });
 afterEach(async () => {
@@ -36,6 +34,15 @@ afterEach(async () => {
   await token.onApplicationShutdown();
 });
 afterAll(() => tools.close());
+
+type Call = (...args: unknown[]) => Promise<void>;
+/** The functions of the module, as they are called. */
+let calls: Record<'C_GetTokenInfo' | 'C_GetSlotList' | 'C_Login', Call>;
+
+function tokenWith(itsPin: string): Pkcs11Token {
+  const settings = { PKCS11_MODULE: path, PKCS11_TOKEN_LABEL: 'ca', PKCS11_PIN: itsPin };
+  return new Pkcs11Token(loadConfig(settings), createLog('silent'));
+}
 
 const pkcs11Tool = (...args: string[]): string =>
   tools.run('pkcs11-tool', '--module', path, '--token-label', 'ca', '--login', '--pin', pin, ...args);
@@ -98,4 +105,56 @@ describe('a key in a token', () => {
       expect(await signs(keys.signerFor(other))).toBe(true);
     },
   );
+});
+
+describe('a private key that the token does not show', () => {
+  it('is looked for once more after a new login', async () => {
+    const signer = keys.signerFor(await keys.create('ECCPRIME256V1'));
+    const login = vi.spyOn(Pkcs11Module.prototype, 'login');
+    vi.spyOn(Pkcs11Module.prototype, 'findObjects').mockResolvedValueOnce([]);
+    expect(await signs(signer)).toBe(true);
+    expect(login).toHaveBeenCalledTimes(1);
+  });
+
+  it('is said to be missing when the new login does not show it either', async () => {
+    const key = await keys.create('ECCPRIME256V1');
+    await keys.forget(key);
+    const detail = 'The PKCS#11 token does not hold the private key of this authority.';
+    await expect(signs(keys.signerFor(key))).rejects.toMatchObject({ fault: 'unavailable', detail });
+    expect(await signs(keys.signerFor(await keys.create('ECCPRIME256V1')))).toBe(true);
+  });
+});
+
+describe('the token of the settings', () => {
+  it('is found beside slots that tell nothing', async () => {
+    const { C_GetTokenInfo: tokenInfo, C_GetSlotList: slotList } = calls;
+    let refused = 0;
+    vi.spyOn(calls, 'C_GetTokenInfo').mockImplementation(async (slot, info) => {
+      await tokenInfo(slot, info);
+      if ((info as Buffer).toString('utf8', 0, 2) === 'ca') return;
+      refused += 1;
+      throw new CkError(0xe1, 'C_GetTokenInfo');
+    });
+    // The slot in which SoftHSM makes the next token comes last: here first.
+    vi.spyOn(calls, 'C_GetSlotList').mockImplementation(async (present, slots, count) => {
+      await slotList(present, slots, count);
+      (slots as BigUint64Array).subarray(0, Number((count as [number])[0])).reverse();
+    });
+    expect(await signs(keys.signerFor(await keys.create('ECCPRIME256V1')))).toBe(true);
+    expect(refused).toBe(1);
+  });
+
+  it('is given no PIN after a wrong one, until somebody has logged in by other means', async () => {
+    const login = vi.spyOn(calls, 'C_Login');
+    await expect(tokenWith('1111').onModuleInit()).rejects.toThrow(/refuses the PIN/);
+    for (const itsPin of ['1111', pin])
+      await expect(tokenWith(itsPin).onModuleInit()).rejects.toThrow(
+        /A wrong PIN was given.*none is tried.*pkcs11-tool/,
+      );
+    await expect(keys.create('ECCPRIME256V1')).rejects.toMatchObject({ fault: 'misconfigured' });
+    expect(login).toHaveBeenCalledTimes(1);
+    idsInToken();
+    await keys.create('ECCPRIME256V1');
+    expect(login).toHaveBeenCalledTimes(2);
+  });
 });

@@ -6,7 +6,7 @@ import type { Signer } from '../../plugin-api/signer.js';
 import { DerReader } from '../../pki/der/reader.js';
 import * as der from '../../pki/der/writer.js';
 import { generationOf, publicKeyOf } from '../../pki/key.js';
-import { type Attribute, Ck, type Pkcs11Module } from './pkcs11-module.js';
+import { type Attribute, Ck, CkError, type Pkcs11Module, USER_NOT_LOGGED_IN } from './pkcs11-module.js';
 import { Pkcs11Token } from './pkcs11-token.js';
 
 /** A key in a token: the CKA_ID of the pair, and the public key as SubjectPublicKeyInfo. */
@@ -76,8 +76,13 @@ export class Pkcs11Keys {
       spkiDer,
       sign: async (hash, data) => {
         const [mechanism, input] = inputOf(keyType, hash, data);
+        let isMissed = false;
         const raw = await this.token.run(async (module, session) => {
           const [privateKey] = await module.findObjects(session, ofKey(deviceId, Ck.privateKey));
+          if (privateKey === undefined && !isMissed) {
+            isMissed = true;
+            throw new CkError(USER_NOT_LOGGED_IN, 'C_FindObjects');
+          }
           if (privateKey === undefined)
             throw new PluginError('unavailable', 'The PKCS#11 token does not hold the private key of this authority.');
           return module.sign(session, mechanism, privateKey, input);

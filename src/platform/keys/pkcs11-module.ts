@@ -31,6 +31,13 @@ const USER_ALREADY_LOGGED_IN = 0x100;
 const OS_LOCKING = 2;
 const SERIAL_AND_WRITE = 6;
 const USER = 1;
+/** Where CK_TOKEN_INFO has its flags: behind label, maker, model and serial number. */
+const FLAGS_AT = 96;
+/** CKF_USER_PIN_COUNT_LOW and CKF_USER_PIN_FINAL_TRY. */
+const PIN_FAILED = 0x30000n;
+
+/** What a module answers to whoever is not logged in; it shows him no private object. */
+export const USER_NOT_LOGGED_IN = 0x101;
 
 /** A function of the module answered with something else than CKR_OK. */
 export class CkError extends Error {
@@ -40,6 +47,12 @@ export class CkError extends Error {
   ) {
     super(`${NAMES[code] ?? `0x${code.toString(16)}`} by ${called}`);
   }
+}
+
+export interface Slot {
+  id: number;
+  /** Whether a wrong PIN was given since the last right one. */
+  isPinAtRisk: boolean;
 }
 
 /** One member of a template. Numbers are CK_ULONG. */
@@ -95,14 +108,16 @@ export class Pkcs11Module {
     return this.calls.C_Finalize(null);
   }
 
-  /** The slot with the token of this label, or null. */
-  async findSlot(label: string): Promise<number | null> {
+  /** The slot with the token of this label, or null. A slot that cannot tell what it holds is not ours. */
+  async findSlot(label: string): Promise<Slot | null> {
     const [slots, count] = [new BigUint64Array(64), [64]];
     await this.calls.C_GetSlotList(1, slots, count);
     for (const slot of slots.slice(0, Number(count[0])).values()) {
       const info = Buffer.alloc(256);
-      await this.calls.C_GetTokenInfo(Number(slot), info);
-      if (info.toString('utf8', 0, 32).trimEnd() === label) return Number(slot);
+      const answered = await orNull(this.calls.C_GetTokenInfo(Number(slot), info).then(() => info));
+      if (answered?.toString('utf8', 0, 32).trimEnd() !== label) continue;
+      const isPinAtRisk = (info.readBigUInt64LE(FLAGS_AT) & PIN_FAILED) !== 0n;
+      return { id: Number(slot), isPinAtRisk };
     }
     return null;
   }
@@ -158,6 +173,15 @@ export class Pkcs11Module {
     const [signature, length] = [Buffer.alloc(1024), [1024]];
     await this.calls.C_Sign(session, data, data.length, signature, length);
     return signature.subarray(0, Number(length[0]));
+  }
+}
+
+async function orNull<T>(work: Promise<T>): Promise<T | null> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof CkError) return null;
+    throw error;
   }
 }
 

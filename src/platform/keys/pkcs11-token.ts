@@ -136,9 +136,10 @@ export class Pkcs11Token implements OnModuleInit, OnApplicationShutdown {
     try {
       const slot = await module.findSlot(label);
       if (slot === null) throw new PluginError('unavailable', `There is no PKCS#11 token "${label}" at present.`);
+      if (slot.isPinAtRisk) throw pinAtRisk(label);
       // This session stays open: with the last one the token forgets who is logged in.
-      await this.login(module, await module.openSession(slot), pin);
-      return { module, isOurs, slot, idle: [], open: 0, running: 0 };
+      await this.login(module, await module.openSession(slot.id), pin);
+      return { module, isOurs, slot: slot.id, idle: [], open: 0, running: 0 };
     } catch (error) {
       if (isOurs) await module.finalize().catch(() => undefined);
       throw error;
@@ -175,6 +176,15 @@ export class Pkcs11Token implements OnModuleInit, OnApplicationShutdown {
     const { pkcs11TokenLabel: label } = this.config;
     return new PluginError('unavailable', `The PKCS#11 token "${label}" does not do its work: ${error.message}.`);
   }
+}
+
+/** Not remembered: a running program goes on as soon as somebody has logged in. */
+function pinAtRisk(label: string): SettingsError {
+  return new SettingsError(
+    `A wrong PIN was given to the PKCS#11 token "${label}", and a few more lock it, so none is tried. ` +
+      'See that PKCS11_PIN is right, then log in once by other means, which clears this: ' +
+      'pkcs11-tool --module … --token-label … --login -O.',
+  );
 }
 
 function finished({ drained }: Connection): void {
