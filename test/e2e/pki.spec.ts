@@ -116,7 +116,8 @@ describe('the public face of the CAs', () => {
     const known = { 'if-none-match': `"other", ${headers.get('etag')}` };
     expect((await fetchPath(pathOf(root), { headers: known })).status).toBe(304);
     const since = { 'if-modified-since': headers.get('last-modified') ?? '' };
-    expect((await fetchPath(pathOf(root), { headers: since })).status).toBe(304);
+    // A date does not tell one certificate of the CA from the next.
+    expect((await fetchPath(pathOf(root), { headers: since })).status).toBe(200);
     expect((await fetchPath(pathOf(root), { headers: { 'if-none-match': '"other"', ...since } })).status).toBe(200);
     const head = await fetchPath(pathOf(root), { method: 'HEAD' });
     expect([head.status, head.headers.get('content-length'), (await head.arrayBuffer()).byteLength]).toEqual([
