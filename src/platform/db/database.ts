@@ -40,11 +40,13 @@ export interface Joining {
 }
 
 interface Joined {
-  join: (tx: Tx) => Promise<void>;
-  state: 'waiting' | 'running' | 'done';
+  readonly join: (tx: Tx) => Promise<void>;
+  isDone: boolean;
+  /** Resolves when the transaction that tries to be the first has ended; null while there is none. */
+  running: Promise<void> | null;
 }
 
-const joined = new AsyncLocalStorage<Joined>();
+const joined = new AsyncLocalStorage<Joined | null>();
 
 /** Opens transactions. `work` must be repeatable: a deadlock or serialization failure runs it once more. */
 @Injectable()
@@ -54,39 +56,50 @@ export class Database {
   /** One READ COMMITTED transaction: commits when `work` resolves, rolls back when it throws. */
   async write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     const first = joined.getStore();
-    if (first?.state === 'waiting') return this.joinedWrite(first, work);
+    while (first?.running) await first.running;
+    return first && !first.isDone ? this.firstWrite(first, work) : this.repeatable(work);
+  }
+
+  /**
+   * Lets `join` write in the first transaction of `during`, so that both are committed or neither is. Other
+   * transactions of `during` begin after that one was committed.
+   */
+  joining(join: (tx: Tx) => Promise<void>): Joining {
+    const first: Joined = { join, isDone: false, running: null };
+    return {
+      during: (work) => joined.run(first, work),
+      get isDone() {
+        return first.isDone;
+      },
+    };
+  }
+
+  private async firstWrite<T>(first: Joined, work: (tx: Tx) => Promise<T>): Promise<T> {
+    let end = (): void => undefined;
+    first.running = new Promise((resolve) => (end = resolve));
+    try {
+      // A transaction that this one waits for must not wait for this one.
+      const result = await joined.run(null, () =>
+        this.repeatable(async (tx) => {
+          await first.join(tx);
+          return work(tx);
+        }),
+      );
+      first.isDone = true;
+      return result;
+    } finally {
+      first.running = null;
+      end();
+    }
+  }
+
+  private async repeatable<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     const once = (): Promise<T> => this.source.transaction((manager) => work(manager as Tx));
     try {
       return await once();
     } catch (error) {
       if (!isConflict(error)) throw error;
       return await once();
-    }
-  }
-
-  /** Lets `join` write in the first transaction of `during`, so that both are committed or neither is. */
-  joining(join: (tx: Tx) => Promise<void>): Joining {
-    const first: Joined = { join, state: 'waiting' };
-    return {
-      during: (work) => joined.run(first, work),
-      get isDone() {
-        return first.state === 'done';
-      },
-    };
-  }
-
-  private async joinedWrite<T>(first: Joined, work: (tx: Tx) => Promise<T>): Promise<T> {
-    first.state = 'running';
-    try {
-      const result = await this.write(async (tx) => {
-        await first.join(tx);
-        return work(tx);
-      });
-      first.state = 'done';
-      return result;
-    } catch (error) {
-      first.state = 'waiting';
-      throw error;
     }
   }
 
