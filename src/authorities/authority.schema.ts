@@ -205,6 +205,7 @@ export const UpdateAuthority = z
     name: z.string().max(128).optional().meta({ description: 'Stays as it is: another one is refused.' }),
     id: asRead,
     parentId: asRead,
+    keyStore: asRead,
     maxIssuanceDays: asRead,
     authorityCertificate: asRead,
     dateCreated: asRead,
