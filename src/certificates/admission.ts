@@ -18,7 +18,7 @@ import { RoleRepository } from '../roles/role.repository.js';
 import { obstacleTexts } from '../rotation/due.js';
 import { type Certificate, ownerVouches } from './certificate.entity.js';
 import { unrequestableUsage } from './issue/extensions.schema.js';
-import { loadTerms, type TermsWithoutDates } from './terms.js';
+import { loadTerms, sameFields, type TermsWithoutDates } from './terms.js';
 
 /** Applies the domain policy: whether an authority may certify these names, for a new certificate and for a renewal. */
 @Injectable()
@@ -44,7 +44,7 @@ export class Admission {
    * `terms`: those of the old certificate, or what its profile makes of them.
    * A user renews with the user's own rights. The program renews with the rights of the roles of the creator, if the
    * account is active, and of the vouching role; being named as the owner gives none. Names that a privileged user had
-   * certified stay allowed.
+   * certified stay allowed. Terms with more than the old certificate has are judged as those of a new one.
    * Throws Problem `forbidden` when the names are no longer allowed, or when the certificate has an extended key usage
    * that only administrators may renew. A refusal to the program tells whose rights were used.
    */
@@ -54,11 +54,12 @@ export class Admission {
     authority: LoadedAuthority,
     terms = termsForRenewal(old),
   ): Promise<TermsWithoutDates> {
-    if (terms.beyondPolicy) return terms;
-    if (actor.userId !== 0) return this.renewable(actor, terms, authority);
+    const admit = asksForMore(terms, termsForRenewal(old)) ? 'ofNew' : 'byPolicy';
+    if (terms.beyondPolicy && admit === 'byPolicy') return terms;
+    if (actor.userId !== 0) return this.renewable(actor, terms, authority, admit);
     const { claimant, words } = await this.peopleOf(old);
     try {
-      return await this.renewable(claimant, terms, authority);
+      return await this.renewable(claimant, terms, authority, admit);
     } catch (error) {
       if (!(error instanceof Problem) || error.code !== 'forbidden') throw error;
       throw new Problem('forbidden', `${error.detail} ${words}`);
@@ -87,9 +88,10 @@ export class Admission {
     claimant: Claimant,
     terms: TermsWithoutDates,
     authority: LoadedAuthority,
+    admit: 'ofNew' | 'byPolicy',
   ): Promise<TermsWithoutDates> {
     const usage = unrequestableUsage(terms.extendedKeyUsage);
-    if (usage === undefined) return this.byPolicy(claimant, terms, authority);
+    if (usage === undefined) return this[admit](claimant, terms, authority);
     if (!isAdmin(claimant))
       throw new Problem(
         'forbidden',
@@ -134,6 +136,19 @@ export class Admission {
 
 function inLine({ authority: { id, isPrivate }, above }: LoadedAuthority): IssuerInLine {
   return { id, isPrivate, above };
+}
+
+/** Whether a profile has given a renewal a subject, a name or an extended key usage that the old terms do not have. */
+function asksForMore(terms: TermsWithoutDates, old: TermsWithoutDates): boolean {
+  const names = new Set(old.subjectAltNames.map(({ type, value }) => `${type}:${value}`));
+  return (
+    !sameFields(terms.subject, old.subject) ||
+    !isDeepStrictEqual(terms.subjectDer, old.subjectDer) ||
+    terms.subjectAltNames.some(({ type, value }) => !names.has(`${type}:${value}`)) ||
+    terms.extendedKeyUsage.some((usage) => !old.extendedKeyUsage.includes(usage)) ||
+    // No extended key usage at all means every one.
+    (terms.extendedKeyUsage.length === 0 && old.extendedKeyUsage.length > 0)
+  );
 }
 
 /** The terms that a certificate asks for again when it is renewed. */
