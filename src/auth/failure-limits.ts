@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../platform/clock.js';
 import { Problem } from '../platform/http/problem.js';
-import { AttemptLimit, subscriberOf } from './attempt-limit.js';
+import { subscriberOf } from '../platform/net/subscriber.js';
+import { AttemptLimit } from './attempt-limit.js';
 
 const window = { windowMs: 5 * 60_000, keys: 50_000 };
 const perAddress = { attempts: 10, ...window };

@@ -26,8 +26,11 @@ export const certIdHashes: ReadonlyMap<string, string> = new Map([
 export interface CertId {
   /** As the client sent it: the response repeats these octets. */
   der: Buffer;
-  /** What was hashed by what, in one text: equal for equal hash algorithms, names and keys. See `issuerIdsOf`. */
-  issuerId: string;
+  /**
+   * What was hashed by what, in one text: equal for equal hash algorithms, names and keys. See `issuerIdsOf`. Null when
+   * the hash is not known: it can name no issuer.
+   */
+  issuerId: string | null;
   /** As `ParsedCertificate.serialHex`. */
   serialHex: string;
 }
@@ -40,13 +43,15 @@ export interface OcspRequest {
 }
 
 const longestNonce = 128;
+/** Clients ask for a chain at most. Each costs look-ups, and anybody may ask. */
+const mostCertIds = 32;
 /** RFC 5280 §4.1.2.2 allows 20 octets; certificates that others made may have a few more. */
 const longestSerial = 64;
 
 /**
  * Reads an OCSPRequest in DER. A signature is not looked at (RFC 6960 §4.1.2 leaves that to the responder). Throws
- * PkiError `malformed-ocsp-request`, also for a version other than v1, a critical extension that is not known, and a
- * nonce that RFC 9654 forbids.
+ * PkiError `malformed-ocsp-request`, also for a version other than v1, a critical extension that is not known, a nonce
+ * that RFC 9654 forbids, and more than 32 certificates.
  */
 export function readOcspRequest(request: Buffer): OcspRequest {
   return orMalformed('malformed-ocsp-request', 'This is not an OCSP request', () => {
@@ -58,7 +63,10 @@ export function readOcspRequest(request: Buffer): OcspRequest {
     if (version && version.smallInteger() !== 0) throw refused('Its version is not known');
     if (tbs.peek() === 0xa1) tbs.next();
     const certIds: CertId[] = [];
-    for (const list = tbs.enter(); list.more;) certIds.push(readRequest(list.enter()));
+    for (const list = tbs.enter(); list.more;) {
+      if (certIds.length === mostCertIds) throw refused(`It names more than ${mostCertIds} certificates`);
+      certIds.push(readRequest(list.enter()));
+    }
     if (certIds.length === 0) throw refused('It names no certificate');
     const nonce = nonceOf(tbs.enterIf(0xa2));
     tbs.end();
@@ -82,16 +90,15 @@ function readRequest(request: DerReader): CertId {
   if (serial.length > longestSerial) throw refused('A serial number is too long');
   return {
     der: certId,
-    issuerId: issuerId(algorithm, nameHash, keyHash),
+    issuerId: algorithm === null ? null : issuerId(algorithm, nameHash, keyHash),
     serialHex: serialHexOf(serialOfInteger(serial)),
   };
 }
 
-/** The hash by name, or by OID when it is not known. Its parameters are NULL or absent (RFC 5754 §2). */
-function readAlgorithm(algorithm: DerReader): string {
-  const oid = algorithm.oid();
-  const name = certIdHashes.get(oid);
-  if (name === undefined) return oid;
+/** The hash by name, or null when it is not known. Its parameters are NULL or absent (RFC 5754 §2). */
+function readAlgorithm(algorithm: DerReader): string | null {
+  const name = certIdHashes.get(algorithm.oid());
+  if (name === undefined) return null;
   if (algorithm.more) algorithm.content(Tag.null);
   algorithm.end();
   return name;

@@ -118,7 +118,19 @@ describe('readOcspRequest', () => {
     ],
   ])('accepts %s', (_, bytes) => expect(readOcspRequest(bytes).certIds).toHaveLength(1));
 
+  it('knows no issuer by a hash that is not known', () => {
+    const unknown = certId(der.sequence(der.oid('1.2.3')));
+    const { certIds } = readOcspRequest(der.sequence(der.sequence(der.sequence(der.sequence(unknown)))));
+    expect(certIds).toEqual([{ der: unknown, issuerId: null, serialHex: '1' }]);
+  });
+
+  const many = (count: number): Buffer =>
+    der.sequence(der.sequence(der.sequence(...Array.from({ length: count }, () => der.sequence(certId())))));
+
+  it('reads 32 certificates', () => expect(readOcspRequest(many(32)).certIds).toHaveLength(32));
+
   it.each<[string, Buffer]>([
+    ['33 certificates', many(33)],
     ['nothing', Buffer.alloc(0)],
     ['text', Buffer.from('GET / HTTP/1.1')],
     ['no certificate', der.sequence(der.sequence(der.sequence()))],

@@ -21,6 +21,13 @@ describe('the limit of an address', () => {
     expect(limit.refusal('a', 0)).toMatchObject({ code: 'too-many-requests', extra: { retryAfterS: 1 } });
   });
 
+  it('counts the addresses of one IPv6 /64 as one', () => {
+    const limit = new AddressLimit(1);
+    expect(passed(limit, '2001:db8::1', 20, 0)).toBe(10);
+    expect(passed(limit, '2001:db8::2:3', 20, 0)).toBe(0);
+    expect(passed(limit, '2001:db8:0:1::1', 20, 0)).toBe(10);
+  });
+
   it('forgets the quietest address beyond 10,000', () => {
     const limit = new AddressLimit(1);
     expect(passed(limit, 'first', 20, 0)).toBe(10);

@@ -1,3 +1,4 @@
+import { subscriberOf } from '../net/subscriber.js';
 import { Problem } from './problem.js';
 
 /** What one address may still send. */
@@ -11,8 +12,8 @@ const windowS = 10;
 const maxAddresses = 10_000;
 
 /**
- * Bounds the requests of each client address in this process: `perSecond` on average over 10 seconds. Knows at most
- * 10,000 addresses: beyond that it forgets those that were quiet longest.
+ * Bounds the requests of each client address in this process: `perSecond` on average over 10 seconds. An IPv6 address
+ * counts by its /64 prefix. Knows at most 10,000: beyond that it forgets those that were quiet longest.
  */
 export class AddressLimit {
   private readonly buckets = new Map<string, Bucket>();
@@ -23,17 +24,18 @@ export class AddressLimit {
   refusal(address: string, nowMs: number): Problem | undefined {
     if (this.perSecond === 0) return undefined;
     const most = this.perSecond * windowS;
-    const { left, atMs } = this.buckets.get(address) ?? { left: most, atMs: nowMs };
+    const client = subscriberOf(address);
+    const { left, atMs } = this.buckets.get(client) ?? { left: most, atMs: nowMs };
     const filled = Math.min(most, left + ((nowMs - atMs) / 1000) * this.perSecond);
-    this.keep(address, { left: Math.max(0, filled - 1), atMs: nowMs });
+    this.keep(client, { left: Math.max(0, filled - 1), atMs: nowMs });
     if (filled >= 1) return undefined;
     return new Problem('too-many-requests', 'This address sends too many requests.', { retryAfterS: 1 });
   }
 
   /** The map is in order of the last request, the quietest first. */
-  private keep(address: string, bucket: Bucket): void {
-    this.buckets.delete(address);
-    this.buckets.set(address, bucket);
+  private keep(client: string, bucket: Bucket): void {
+    this.buckets.delete(client);
+    this.buckets.set(client, bucket);
     if (this.buckets.size <= maxAddresses) return;
     const [quietest] = this.buckets.keys();
     if (quietest !== undefined) this.buckets.delete(quietest);

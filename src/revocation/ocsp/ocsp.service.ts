@@ -102,11 +102,8 @@ export class OcspService {
 
   /** Of the first certificate whose issuer is here: a response has one signature. */
   private async issuerOf({ certIds }: OcspRequest, publicId: string | null): Promise<OcspIssuer | null> {
-    for (const { issuerId } of certIds) {
-      const found = await this.issuers.find(issuerId, publicId);
-      if (found) return found;
-    }
-    return null;
+    const found = await Promise.all(certIds.map(({ issuerId }) => this.issuers.find(issuerId, publicId)));
+    return found.find((issuer) => issuer !== null) ?? null;
   }
 
   private async sign({ certIds, nonce }: OcspRequest, issuer: OcspIssuer, version: string): Promise<PreSigned> {
@@ -128,7 +125,8 @@ export class OcspService {
   }
 
   private async response(certId: CertId, issuer: OcspIssuer, version: string): Promise<SingleResponse> {
-    const asked = await this.issuers.find(certId.issuerId, issuer.publicId);
+    // `issuerOf` has looked for it in the database.
+    const asked = this.issuers.known(certId.issuerId, issuer.publicId);
     if (asked === null) return { certIdDer: certId.der, status: 'unknown' };
     const { authorityId, caSpkiSha256, since } = asked;
     const found = await this.statuses.of({ authorityId, caSpkiSha256, serialHex: certId.serialHex }, version);
