@@ -1,8 +1,5 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { Authorities } from '../authorities/authorities.js';
-import { AuthorityRepository } from '../authorities/authority.repository.js';
-import { keyTagsOf } from '../authorities/issuing-keys.js';
 import { toPem } from '../pki/pem.js';
 import { Clock } from '../platform/clock.js';
 import { Database } from '../platform/db/database.js';
@@ -36,14 +33,14 @@ const maxKept = 4096;
 @Injectable()
 export class Crls {
   private readonly kept = new Map<string, Kept>();
+  /** The PEM form of the DER of kept files. */
+  private readonly pems = new WeakMap<Buffer, Buffer>();
   private readonly underWay = new Map<string, Promise<PublicFile | null>>();
 
   constructor(
     private readonly db: Database,
     private readonly clock: Clock,
     private readonly lists: CrlRepository,
-    private readonly authorities: Authorities,
-    private readonly authorityRepository: AuthorityRepository,
   ) {}
 
   /** Null when there is no such list. */
@@ -59,17 +56,33 @@ export class Crls {
     return reading;
   }
 
-  /** As `find`, in PEM. */
+  /** As `find`, in PEM, which is made once for each list, when `body` is read first. */
   async findPem(name: ListName): Promise<PublicFile | null> {
     const file = await this.find(name);
     if (file === null) return null;
-    const etag = file.etag.replace(/"$/, '.pem"');
-    return { ...file, etag, type: 'application/x-pem-file', body: Buffer.from(toPem('X509 CRL', file.body)) };
+    const pemOf = (der: Buffer): Buffer => this.pemOf(der);
+    return {
+      ...file,
+      etag: file.etag.replace(/"$/, '.pem"'),
+      type: 'application/x-pem-file',
+      get body() {
+        return pemOf(file.body);
+      },
+    };
+  }
+
+  private pemOf(der: Buffer): Buffer {
+    const known = this.pems.get(der);
+    if (known) return known;
+    const pem = Buffer.from(toPem('X509 CRL', der));
+    this.pems.set(der, pem);
+    this.dropOldest();
+    return pem;
   }
 
   private async read(key: string, name: ListName, known: Kept | undefined): Promise<PublicFile | null> {
     const askedMs = performance.now();
-    const published = await this.published(name);
+    const published = await this.lists.findPublished(this.db.single, name.publicId, name);
     if (published === null) return this.keep(key, { askedMs, file: null, number: null });
     if (known?.file && known.number === published.number)
       return this.keep(key, { ...known, askedMs, file: this.fresh(known.file, published) });
@@ -81,18 +94,6 @@ export class Crls {
     return this.keep(key, { askedMs, number: published.number, file: this.fresh(file, published) });
   }
 
-  /** A key may have had another tag: its certificates need not name it by one identifier. */
-  private async published(name: ListName): Promise<Published | null> {
-    const tx = this.db.single;
-    const { publicId, keyTag } = name;
-    const found = await this.lists.findPublished(tx, publicId, name);
-    if (found !== null || keyTag === null) return found;
-    const authority = await this.authorityRepository.findPublic(tx, publicId);
-    const keys = authority ? await this.authorities.keysOf(authority.id) : [];
-    const key = keys.find((one) => keyTagsOf(one).includes(keyTag));
-    return key ? this.lists.findPublished(tx, publicId, { ...name, keyTag: null, keyId: key.keyId }) : null;
-  }
-
   private fresh(file: Omit<PublicFile, 'freshUntil'>, { nextUpdate }: Published): PublicFile {
     const latest = this.clock.now().getTime() + freshMs;
     return { ...file, freshUntil: new Date(Math.min(latest, nextUpdate.getTime())) };
@@ -101,13 +102,22 @@ export class Crls {
   private keep(key: string, kept: Kept): PublicFile | null {
     this.kept.delete(key);
     this.kept.set(key, kept);
-    let octets = 0;
-    for (const { file } of this.kept.values()) octets += file?.body.length ?? 0;
-    for (const [oldest, { file }] of this.kept) {
-      if ((octets <= maxKeptOctets && this.kept.size <= maxKept) || oldest === key) break;
-      this.kept.delete(oldest);
-      octets -= file?.body.length ?? 0;
-    }
+    this.dropOldest();
     return kept.file;
+  }
+
+  /** Until the rest is small enough; the newest stays. */
+  private dropOldest(): void {
+    let octets = 0;
+    for (const { file } of this.kept.values()) octets += this.octetsOf(file);
+    for (const [oldest, { file }] of this.kept) {
+      if ((octets <= maxKeptOctets && this.kept.size <= maxKept) || this.kept.size === 1) break;
+      this.kept.delete(oldest);
+      octets -= this.octetsOf(file);
+    }
+  }
+
+  private octetsOf(file: PublicFile | null): number {
+    return file === null ? 0 : file.body.length + (this.pems.get(file.body)?.length ?? 0);
   }
 }

@@ -1,0 +1,31 @@
+import { expect, it } from 'vitest';
+import { parsePem } from '../pki/pem.js';
+import { Clock } from '../platform/clock.js';
+import type { Database } from '../platform/db/database.js';
+import type { CrlRepository, Published } from './crl.repository.js';
+import { Crls } from './crls.js';
+
+const der = Buffer.alloc(100_000, 7);
+const published: Published = {
+  id: 1,
+  number: '1',
+  thisUpdate: new Date('2026-03-01T12:00:00Z'),
+  nextUpdate: new Date('2026-03-08T12:00:00Z'),
+  length: der.length,
+};
+/** What two queries answer; the e2e specs read lists from a database. */
+const stored: Pick<CrlRepository, 'findPublished' | 'read'> = {
+  findPublished: () => Promise.resolve(published),
+  read: () => Promise.resolve(Buffer.from(der)),
+};
+
+it('converts a list to PEM once, however many ask for it and in whichever order', async () => {
+  const crls = new Crls({} as Database, new Clock(), stored as CrlRepository);
+  const name = { publicId: 'a', keyTag: null, shard: null, delta: false };
+  const [first, second] = await Promise.all([crls.findPem(name), crls.findPem(name)]);
+  const body = second?.body ?? Buffer.alloc(0);
+  expect(first?.body).toBe(body);
+  expect((await crls.findPem(name))?.body).toBe(body);
+  expect((await crls.find(name))?.body.equals(der)).toBe(true);
+  expect(parsePem(body.toString(), 'X509 CRL')).toEqual([der]);
+});
