@@ -35,9 +35,9 @@ import type { Limits } from './limits.js';
 import { certificatesAlone, failed, type OrderOutcome, outcomeOf } from './order-outcome.js';
 
 /**
- * An authority with its roles and limits, and its issuer ready for use. When the issuer cannot be used (its plugin is
- * not installed, its options or its key do not open), `plugin`, `options` and `material` throw: PluginError, or Problem
- * `authority-inactive` when the authority is not active. Everything else can be read.
+ * An authority with its roles and limits, and its issuer ready for use. When its plugin is not installed or its options
+ * do not open, `plugin`, `options` and `material` throw: PluginError, or Problem `authority-inactive` when the
+ * authority is not active. When its key does not open, `material` alone throws. Everything else can be read.
  */
 export interface LoadedAuthority extends Readonly<Issuer> {
   readonly authority: Authority;
@@ -257,17 +257,14 @@ export class Authorities {
     const caKeys = [spkiDer, ...higher.map((ca) => ca.spkiDer)];
     const others = added.filter(({ certificatePem }) => certificatePem !== authority.certificatePem);
     const facts = { authority, subjectDer, caKeys, roles, limits, issuers: [authority, ...others], above };
+    let opened: Omit<Issuer, 'material'> | null = null;
     try {
-      return [{ ...facts, ...(await this.issuerOf(authority)) }, true];
+      const plugin = this.configured.plugin('issuer', authority.pluginId);
+      opened = { plugin, options: this.configured.open(plugin, authority, 'authority') };
+      return [{ ...facts, ...opened, material: await this.material(authority) }, true];
     } catch (error) {
-      return [withoutIssuer(facts, error), false];
+      return [withoutMaterial(facts, opened, error), false];
     }
-  }
-
-  private async issuerOf(authority: Authority): Promise<Issuer> {
-    const plugin = this.configured.plugin('issuer', authority.pluginId);
-    const options = this.configured.open(plugin, authority, 'authority');
-    return { plugin, options, material: await this.material(authority) };
   }
 
   private async material(authority: Authority): Promise<AuthorityMaterial> {
@@ -306,7 +303,12 @@ export function demandListing<P extends Pick<IssuerPlugin<OptionSchema>, 'title'
   if (!plugin.list) throw new PluginError('misconfigured', `${plugin.title} does not tell what its CA holds.`);
 }
 
-function withoutIssuer(facts: Omit<LoadedAuthority, keyof Issuer>, error: unknown): LoadedAuthority {
+/** `opened`: null when the plugin or its options cannot be used either. */
+function withoutMaterial(
+  facts: Omit<LoadedAuthority, keyof Issuer>,
+  opened: Omit<Issuer, 'material'> | null,
+  error: unknown,
+): LoadedAuthority {
   const refuse = (): never => {
     demandActive(facts.authority, error instanceof PluginError ? error.detail : undefined);
     throw error;
@@ -314,10 +316,10 @@ function withoutIssuer(facts: Omit<LoadedAuthority, keyof Issuer>, error: unknow
   return {
     ...facts,
     get plugin() {
-      return refuse();
+      return opened?.plugin ?? refuse();
     },
     get options() {
-      return refuse();
+      return opened?.options ?? refuse();
     },
     get material() {
       return refuse();
