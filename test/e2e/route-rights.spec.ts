@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startProgram, type TestProgram } from '../support/program.js';
 import { routesOf } from '../support/routes.js';
 import { Fixtures, password, team } from './rights/fixtures.js';
 import { askRoute } from './rights/requests.js';
 import { actors, rights, type WhoAsks } from './rights/table.js';
+
+// One test asks every route with every kind of invalid token.
+vi.setConfig({ testTimeout: 120_000 });
 
 let program: TestProgram;
 let fixtures: Fixtures;
