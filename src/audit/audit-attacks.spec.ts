@@ -1,13 +1,18 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type ChainLink, old, TestAuditLog } from '../../test/support/audit-log.js';
-import { canonicalRow, plainHash } from './chain.js';
+import { Logger } from '@nestjs/common';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ada, type ChainLink, old, TestAuditLog } from '../../test/support/audit-log.js';
+import { writeHead } from './audit-head.js';
+import { canonicalRow, keyedHash, plainHash } from './chain.js';
 
 let log: TestAuditLog;
 
 beforeEach(async () => {
   log = await TestAuditLog.create();
 });
-afterEach(() => log.drop());
+afterEach(() => {
+  vi.restoreAllMocks();
+  return log.drop();
+});
 
 describe('an owner of the database without the key ring', () => {
   /** Makes the rows from `from` on fit one another again as versions without keys sealed them. */
@@ -132,5 +137,92 @@ describe('an owner of the database without the key ring', () => {
     await rewrite(4);
     await resealPlain(4, null);
     expect((await log.verify()).faults).not.toEqual([]);
+  });
+
+  const insertEvent = (id: bigint | number): string =>
+    `insert into audit_event (id, action, target_type, target_id, actor_name, address, request_id)
+     values (${id}, 'a.b', 'a', '1', 'eve', '', '')`;
+  /** A seal with one event that the program has not made. */
+  const insertSeal = (firstSeq: bigint | number, topId: bigint): string =>
+    `insert into audit_seal (first_seq, event_ids, prev_hashes, hashes, key_id, top_id, id_range)
+     values (${firstSeq}, array[5::bigint], array[sha256('a')], array[sha256('b')], 'old', ${topId}, '[5,5]')`;
+  const unsealed = async (): Promise<string[]> =>
+    (await log.events()).filter(({ seq }) => seq === null).map(({ id }) => id);
+
+  it('inserts a gap over sealed events: none is sealed again, and new ones do not wait', async () => {
+    await log.seal(600);
+    await log.tamper('insert into audit_gap values (1, 1000000), (126, 126), (601, 601)');
+    await log.record(300);
+    expect(await log.sealer.seal()).toBe(300);
+    expect(await log.verify()).toMatchObject({ rows: 900, faults: [] });
+    expect(await log.sealer.seal()).toBe(0);
+    expect(await log.test.source.query('select * from audit_gap')).toEqual([]);
+    await log.seal(2);
+    expect(await log.verify()).toMatchObject({ rows: 902, faults: [] });
+  });
+
+  it('fills a gap with many events: each batch has places for new ones', async () => {
+    await log.tamper(`select setval('audit_event_id_seq', 1000)`);
+    await log.seal(1);
+    for (let id = 1; id <= 400; id += 1) await log.tamper(insertEvent(id));
+    await log.record(5);
+    expect(await log.sealer.seal()).toBe(405);
+    const seqs = (await log.events()).slice(-5).map(({ seq }) => Number(seq));
+    expect(Math.max(...seqs)).toBeLessThanOrEqual(251);
+    expect((await log.verify()).faults).toEqual([]);
+  });
+
+  it('seals an event twice: verification names the second place', async () => {
+    await log.seal(6);
+    const [{ canonical }] = await log.test.source.query(
+      `select ${canonicalRow} as canonical from audit_event where id = 2`,
+    );
+    const prevHash = (await log.links()).at(-1)?.hash as Buffer;
+    const hash = keyedHash(log.keys.rowKey(), prevHash, canonical);
+    await log.forge([...(await log.links()), { seq: 7, id: '2', prevHash, hash, keyId: 'old' }]);
+    await log.test.db.write((tx) => writeHead(tx, log.keys, { seq: 7, hash, keyedFrom: 1 }));
+    expect((await log.verify()).faults).toEqual([{ kind: 'repeated', seq: 7, id: '2' }]);
+  });
+
+  it.each([
+    ['the next place', 7, 7],
+    ['a later place', 2n ** 62n, 2 ** 62],
+    ['the last place of all', 2n ** 63n - 1n, 2 ** 63],
+  ])('inserts a seal of a high id at %s: sealing goes on, says so, and verification names it', async (_, at, seq) => {
+    await log.seal(6);
+    const said = vi.spyOn(Logger.prototype, 'error').mockReturnValue();
+    await log.tamper(insertSeal(at, 2n ** 62n));
+    expect(await log.sealer.seal()).toBe(0);
+    expect(await log.sealer.seal()).toBe(0);
+    expect(said.mock.calls).toEqual([[expect.stringContaining('changed outside the program')]]);
+    for (const count of [3, 2]) {
+      await log.record(count);
+      expect(await log.sealer.seal()).toBe(count);
+      expect(await unsealed()).toEqual([]);
+      expect((await log.verify()).faults.map((fault) => fault.seq)).toContain(seq);
+    }
+    await log.restart(old);
+    await log.record(1);
+    expect(await log.sealer.seal()).toBe(1);
+    expect(await unsealed()).toEqual([]);
+  });
+
+  it('inserts an event with a high id: the events of later weeks are sealed', async () => {
+    await log.seal(2);
+    await log.tamper(insertEvent(2n ** 62n));
+    await log.seal(2);
+    const late = log.test.source.createQueryRunner();
+    await late.startTransaction();
+    await log.audit.record(late.manager as never, ada, { action: 'a.late', targetType: 'a', targetId: 1 });
+    for (let week = 1; week <= 3; week += 1) {
+      await log.tamper(`update audit_gap set since = since - interval '8 days' where last_id > 1000`);
+      await log.record(300);
+      expect(await log.sealer.seal()).toBe(300);
+    }
+    await late.commitTransaction();
+    await late.release();
+    expect(await log.sealer.seal()).toBe(1);
+    expect(await unsealed()).toEqual([]);
+    expect((await log.verify()).faults).toEqual([]);
   });
 });

@@ -46,15 +46,24 @@ export interface ChainKeys {
 export interface ChainFault {
   /**
    * `changed`: the content does not match the seal. `removed`: a row at or before this place is missing or rewritten.
-   * `inserted`: the row was never sealed by the program.
+   * `inserted`: the row was never sealed by the program. `repeated`: an earlier place has the same event.
    * `unknown-key`: the sealing key is not known here. `head`: the record of the newest row is missing or has a wrong
    * MAC.
    */
-  kind: 'changed' | 'removed' | 'inserted' | 'reordered' | 'unknown-key' | 'head';
+  kind: 'changed' | 'removed' | 'inserted' | 'reordered' | 'repeated' | 'unknown-key' | 'head';
   /** 0 for an event that has no place in the chain. */
   seq: number;
   /** The id of the audit event at `seq`; null when there is none. */
   id: string | null;
+}
+
+/** Faults that no single row shows. */
+interface WholeChainFaults {
+  /** Places where an anchor does not match the chain. The others: see audit-seals.ts. */
+  lost: readonly number[];
+  misranged: readonly number[];
+  strayIds: readonly string[];
+  repeated: readonly { seq: number; id: string }[];
 }
 
 type Link = Pick<SealedRow, 'seq' | 'hash'> & { id: string | null };
@@ -89,17 +98,18 @@ export class ChainWalk {
 
   /**
    * Checks that the chain ends at the recorded head: null in a database without keys, undefined when the record is
-   * broken. `lost`: places where an anchor does not match the chain. The others: see audit-seals.ts.
+   * broken.
    */
   end(
     record: Pick<Link, 'seq' | 'hash'> | null | undefined,
-    { lost, misranged, strayIds }: Record<'lost' | 'misranged', readonly number[]> & { strayIds: readonly string[] },
+    { lost, misranged, strayIds, repeated }: WholeChainFaults,
   ): void {
     const { last } = this;
     if (record === undefined) this.report('head', last);
     else if (record && !last.hash.equals(record.hash)) this.reportEnd(record.seq);
     for (const seq of lost) this.reportOnce('removed', { seq, id: null });
     for (const seq of misranged) this.reportOnce('changed', { seq, id: null });
+    for (const event of repeated) this.reportOnce('repeated', event);
     for (const id of strayIds) this.report('inserted', { seq: 0, id });
   }
 

@@ -7,8 +7,12 @@ import {
   chainStart,
   countOverdue,
   hasHash,
+  highestPlace,
+  newestSeal,
+  repeatedEvents,
   sealedRows,
   strayIds,
+  topIdAt,
   wronglyRanged,
 } from './audit-seals.js';
 import { ChainWalk, type ChainFault, type SealedRow } from './chain.js';
@@ -65,7 +69,8 @@ export async function verifyChain(tx: Tx, keys: AuditKeys, anchors: readonly Cha
     walk.end(record, {
       lost: open.left,
       misranged: await wronglyRanged(tx, most),
-      strayIds: await strayIds(tx, most),
+      strayIds: await strayIds(tx, await topIdAt(tx, record ?? (await newestSeal(tx, highestPlace))), most),
+      repeated: await repeatedEvents(tx, most),
     });
   const { head } = walk;
   return {

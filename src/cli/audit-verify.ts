@@ -11,6 +11,7 @@ const meanings: Readonly<Record<ChainFault['kind'], string>> = {
   removed: 'was deleted or rewritten',
   inserted: 'was inserted afterwards',
   reordered: 'was moved',
+  repeated: 'has an event that an earlier row has, too',
   'unknown-key': 'was sealed with a key that is not in the key ring',
   head: 'may not be the newest: the record of the newest event is missing or was rewritten',
 };
