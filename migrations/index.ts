@@ -29,6 +29,7 @@ import { PublicIds1763700000070 } from './1763700000070-public-ids.js';
 import { RevocationLists1763700000071 } from './1763700000071-revocation-lists.js';
 import { OcspResponders1763700000074 } from './1763700000074-ocsp-responders.js';
 import { RevocationVersion1763700000075 } from './1763700000075-revocation-version.js';
+import { FirstLists1763700000073 } from './1763700000073-first-lists.js';
 import { ListsOfKeys1763700000072 } from './1763700000072-lists-of-keys.js';
 import { LemurIds1763700000039 } from './1763700000039-lemur-ids.js';
 import { JobLanes1763700000042 } from './1763700000042-job-lanes.js';
@@ -108,6 +109,7 @@ export const migrations = [
   PublicIds1763700000070,
   RevocationLists1763700000071,
   ListsOfKeys1763700000072,
+  FirstLists1763700000073,
   OcspResponders1763700000074,
   RevocationVersion1763700000075,
   Profiles1763700000076,

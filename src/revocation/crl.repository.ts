@@ -85,9 +85,10 @@ export class CrlRepository {
 
   /**
    * Adds the lists that are missing: that of all, and the shards from 0 on, whose distribution points `urls` gives. A
-   * list that is there stays, since certificates name it, and learns the new URL.
+   * list that is there stays, since certificates name it, and learns the new URL. One that was not due is due at
+   * `dueAt`, in case its first job is lost.
    */
-  async ensure(tx: Tx, authorityId: number, shards: readonly Shard[], overdueAt: Date): Promise<void> {
+  async ensure(tx: Tx, authorityId: number, shards: readonly Shard[], dueAt: Date): Promise<void> {
     const rows = shards.map(({ keyId, keyTag, shard, urls }) => ({
       key_id: keyId,
       key_tag: keyTag,
@@ -95,13 +96,14 @@ export class CrlRepository {
       urls,
     }));
     await tx.query(
-      `insert into crl as c (authority_id, key_id, key_tag, shard, urls, overdue_at)
-       select $1, new.key_id, new.key_tag, nullif(new.shard, -1), new.urls, $3
+      `insert into crl as c (authority_id, key_id, key_tag, shard, urls, due_at, overdue_at)
+       select $1, new.key_id, new.key_tag, nullif(new.shard, -1), new.urls, $3, $3
        from jsonb_to_recordset($2::jsonb) as new(key_id int, key_tag text, shard int, urls text[])
        on conflict (authority_id, key_id, coalesce(shard, -1)) do update
-         set urls = c.urls || array(select u from unnest(excluded.urls) u where u <> all(c.urls))
-         where not c.urls @> excluded.urls`,
-      [authorityId, JSON.stringify(rows), overdueAt],
+         set urls = c.urls || array(select u from unnest(excluded.urls) u where u <> all(c.urls)),
+           due_at = coalesce(c.due_at, excluded.due_at), overdue_at = coalesce(c.overdue_at, excluded.overdue_at)
+         where c.due_at is null or not c.urls @> excluded.urls`,
+      [authorityId, JSON.stringify(rows), dueAt],
     );
   }
 
