@@ -1,4 +1,6 @@
 import { expect, it } from 'vitest';
+import type { Authorities } from '../authorities/authorities.js';
+import type { AuthorityRepository } from '../authorities/authority.repository.js';
 import { parsePem } from '../pki/pem.js';
 import { Clock } from '../platform/clock.js';
 import type { Database } from '../platform/db/database.js';
@@ -20,7 +22,8 @@ const stored: Pick<CrlRepository, 'findPublished' | 'read'> = {
 };
 
 it('converts a list to PEM once, however many ask for it and in whichever order', async () => {
-  const crls = new Crls({} as Database, new Clock(), stored as CrlRepository);
+  const lists = stored as CrlRepository;
+  const crls = new Crls({} as Database, new Clock(), lists, {} as Authorities, {} as AuthorityRepository);
   const name = { publicId: 'a', keyTag: null, shard: null, delta: false };
   const [first, second] = await Promise.all([crls.findPem(name), crls.findPem(name)]);
   const body = second?.body ?? Buffer.alloc(0);

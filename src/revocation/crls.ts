@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import { Authorities } from '../authorities/authorities.js';
+import { AuthorityRepository } from '../authorities/authority.repository.js';
+import { keyTagsOf } from '../authorities/issuing-keys.js';
 import { toPem } from '../pki/pem.js';
 import { Clock } from '../platform/clock.js';
 import { Database } from '../platform/db/database.js';
@@ -41,6 +44,8 @@ export class Crls {
     private readonly db: Database,
     private readonly clock: Clock,
     private readonly lists: CrlRepository,
+    private readonly authorities: Authorities,
+    private readonly authorityRepository: AuthorityRepository,
   ) {}
 
   /** Null when there is no such list. */
@@ -82,7 +87,7 @@ export class Crls {
 
   private async read(key: string, name: ListName, known: Kept | undefined): Promise<PublicFile | null> {
     const askedMs = performance.now();
-    const published = await this.lists.findPublished(this.db.single, name.publicId, name);
+    const published = await this.published(name);
     if (published === null) return this.keep(key, { askedMs, file: null, number: null });
     if (known?.file && known.number === published.number)
       return this.keep(key, { ...known, askedMs, file: this.fresh(known.file, published) });
@@ -92,6 +97,18 @@ export class Crls {
     const etag = `"${published.number}-${createHash('sha256').update(body).digest('base64url').slice(0, 16)}"`;
     const file = { type: 'application/pkix-crl', body, etag, modifiedAt: published.thisUpdate };
     return this.keep(key, { askedMs, number: published.number, file: this.fresh(file, published) });
+  }
+
+  /** A key may have had another tag: its certificates need not name it by one identifier. */
+  private async published(name: ListName): Promise<Published | null> {
+    const tx = this.db.single;
+    const { publicId, keyTag } = name;
+    const found = await this.lists.findPublished(tx, publicId, name);
+    if (found !== null || keyTag === null) return found;
+    const authority = await this.authorityRepository.findPublic(tx, publicId);
+    const keys = authority ? await this.authorities.keysOf(authority.id) : [];
+    const key = keys.find((one) => keyTagsOf(one).includes(keyTag));
+    return key ? this.lists.findPublished(tx, publicId, { ...name, keyTag: null, keyId: key.keyId }) : null;
   }
 
   private fresh(file: Omit<PublicFile, 'freshUntil'>, { nextUpdate }: Published): PublicFile {
