@@ -91,6 +91,29 @@ describe('the header Idempotency-Key', () => {
     });
   });
 
+  it.each(['post /users', 'post /roles', 'post /sources', 'post /destinations', 'post /profiles'])(
+    'gives no answer of %s to a user who has lost the permission',
+    async (route) => {
+      const username = fixtures.word();
+      const user = { username, email: `${username}@example.com`, active: true };
+      const { id } = await program.ok('POST', '/users', {
+        ...user,
+        password: 'Correct-Horse-2!',
+        roles: [{ name: 'admin' }],
+      });
+      const token = await program.login(username, 'Correct-Horse-2!');
+      const headers = newKey();
+      const { method, path, body } = await requestOf(fixtures, route);
+      const send = () => program.call(method, path, body, { token, headers });
+      const first = await send();
+      expect(first.status).toBe(200);
+      await program.ok('PUT', `/users/${id}`, { ...user, roles: [] });
+      expect((await send()).status).toBe(403);
+      await program.ok('PUT', `/users/${id}`, { ...user, roles: [{ name: 'admin' }] });
+      expect((await send()).body).toEqual(first.body);
+    },
+  );
+
   it('stays free when the request is refused', async () => {
     const headers = newKey();
     expect((await profile('corrected', headers, { keyTypes: [] })).status).toBe(400);

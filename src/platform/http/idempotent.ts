@@ -36,7 +36,8 @@ export class IdempotencyInterceptor implements NestInterceptor {
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
     const request = context.switchToHttp().getRequest<FastifyRequest & RequestWithActor>();
     const key = demandIdempotencyKey(request.headers[header] as string | undefined);
-    if (key === undefined || !request.actor) return next.handle();
+    // A refused request gets its refusal from JsonBody, and no answer of an earlier one.
+    if (key === undefined || !request.actor || request.refusal) return next.handle();
     const reply = context.switchToHttp().getResponse<FastifyReply>();
     const marked = { key, userId: request.actor.userId, content: contentOf(request) };
     const earlier = await this.requests.answered(marked);
