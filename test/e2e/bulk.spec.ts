@@ -1,7 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { UpdateService } from '../../src/certificates/update/update.service.js';
+import { PluginError } from '../../src/plugin-api/errors.js';
+import { Problem } from '../../src/platform/http/problem.js';
 import { startProgram, type TestProgram } from '../support/program.js';
 
 const password = 'Correct-Horse-2!';
+
+function raise(error: Error): never {
+  throw error;
+}
 
 describe('POST /certificates/bulk', () => {
   let program: TestProgram;
@@ -30,6 +37,7 @@ describe('POST /certificates/bulk', () => {
     await ok('POST', '/users', { username: 'ann', email: 'ann@example.com', password, roles: [{ id: role.id }] });
     ann = await program.login('ann', password);
   });
+  afterEach(() => void vi.restoreAllMocks());
   afterAll(() => program.stop());
 
   it('changes the certificates that it may, and reports why it may not change others', async () => {
@@ -116,6 +124,45 @@ describe('POST /certificates/bulk', () => {
     });
     expect(body).toMatchObject({ done: 3, failed: 0 });
     expect((await program.ok('GET', '/certificates?owner=loop@example.com')).total).toBe(6);
+  });
+
+  it.each<[string, string, () => void]>([
+    ['there was no time for', 'unavailable', () => program.clock.advance(61_000)],
+    ['the database did not do', 'unavailable', () => raise(new Problem('unavailable', 'Not now.'))],
+    ['a plugin did not do', 'plugin-unavailable', () => raise(new PluginError('unavailable', 'Not now.'))],
+  ])('finishes with the same Idempotency-Key what %s', async (_, code, disturb) => {
+    const ids = idsOf(await many('again@example.com', 9));
+    const headers = { 'Idempotency-Key': `again-${ids[0]}` };
+    const request = { ids, change: { rotation: true } };
+    const send = () => program.call('POST', '/certificates/bulk', request, { headers });
+    const { update } = UpdateService.prototype;
+    vi.spyOn(UpdateService.prototype, 'update').mockImplementationOnce(function (this: UpdateService, ...all) {
+      disturb();
+      return update.apply(this, all);
+    });
+    const first = await send();
+    expect(first).toMatchObject({ status: 200, body: { done: 8, failed: 1 } });
+    const left = first.body.items.find(({ ok }: { ok: boolean }) => !ok);
+    expect(left.problem.code).toBe(code);
+    expect(await get(left.id)).toMatchObject({ rotation: false });
+    const second = await send();
+    expect(second).toMatchObject({ status: 200, body: { done: 9, failed: 0 } });
+    expect(await get(left.id)).toMatchObject({ rotation: true });
+    await program.ok('POST', `/certificates/${left.id}/update/switches`, { rotation: false });
+    expect((await send()).body).toEqual(second.body);
+    expect(await get(left.id)).toMatchObject({ rotation: false });
+  });
+
+  it('answers a repeated Idempotency-Key as before when an item can never succeed', async () => {
+    const [one] = (await many('never@example.com', 1)) as [{ id: number }];
+    const headers = { 'Idempotency-Key': `never-${one.id}` };
+    const send = () =>
+      program.call('POST', '/certificates/bulk', { ids: [one.id, 99_999], change: { rotation: true } }, { headers });
+    const first = await send();
+    expect(first).toMatchObject({ status: 200, body: { done: 1, failed: 1 } });
+    await program.ok('POST', `/certificates/${one.id}/update/switches`, { rotation: false });
+    expect((await send()).body).toEqual(first.body);
+    expect(await get(one.id)).toMatchObject({ rotation: false });
   });
 
   it.each([

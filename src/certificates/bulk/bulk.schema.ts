@@ -86,3 +86,8 @@ export const BulkView = z
   })
   .meta({ id: 'BulkResult' });
 export type BulkView = z.output<typeof BulkView>;
+
+/** False if the same request, sent again, may do what it could not do now. */
+export function isFinished({ items }: BulkView): boolean {
+  return !items.some(({ problem }) => problem && ['unavailable', 'plugin-unavailable'].includes(problem.code));
+}

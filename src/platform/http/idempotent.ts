@@ -18,7 +18,13 @@ import { IdempotentRequests, type MarkedRequest } from './idempotent-requests.js
 import { problemOf } from './problem-of.js';
 
 const header = 'idempotency-key';
-const secretKey = 'perennial:answer-has-secret';
+const answersKey = 'perennial:idempotent-answers';
+
+/** What is known of the answers of a route. */
+interface Answers {
+  hasSecret: boolean;
+  isFinal: (answer: never) => boolean;
+}
 
 /**
  * Answers a repeated request with the answer of the first. The first transaction of a request records its key, so a
@@ -41,17 +47,17 @@ export class IdempotencyInterceptor implements NestInterceptor {
     const reply = context.switchToHttp().getResponse<FastifyReply>();
     const marked = { key, userId: request.actor.userId, content: contentOf(request) };
     const earlier = await this.requests.answered(marked);
-    const hasSecret = Reflect.getMetadata(secretKey, context.getHandler()) === true;
+    const answers = Reflect.getMetadata(answersKey, context.getHandler()) as Answers;
     if (!earlier)
       return from(
-        this.first({ ...marked, hasSecret }, () => lastValueFrom(next.handle(), { defaultValue: undefined }), reply),
+        this.first({ ...marked, ...answers }, () => lastValueFrom(next.handle(), { defaultValue: undefined }), reply),
       );
     void reply.status(earlier.status);
     return of(earlier.body ?? undefined);
   }
 
   private async first(
-    marked: MarkedRequest & { hasSecret: boolean },
+    marked: MarkedRequest & Answers,
     work: () => Promise<unknown>,
     reply: FastifyReply,
   ): Promise<unknown> {
@@ -59,12 +65,13 @@ export class IdempotencyInterceptor implements NestInterceptor {
     try {
       const body = await claim.during(work);
       if (!claim.isDone) await this.requests.claim(this.db.single, marked);
-      await this.requests
-        .settle(marked, { status: reply.statusCode, body }, marked.hasSecret)
-        .catch((error: unknown) => {
-          // What the request made is there; a repeated one is refused.
-          this.logger.error(error);
-        });
+      const settled = marked.isFinal(body as never)
+        ? this.requests.settle(marked, { status: reply.statusCode, body }, marked.hasSecret)
+        : this.requests.forget(marked);
+      await settled.catch((error: unknown) => {
+        // What the request made is there; a repeated one is refused.
+        this.logger.error(error);
+      });
       return body;
     } catch (error) {
       // After any other failure nobody knows what the request has made.
@@ -81,11 +88,15 @@ function contentOf({ method, url, body }: FastifyRequest): string {
 
 /**
  * The route takes the header Idempotency-Key. For routes that make something. `hasSecret`: its answer is shown only
- * once, so that a repeated request is refused.
+ * once, so that a repeated request is refused. `isFinal`: false for an answer that is not kept, so that a repeated
+ * request does the rest; what was done must then not be done again.
  */
-export const Idempotent = ({ hasSecret = false } = {}): MethodDecorator =>
+export const Idempotent = <T>({
+  hasSecret = false,
+  isFinal = () => true,
+}: { hasSecret?: boolean; isFinal?: (answer: T) => boolean } = {}): MethodDecorator =>
   applyDecorators(
-    SetMetadata(secretKey, hasSecret),
+    SetMetadata(answersKey, { hasSecret, isFinal }),
     UseInterceptors(IdempotencyInterceptor),
     ApiHeader({
       name: 'Idempotency-Key',
