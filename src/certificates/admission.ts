@@ -66,15 +66,31 @@ export class Admission {
     }
   }
 
-  /** Whether the program could renew this certificate now, and with whose rights. */
-  async outlook(old: Certificate): Promise<{ allowed: boolean; text: string }> {
+  /** Why a renewal may not have these terms; null when it may. The rest as `ofRenewal`. */
+  async refusal(
+    actor: Actor,
+    old: Certificate,
+    authority: LoadedAuthority,
+    terms: TermsWithoutDates,
+  ): Promise<string | null> {
+    try {
+      await this.ofRenewal(actor, old, authority, terms);
+      return null;
+    } catch (error) {
+      if (error instanceof Problem && error.code === 'forbidden') return error.detail;
+      throw error;
+    }
+  }
+
+  /** Whether the program could renew this certificate with these terms now, and with whose rights. */
+  async outlook(old: Certificate, terms = termsForRenewal(old)): Promise<{ allowed: boolean; text: string }> {
     const { authorityId } = old;
     if (authorityId === null) return { allowed: false, text: obstacleTexts.noIssuer };
     try {
       const loaded = await this.authorities.get(authorityId);
       demandActive(loaded.authority);
-      await this.ofRenewal(systemActor('plan'), old, loaded);
-      const text = loadTerms(old.terms).beyondPolicy
+      await this.ofRenewal(systemActor('plan'), old, loaded, terms);
+      const text = terms.beyondPolicy
         ? 'A privileged person had its names certified; that stays possible.'
         : (await this.peopleOf(old)).words;
       return { allowed: true, text };

@@ -94,7 +94,7 @@ export class Approval {
     { old, links }: Renewal,
     authority: LoadedAuthority,
   ): Promise<Approved> {
-    const { profile, terms: profiled, held } = await this.profiledRenewal(old, to, authority);
+    const { profile, terms: profiled, held } = await this.profiledRenewal(actor, old, to, authority);
     if (to) demandIssuer(actor, profile, profiled.extendedKeyUsage);
     const terms = await this.admission.ofRenewal(actor, old, authority, profiled);
     try {
@@ -108,13 +108,15 @@ export class Approval {
 
   /** By the profile `to`, else by that of the predecessor. Throws as Profiling. */
   private async profiledRenewal(
+    actor: Actor,
     old: Renewal['old'],
     to: Reference | undefined,
-    { authority }: LoadedAuthority,
+    loaded: LoadedAuthority,
   ): Promise<ProfiledRenewal> {
     const terms = termsForRenewal(old);
-    if (!to) return this.profiling.ofRenewal(old, terms);
-    const changed = await this.profiling.ofChange(old, terms, { to, authority });
+    if (!to)
+      return this.profiling.ofRenewal(old, terms, (changed) => this.admission.refusal(actor, old, loaded, changed));
+    const changed = await this.profiling.ofChange(old, terms, { to, authority: loaded.authority });
     demandNone(changed.profile, changed.violations);
     return changed;
   }

@@ -6,7 +6,7 @@ import { KnownProfiles, type UsedProfile } from '../../profiles/known-profiles.j
 import type { Reference } from '../../platform/http/reference.js';
 import { PluginError } from '../../plugin-api/errors.js';
 import type { Certificate } from '../certificate.entity.js';
-import { termsForRenewal } from '../admission.js';
+import { Admission, termsForRenewal } from '../admission.js';
 import type { TermsWithoutDates } from '../terms.js';
 import type { IssueCommand } from './issue-command.js';
 
@@ -24,13 +24,25 @@ export interface ProfiledRenewal {
   held?: string;
 }
 
+/** `version`: that of the next renewal. */
+export interface ProfileOutlook {
+  id: number;
+  name: string;
+  version: number;
+  newest: number;
+  text: string | null;
+}
+
 /** The parts of a certificate that decide the profile of its renewal. */
 type Predecessor = Pick<Certificate, 'profileId' | 'profileVersion' | 'keyType'>;
 
 /** Applies profiles to requests and renewals: completes their terms, and finds what the profile refuses. */
 @Injectable()
 export class Profiling {
-  constructor(private readonly profiles: KnownProfiles) {}
+  constructor(
+    private readonly profiles: KnownProfiles,
+    private readonly admission: Admission,
+  ) {}
 
   /**
    * By the named profile, else by the default one of the authority. Throws Problem `invalid-request` when there is no
@@ -57,32 +69,47 @@ export class Profiling {
   }
 
   /**
-   * By the newest version of the profile of the predecessor. When that version refuses the renewal, it follows the one
-   * that the predecessor has. Throws PluginError `misconfigured` when the newest version wants such renewals to fail.
+   * By the newest version of the profile of the predecessor. When that version refuses the renewal, or `refusal` tells
+   * why its terms are not allowed, it follows the one that the predecessor has. Throws PluginError `misconfigured` when
+   * the newest version wants such renewals to fail.
    */
-  async ofRenewal(old: Predecessor, terms: TermsWithoutDates): Promise<ProfiledRenewal> {
+  async ofRenewal(
+    old: Predecessor,
+    terms: TermsWithoutDates,
+    refusal: (changed: TermsWithoutDates) => Promise<string | null>,
+  ): Promise<ProfiledRenewal> {
     if (old.profileId === null || old.profileVersion === null) return { profile: null, terms };
     const newest = await this.profiles.newest(old.profileId);
     if (newest.version === old.profileVersion) return { profile: newest, terms };
     const before = await this.profiles.version(newest, old.profileVersion);
     const { value, violations } = judge(newest.rules, askedAgain(old, terms, before));
-    if (violations.length === 0) return { profile: newest, terms: { ...terms, ...value } };
-    const why = `Version ${newest.version} of its profile ${newest.name} refuses its renewal: ${sentences(violations)}`;
+    const changed = { ...terms, ...value };
+    const fault = violations.length > 0 ? sentences(violations) : await refusal(changed);
+    if (fault === null) return { profile: newest, terms: changed };
+    const why = `Version ${newest.version} of its profile ${newest.name} refuses its renewal: ${fault}`;
     if (newest.rules.strictRenewal) throw new PluginError('misconfigured', why);
     return { profile: before, terms, held: `${why} It follows version ${before.version}.` };
   }
 
-  /** The profile that a renewal would follow now; `text`: why not in its newest version, or why it would fail. */
-  async outlook(
-    old: Certificate,
-  ): Promise<{ id: number; name: string; version: number; newest: number; text: string | null } | null> {
-    if (old.profileId === null || old.profileVersion === null) return null;
+  /**
+   * The profile and the terms of a renewal by the program now; `text`: why not by its newest version, or why it would
+   * fail.
+   */
+  async outlook(old: Certificate): Promise<{ profile: ProfileOutlook | null; terms: TermsWithoutDates }> {
+    const terms = termsForRenewal(old);
+    if (old.profileId === null || old.profileVersion === null) return { profile: null, terms };
     const { id, name, version: newest } = await this.profiles.newest(old.profileId);
+    const of = (version: number, text: string | null): ProfileOutlook => ({ id, name, version, newest, text });
     try {
-      const { profile, held = null } = await this.ofRenewal(old, termsForRenewal(old));
-      return { id, name, version: profile?.version ?? newest, newest, text: held };
+      const renewal = await this.ofRenewal(old, terms, async (changed) => {
+        // What is not allowed without the new version either is not its fault.
+        if (!(await this.admission.outlook(old, terms)).allowed) return null;
+        const { allowed, text } = await this.admission.outlook(old, changed);
+        return allowed ? null : text;
+      });
+      return { profile: of(renewal.profile?.version ?? newest, renewal.held ?? null), terms: renewal.terms };
     } catch (error) {
-      if (error instanceof PluginError) return { id, name, version: newest, newest, text: error.detail };
+      if (error instanceof PluginError) return { profile: of(newest, error.detail), terms };
       throw error;
     }
   }

@@ -32,6 +32,7 @@ export class PlanService {
     const { plan, policy } = await this.planning.planWithPolicy(tx, certificate);
     const successor = await this.certificates.findSuccessor(tx, id);
     const authority = certificate.authorityId === null ? null : await this.authorities.get(tx, certificate.authorityId);
+    const { profile, terms } = await this.profiling.outlook(certificate);
     return {
       willRenew: plan.at !== null,
       at: instantOrNull(plan.at),
@@ -44,8 +45,8 @@ export class PlanService {
       attempts: certificate.renewalAttempts,
       fault: certificate.renewalFault,
       detail: certificate.renewalDetail,
-      rights: certificate.state === 'issued' ? await this.admission.outlook(certificate) : null,
-      profile: await this.profiling.outlook(certificate),
+      rights: certificate.state === 'issued' ? await this.admission.outlook(certificate, terms) : null,
+      profile,
       destinations: await this.preview.placesFor(actor, successor ?? certificate),
     };
   }
