@@ -58,6 +58,6 @@ import { AuthorityRenewal } from './renew-authority.js';
     AuthorityIssuersJob,
     CaAdministration,
   ],
-  exports: [Authorities, AuthorityIssuers, AuthorityReader, AuthorityRepository],
+  exports: [Authorities, AuthorityIssuerRepository, AuthorityIssuers, AuthorityReader, AuthorityRepository],
 })
 export class AuthoritiesModule {}

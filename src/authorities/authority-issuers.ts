@@ -113,7 +113,7 @@ export class AuthorityIssuers {
   /**
    * Stores a certificate of an authority whose key is here. One that is renewed becomes its own; the earlier one is
    * kept, with its key. `also`: more to do in the same transaction. Throws Problem `conflict` when the authority was
-   * renewed at the same time.
+   * renewed at the same time, `authority-inactive` when it was revoked or stopped meanwhile.
    */
   async renewed(
     actor: Actor,
@@ -127,6 +127,7 @@ export class AuthorityIssuers {
       const { serialHex, notAfter, certificatePem } = authority;
       if (certificatePem !== before.certificatePem)
         throw new Problem('conflict', `Authority ${authority.name} has another certificate since: look at it first.`);
+      if (before.active) demandActive(authority);
       const rows = issuerRows(authority.id, added, actor, this.clock.now());
       await this.issuers.add(tx, [ownIssuer(authority), ...rows]);
       const [own] = added.chains;

@@ -1,8 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '../../audit/audit.js';
-import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
+import { Authorities } from '../../authorities/authorities.js';
+import { AuthorityIssuerRepository } from '../../authorities/authority-issuer.repository.js';
 import { AuthorityRepository, viewerOf } from '../../authorities/authority.repository.js';
 import { demandRight } from '../../authorities/authority-store.js';
+import type { CaChain } from '../../authorities/ca-chain.js';
 import { isSignedBy, parseCertificate } from '../../pki/certificate.js';
 import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
@@ -19,6 +21,7 @@ export class AuthorityRevocation {
     private readonly clock: Clock,
     private readonly authorities: Authorities,
     private readonly repository: AuthorityRepository,
+    private readonly issuers: AuthorityIssuerRepository,
     private readonly revocations: Revocations,
     private readonly audit: Audit,
   ) {}
@@ -37,9 +40,13 @@ export class AuthorityRevocation {
     demandRight(actor, decides.authority, decides.roles);
     if (!parent || parent.authority.keyId === null)
       throw new Problem('conflict', `No authority whose key is here has certified ${name}: revoke it at its CA.`);
-    const certificates = await certifiedBy(parent, loaded);
     await this.db.write(async (tx) => {
       const row = await this.repository.lock(tx, id);
+      // Read behind the lock: a renewal may have been stored since it was loaded.
+      const issuers = [row, ...(await this.issuers.of(tx, id))];
+      const ownOfParent = await this.repository.get(tx, parent.authority.id);
+      const signers = [ownOfParent, ...(await this.issuers.of(tx, parent.authority.id))];
+      const certificates = await certifiedBy(signers, issuers);
       const given = { reason: crlReasons[crlReason], revokedAt: this.clock.now(), invalidityDate };
       const serials: string[] = [];
       for (const certificatePem of certificates)
@@ -59,9 +66,9 @@ export class AuthorityRevocation {
   }
 }
 
-/** The certificates of an authority that one of the keys of `parent` has signed. */
-async function certifiedBy(parent: LoadedAuthority, { issuers }: LoadedAuthority): Promise<string[]> {
-  const signers = parent.issuers.map(({ certificatePem }) => parseCertificate(certificatePem));
+/** Those of `issuers` that a key of one of `by` has signed. */
+async function certifiedBy(by: readonly CaChain[], issuers: readonly CaChain[]): Promise<string[]> {
+  const signers = by.map(({ certificatePem }) => parseCertificate(certificatePem));
   const certified: string[] = [];
   for (const { certificatePem } of issuers) {
     const certificate = parseCertificate(certificatePem);
