@@ -61,6 +61,8 @@ const rarelyPossible = [
   'post /api/1/sources/{id}/clean',
   'delete /api/1/users/{id}/keys/{aid}',
   'put /api/1/certificates/{id}/deactivate',
+  'put /api/1/certificates/{id}/hold',
+  'put /api/1/certificates/{id}/release',
   'post /api/1/certificates/{id}/restore',
   'post /api/1/certificates/{id}/redeploy',
   'delete /api/1/pending_certificates/{id}',
