@@ -29,6 +29,7 @@ import { PublicIds1763700000070 } from './1763700000070-public-ids.js';
 import { RevocationLists1763700000071 } from './1763700000071-revocation-lists.js';
 import { OcspResponders1763700000074 } from './1763700000074-ocsp-responders.js';
 import { RevocationVersion1763700000075 } from './1763700000075-revocation-version.js';
+import { NamedLists1763700000079 } from './1763700000079-named-lists.js';
 import { FirstLists1763700000073 } from './1763700000073-first-lists.js';
 import { ListsOfKeys1763700000072 } from './1763700000072-lists-of-keys.js';
 import { LemurIds1763700000039 } from './1763700000039-lemur-ids.js';
@@ -114,6 +115,7 @@ export const migrations = [
   RevocationVersion1763700000075,
   Profiles1763700000076,
   IdempotentRequests1763700000077,
+  NamedLists1763700000079,
   RevocationChecks1763700000080,
   KeysOfIssuers1763700000083,
   AuthorityCsrs1763700000084,

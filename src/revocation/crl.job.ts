@@ -88,10 +88,11 @@ export class CrlLists {
         return { keyId, keyTag: tag, shard, urls };
       });
     });
-    const soon = new Date(this.clock.now().getTime() + againMs);
+    const now = this.clock.now();
+    const soon = new Date(now.getTime() + againMs);
     await this.db.write(async (tx) => {
       await this.repository.ensure(tx, authorityId, lists, soon);
-      if (crlShards > 0) await this.revoked.assignShards(tx, authorityId, crlShards);
+      if (crlShards > 0) await this.revoked.assignShards(tx, authorityId, crlShards, now);
       await enqueueCrls(tx, await this.repository.of(tx, authorityId));
     });
   }

@@ -95,6 +95,8 @@ export class CrlRepository {
       shard: shard ?? -1,
       urls,
     }));
+    // A revocation that does not see the new lists yet is stored before.
+    await tx.query('select from authority where id = $1 for no key update', [authorityId]);
     await tx.query(
       `insert into crl as c (authority_id, key_id, key_tag, shard, urls, due_at, overdue_at)
        select $1, new.key_id, new.key_tag, nullif(new.shard, -1), new.urls, $3, $3

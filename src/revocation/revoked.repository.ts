@@ -58,18 +58,23 @@ const encodedAtOnce = 5_000;
 export class RevokedRepository {
   /**
    * Adds a revocation. A certificate on hold keeps the date of the hold when it is revoked; what is revoked for good
-   * stays as it is. The shard is the one that the certificate names, else one by its serial number. False when nothing
-   * changed, or the key of the authority is elsewhere.
+   * stays as it is. The shard is the one that the certificate names, else one by its serial number until there is one
+   * that it names. False when nothing changed, or the key of the authority is elsewhere.
    */
   async add(tx: Tx, { urls, ...given }: Revocation): Promise<boolean> {
     const { authorityId, serialHex, notAfter, reason, revokedAt, invalidityDate } = given;
+    // Its lists do not become more meanwhile.
+    await tx.query('select from authority where id = $1 for share', [authorityId]);
     const rows: unknown[] = await tx.query(
       `insert into revoked_certificate as r
-         (authority_id, serial_hex, not_after, revoked_at, reason, invalidity_date, changed_at, shard)
-       select a.id, $2, $3, $4, $5, $6, $4, coalesce(
-         (select min(shard) from crl where authority_id = a.id and urls && $7::text[]),
-         (select ${shardBySerial('$2')} % nullif(count(shard), 0)::int from crl where authority_id = a.id))
-       from authority a where a.id = $1 and a.key_id is not null
+         (authority_id, serial_hex, not_after, revoked_at, reason, invalidity_date, changed_at, shard, urls)
+       select a.id, $2, $3, $4, $5, $6, $4,
+         coalesce(named.shard, ${shardBySerial('$2')} % nullif(named.shards, 0)::int),
+         case when named.shard is null then nullif($7::text[], '{}') end
+       from authority a cross join lateral (
+         select min(shard) filter (where urls && $7::text[]) as shard, count(distinct shard) as shards
+         from crl where authority_id = a.id) named
+       where a.id = $1 and a.key_id is not null
        on conflict (authority_id, serial_hex) do update set
          reason = excluded.reason, changed_at = excluded.changed_at, entry_der = null,
          revoked_at = case r.reason when ${certificateHold} then r.revoked_at else excluded.revoked_at end,
@@ -96,8 +101,19 @@ export class RevokedRepository {
     return ofSerials(tx, [serials]);
   }
 
-  /** Gives those without a shard one, now that the authority has so many. */
-  async assignShards(tx: Tx, authorityId: number, shards: number): Promise<void> {
+  /**
+   * Gives those without a shard one, now that the authority has so many, and moves those that name a list which was not
+   * there before. Changed at `at`, so that a delta CRL lists them.
+   */
+  async assignShards(tx: Tx, authorityId: number, shards: number, at: Date): Promise<void> {
+    await tx.query(
+      `update revoked_certificate r set shard = named.shard, urls = null, changed_at = $2
+       from revoked_certificate o cross join lateral (
+         select min(shard) as shard from crl where authority_id = $1 and urls && o.urls) named
+       where o.authority_id = $1 and o.urls is not null and named.shard is not null
+         and r.authority_id = $1 and r.serial_hex = o.serial_hex`,
+      [authorityId, at],
+    );
     await tx.query(
       `update revoked_certificate set shard = ${shardBySerial('serial_hex')} % $2::int
        where authority_id = $1 and shard is null`,

@@ -6,11 +6,19 @@ import { runOn } from '../support/x509.js';
 let program: TestProgram;
 beforeAll(async () => {
   program = await startProgram({ PKI_URL: 'http://pki.example.net' });
+  // The first signing key is that of another authority.
+  await makeAuthority('other');
 });
 afterAll(() => program.stop());
 
-const makeAuthority = (name: string): Promise<Json> =>
-  program.ok('POST', '/authorities', { name, owner: 'pki@example.com', commonName: name });
+const makeAuthority = (name: string, more: object = {}): Promise<Json> =>
+  program.ok('POST', '/authorities', { name, owner: 'pki@example.com', commonName: name, ...more });
+const request = (authority: string): object => ({
+  owner: 'joe@example.com',
+  commonName: `${authority}.example.com`,
+  authority: { name: authority },
+  validityDays: 90,
+});
 const listsOf = async ({ id }: Json): Promise<Json[]> => (await program.ok('GET', `/authorities/${id}/crl`)).lists;
 /** Of the list of all certificates that the present key signs. */
 const urlOf = (authority: Json): Promise<string> =>
@@ -39,5 +47,43 @@ describe('a CRL', () => {
     await source.query('drop function lose cascade');
     program.clock.advance(6 * 60_000);
     expect(await listed(url)).toContain('No Revoked Certificates');
+  });
+
+  it('has what was revoked before it was there, when its shards become more', async () => {
+    const { source } = program.database;
+    const growing = await makeAuthority('growing', { plugin: { id: 'local-ca', options: { crlShards: 1 } } });
+    await eventually(async () => (await listsOf(growing)).length === 2);
+    await source.query(`
+      create function late() returns trigger language plpgsql as 'begin return null; end';
+      create trigger late before insert on outbox for each row when (new.job = 'authority.changed')
+        execute function late()`);
+    const owner = 'pki@example.com';
+    const options = { ...growing.plugin.options, crlShards: 50 };
+    await program.ok('PUT', `/authorities/${growing.id}`, { owner, plugin: { id: 'local-ca', options } });
+    const certificates = [];
+    for (let n = 0; n < 3; n++) certificates.push(await program.ok('POST', '/certificates', request('growing')));
+    for (const { id } of certificates) await program.ok('PUT', `/certificates/${id}/revoke`, {});
+    await eventually(async () => (await listsOf(growing)).every(({ entries }) => entries === 3));
+    await source.query('drop function late cascade');
+    await program.ok('PUT', `/authorities/${growing.id}`, { owner });
+    for (const { body, serialHex } of certificates) {
+      const text = runOn({ 'c.pem': body }, 'openssl', 'x509', '-in', 'c.pem', '-noout', '-text');
+      await listed(/URI:(\S+\.crl)/.exec(text)?.[1] ?? '', serialHex);
+    }
+  });
+
+  it('of an earlier key is made while the present key does not open, and nothing is issued', async () => {
+    const old = await makeAuthority('locked');
+    const [early, url] = [await program.ok('POST', '/certificates', request('locked')), await urlOf(old)];
+    await program.ok('POST', `/authorities/${old.id}/renew`, { newKey: true });
+    await program.database.source.query(
+      `with present as (update authority set version = version + 1 where id = $1 returning key_id)
+       update signing_key set sealed_key = (select sealed_key from signing_key order by id limit 1)
+       where id = (select key_id from present)`,
+      [old.id],
+    );
+    await program.ok('PUT', `/certificates/${early.id}/revoke`, { crlReason: 'superseded' });
+    expect(await listed(url, early.serialHex)).toContain('Superseded');
+    expect((await program.call('POST', '/certificates', request('locked'))).status).toBeGreaterThanOrEqual(400);
   });
 });
