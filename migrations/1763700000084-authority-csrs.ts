@@ -22,6 +22,12 @@ create index authority_csr_key_id on authority_csr (key_id);
 `;
 
 const down = `
+-- Their keys are nowhere else, and a certificate may be on its way.
+do $$ begin
+  if exists (select from authority_csr) then
+    raise exception 'Keys of authorities wait for their certificate. Hand it in or drop the requests first.';
+  end if;
+end $$;
 drop table authority_csr;
 `;
 

@@ -58,6 +58,7 @@ import { AuthorityCsrs1763700000084 } from './1763700000084-authority-csrs.js';
 import { AuthoritiesCanGo1763700000085 } from './1763700000085-authorities-can-go.js';
 import { Pkcs11Keys1763700000086 } from './1763700000086-pkcs11-keys.js';
 import { KeysOfIssuers1763700000083 } from './1763700000083-keys-of-issuers.js';
+import { WhatKeepsAuthorities1763700000088 } from './1763700000088-what-keeps-authorities.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -121,4 +122,5 @@ export const migrations = [
   AuthorityCsrs1763700000084,
   AuthoritiesCanGo1763700000085,
   Pkcs11Keys1763700000086,
+  WhatKeepsAuthorities1763700000088,
 ];

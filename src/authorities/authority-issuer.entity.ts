@@ -31,9 +31,14 @@ export class AuthorityIssuer {
   @Column('text') origin: IssuerOrigin;
   /** Its private key in the KeyStore; null when the key is elsewhere. */
   @Column('integer', { nullable: true }) keyId: KeyRef | null;
+  /** The authority here that signed a cross-certificate; null: its parent, itself, or a CA elsewhere. */
+  @Column('integer', { nullable: true }) signerId: number | null;
   @Column('integer', { nullable: true }) creatorId: number | null;
   @Column('timestamptz') createdAt: Date;
 }
 
 /** What is read from the certificate itself. */
-export type IssuerFacts = Omit<AuthorityIssuer, 'id' | 'authorityId' | 'origin' | 'keyId' | 'creatorId' | 'createdAt'>;
+export type IssuerFacts = Omit<
+  AuthorityIssuer,
+  'id' | 'authorityId' | 'origin' | 'keyId' | 'signerId' | 'creatorId' | 'createdAt'
+>;

@@ -7,23 +7,35 @@ import { type CaChain, issuerFacts } from './ca-chain.js';
 
 export type NewIssuer = Omit<AuthorityIssuer, 'id'>;
 
-/** Issuing certificates to store, and how the program learned of them. `keyId`: their key, where it is here. */
+/**
+ * Issuing certificates to store, and how the program learned of them. `keyId`: their key, where it is here. `signerId`:
+ * as of AuthorityIssuer.
+ */
 export interface NewIssuers {
   chains: readonly CaChain[];
   origin: IssuerOrigin;
   keyId?: KeyRef | null;
+  signerId?: number | null;
 }
 
 /** The rows for issuing certificates of an authority; each certificate once. */
 export function issuerRows(
   authorityId: number,
-  { chains, origin, keyId = null }: NewIssuers,
+  { chains, origin, keyId = null, signerId = null }: NewIssuers,
   actor: Actor,
   now: Date,
 ): NewIssuer[] {
   const facts = new Map(chains.map((chain) => [issuerFacts(chain).sha256, issuerFacts(chain)]));
   const creatorId = actor.userId || null;
-  return [...facts.values()].map((one) => ({ ...one, authorityId, origin, keyId, creatorId, createdAt: now }));
+  return [...facts.values()].map((one) => ({
+    ...one,
+    authorityId,
+    origin,
+    keyId,
+    signerId,
+    creatorId,
+    createdAt: now,
+  }));
 }
 
 /** Every query on the issuing certificates of authorities. */

@@ -240,7 +240,7 @@ export async function describeCa(
 
 function ownIssuer(authority: Authority): NewIssuer {
   const { id, keyId, creatorId, createdAt } = authority;
-  return { ...issuerFacts(authority), authorityId: id, origin: 'created', keyId, creatorId, createdAt };
+  return { ...issuerFacts(authority), authorityId: id, origin: 'created', keyId, signerId: null, creatorId, createdAt };
 }
 
 /** Another CA has signed the name and the key of this authority. Throws Problem `invalid-request`. */

@@ -243,6 +243,16 @@ export class AuthorityRepository {
     );
   }
 
+  /** The authorities that have certified it: its parent first, then those that have signed it too. */
+  async signersOf(tx: Tx, { id, parentId }: Pick<Authority, 'id' | 'parentId'>): Promise<number[]> {
+    const rows: { id: number }[] = await tx.query(
+      `select distinct signer_id as id from authority_issuer
+       where authority_id = $1 and signer_id is not null order by 1`,
+      [id],
+    );
+    return [...new Set([...(parentId === null ? [] : [parentId]), ...rows.map((row) => row.id)])];
+  }
+
   /** The authorities above it, the nearest first. */
   aboveOf(tx: Tx, { parentId }: Pick<Authority, 'parentId'>): Promise<Pick<Authority, 'id' | 'isPrivate'>[]> {
     return tx.query(

@@ -23,11 +23,11 @@ export class AuthorityRemoval {
   /** Throws Problem `not-found`, `forbidden`, or `in-use`, which lists what depends on it. */
   async remove(actor: Actor, id: number): Promise<void> {
     await this.issuers.demandChange(actor, id);
-    const keys = await this.authorities.keysOf(id);
-    await this.db.write(async (tx) => {
+    const keys = await this.db.write(async (tx) => {
       const { name, owner, serialHex, notAfter } = await this.repository.lock(tx, id);
       const dependents = await this.repository.dependents(tx, id);
       if (dependents.length > 0) throw inUse(name, dependents);
+      const held = await this.authorities.keysOf(id, tx);
       await this.repository.delete(tx, id);
       await this.audit.record(tx, actor, {
         action: 'authority.deleted',
@@ -35,6 +35,7 @@ export class AuthorityRemoval {
         targetId: id,
         before: { name, owner, serialHex, notAfter },
       });
+      return held;
     });
     // A key that stays behind when this process dies now is sealed and signs for nothing.
     await Promise.all(keys.map(({ keyId }) => this.keys.forget(keyId)));

@@ -95,6 +95,7 @@ export class AuthorityRenewal {
       chains: [chain],
       origin: request.parent ? 'cross-signed' : 'renewed',
       keyId: ref,
+      signerId: request.parent ? (parent?.authority.id ?? null) : null,
     });
   }
 

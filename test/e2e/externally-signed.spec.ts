@@ -231,4 +231,13 @@ describe('an authority that is deleted', () => {
     await program.ok('DELETE', `/authorities/${free.id}`);
     expect([(await program.call('GET', `/authorities/${free.id}`)).status, await count()]).toEqual([404, before + 3]);
   });
+
+  it('is kept while a key of it waits for its certificate', async () => {
+    const ca = await makeAuthority(program, 'waiting');
+    const { id } = await program.ok('POST', `/authorities/${ca.id}/csr`, { newKey: true });
+    const { status, body } = await program.call('DELETE', `/authorities/${ca.id}`);
+    expect([status, body.reasons]).toEqual([409, { authority_csr: [String(id)] }]);
+    await program.ok('DELETE', `/authorities/csrs/${id}`);
+    await program.ok('DELETE', `/authorities/${ca.id}`);
+  });
 });

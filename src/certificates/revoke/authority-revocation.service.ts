@@ -10,10 +10,10 @@ import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
-import { Revocations } from '../../revocation/revocations.js';
+import { type Issued, Revocations } from '../../revocation/revocations.js';
 import { crlReasons, type RevokeAuthority } from './revoke.schema.js';
 
-/** Revokes the certificates of a subordinate CA at its parent, whose key is here. */
+/** Revokes the certificates of a CA at the authorities that signed them: its parent, and those that cross-signed it. */
 @Injectable()
 export class AuthorityRevocation {
   constructor(
@@ -27,31 +27,37 @@ export class AuthorityRevocation {
   ) {}
 
   /**
-   * Revokes what the parent certified, and stops the authority. Whoever may change the parent may do so, since its CRL
-   * says it. Throws Problem `not-found`, `forbidden`, and `conflict` when the key of the parent is not here or
+   * Revokes what authorities whose key is here have certified, and stops the authority. Whoever may change all of these
+   * may do so, since their CRLs say it. Throws Problem `not-found`, `forbidden`, and `conflict` when there are none or
    * everything is revoked already.
    */
   async revoke(actor: Actor, id: number, { crlReason, comments, invalidityDate }: RevokeAuthority): Promise<void> {
     await this.repository.demandVisible(this.db.single, id, viewerOf(actor));
     const loaded = await this.authorities.get(id);
-    const { name, parentId } = loaded.authority;
-    const parent = parentId === null ? null : await this.authorities.get(parentId);
-    const decides = parent ?? loaded;
-    demandRight(actor, decides.authority, decides.roles);
-    if (!parent || parent.authority.keyId === null)
+    const { name } = loaded.authority;
+    const ids = await this.repository.signersOf(this.db.single, loaded.authority);
+    const certifiers = await Promise.all(ids.map((signerId) => this.authorities.get(signerId)));
+    for (const { authority, roles } of ids.length > 0 ? certifiers : [loaded]) demandRight(actor, authority, roles);
+    const signers = certifiers.filter(({ authority }) => authority.keyId !== null);
+    if (signers.length === 0)
       throw new Problem('conflict', `No authority whose key is here has certified ${name}: revoke it at its CA.`);
     await this.db.write(async (tx) => {
       const row = await this.repository.lock(tx, id);
-      // Read behind the lock: a renewal may have been stored since it was loaded.
-      const issuers = [row, ...(await this.issuers.of(tx, id))];
-      const ownOfParent = await this.repository.get(tx, parent.authority.id);
-      const signers = [ownOfParent, ...(await this.issuers.of(tx, parent.authority.id))];
-      const certificates = await certifiedBy(signers, issuers);
+      // Read behind the lock: a renewal or a cross-certificate may have been stored since it was loaded.
+      if ((await this.repository.signersOf(tx, row)).some((signerId) => !ids.includes(signerId)))
+        throw new Problem('conflict', `Authority ${name} was signed by another one meanwhile: revoke it again.`);
+      const certificates = [row, ...(await this.issuers.of(tx, id))];
+      const certified: Issued[] = [];
+      for (const { authority } of signers) {
+        const keys = [await this.repository.get(tx, authority.id), ...(await this.issuers.of(tx, authority.id))];
+        for (const certificatePem of await certifiedBy(keys, certificates))
+          certified.push({ authorityId: authority.id, certificatePem });
+      }
       const given = { reason: crlReasons[crlReason], revokedAt: this.clock.now(), invalidityDate };
       const serials: string[] = [];
-      for (const certificatePem of certificates)
-        if (await this.revocations.add(tx, { authorityId: parent.authority.id, certificatePem }, given))
-          serials.push(parseCertificate(certificatePem).serialHex);
+      for (const issued of certified)
+        if (await this.revocations.add(tx, issued, given))
+          serials.push(parseCertificate(issued.certificatePem).serialHex);
       if (serials.length === 0)
         throw new Problem('conflict', `The certificate of authority ${name} is revoked already.`);
       row.active = false;
@@ -60,7 +66,13 @@ export class AuthorityRevocation {
         action: 'authority.revoked',
         targetType: 'authority',
         targetId: id,
-        after: { crlReason, comments, invalidityDate, serials, parent: parent.authority.name },
+        after: {
+          crlReason,
+          comments,
+          invalidityDate,
+          serials,
+          signers: signers.map(({ authority }) => authority.name),
+        },
       });
     });
   }

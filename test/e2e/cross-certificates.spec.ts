@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { AuthorityCsrs1763700000084 } from '../../migrations/1763700000084-authority-csrs.js';
+import { WhatKeepsAuthorities1763700000088 } from '../../migrations/1763700000088-what-keeps-authorities.js';
+import { migrations } from '../../migrations/index.js';
+import { migrate } from '../../src/platform/db/data-source.js';
+import { CaTools, makeAuthority, owner } from '../support/ca-tools.js';
+import type { Json } from '../support/json.js';
+import { ocspClients } from '../support/ocsp-clients.js';
+import { eventually, startProgram, type TestProgram } from '../support/program.js';
+
+const tools = new CaTools();
+const clients = ocspClients();
+let program: TestProgram;
+beforeAll(async () => {
+  program = await startProgram({ PKI_URL: 'http://pki.example.net' });
+});
+afterAll(async () => {
+  await program.stop();
+  tools.close();
+  clients.close();
+});
+
+describe('a cross-certificate by another authority here', () => {
+  it('keeps that authority, and is revoked there with all others of its CA', async () => {
+    const parent = await makeAuthority(program, 'parent');
+    const other = await makeAuthority(program, 'other');
+    const ca = await makeAuthority(program, 'crossed', { type: 'subca', parent: { name: 'parent' } });
+    await program.ok('POST', `/authorities/${ca.id}/renew`, { parent: { name: 'other' } });
+    const { items } = await program.ok('GET', `/authorities/${ca.id}/issuers`);
+    const cross: Json = items.find(({ origin }: Json) => origin === 'cross-signed');
+    const deleted = await program.call('DELETE', `/authorities/${other.id}`);
+    expect([deleted.status, deleted.body.reasons]).toEqual([409, { authority_issuer: [expect.any(String)] }]);
+
+    /** What the CRL of an authority and its OCSP responder say of a certificate, by openssl. */
+    const said = async ({ plugin, authorityCertificate }: Json, pem: string): Promise<[boolean, string]> => {
+      const { crlDistributionPoints, ocsp } = plugin.options;
+      const crl = await fetch(`${program.url}${new URL(crlDistributionPoints[0].replace('.{key}', '')).pathname}`);
+      tools.write('list.pem', `-----BEGIN X509 CRL-----\n${Buffer.from(await crl.arrayBuffer()).toString('base64').replace(/.{64}/g, '$&\n')}\n-----END X509 CRL-----\n`); // prettier-ignore
+      const list = tools.openssl('crl', '-in', 'list.pem', '-noout', '-text');
+      clients.file('signer.pem', authorityCertificate.body);
+      clients.file('ca.pem', pem);
+      tools.write('ca.pem', pem);
+      const serial = tools.openssl('x509', '-in', 'ca.pem', '-noout', '-serial').trim().replace('serial=', '');
+      const url = `${program.url}${new URL(ocsp[0]).pathname}`;
+      const status = await clients.run('openssl', 'ocsp', '-url', url, '-issuer', 'signer.pem', '-cert', 'ca.pem', '-CAfile', 'signer.pem'); // prettier-ignore
+      return [list.includes(serial), /ca\.pem: (\w+)/.exec(status)?.[1] ?? status];
+    };
+    const places: [Json, string][] = [
+      [parent, ca.authorityCertificate.body],
+      [other, cross.body],
+    ];
+    for (const [signer, pem] of places) {
+      let answer: unknown;
+      await eventually(async () => (answer = await said(signer, pem).catch(() => undefined)) !== undefined);
+      expect(answer).toEqual([false, 'good']);
+    }
+    await program.ok('PUT', `/authorities/${ca.id}/revoke`, { crlReason: 'cACompromise' });
+    for (const [signer, pem] of places)
+      await eventually(async () => {
+        const [isListed, status] = await said(signer, pem);
+        return isListed && status === 'revoked';
+      });
+    expect((await program.call('PUT', `/authorities/${ca.id}/revoke`, {})).status).toBe(409);
+  });
+
+  it('is known again after the migration is undone and made again, and keys that wait are not lost', async () => {
+    const { source } = program.database;
+    const signers = () => source.query('select id, signer_id from authority_issuer order by id');
+    const before = await signers();
+    expect(before.some((row: Json) => row.signer_id !== null)).toBe(true);
+    const undo = async (until: (typeof migrations)[number]): Promise<void> => {
+      for (let left = migrations.length - migrations.indexOf(until); left > 0; left -= 1)
+        await source.undoLastMigration({ transaction: 'all' });
+    };
+    await undo(WhatKeepsAuthorities1763700000088);
+    await migrate(source);
+    expect(await signers()).toEqual(before);
+    await program.ok('POST', '/authorities/csrs', { name: 'waiting', owner, commonName: 'Waiting' });
+    await expect(undo(AuthorityCsrs1763700000084)).rejects.toThrow('wait for their certificate');
+  });
+});
