@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { LessThan } from 'typeorm';
 import type { Tx } from '../platform/db/database.js';
+import type { KeyRef } from '../platform/keys/key-store.js';
 import { Problem } from '../platform/http/problem.js';
 import { AuthorityCsr } from './authority-csr.entity.js';
 
@@ -37,6 +39,13 @@ export class AuthorityCsrRepository {
 
   add(tx: Tx, csr: Omit<AuthorityCsr, 'id'>): Promise<AuthorityCsr> {
     return tx.save(tx.create(AuthorityCsr, csr));
+  }
+
+  /** Deletes the requests of an authority for keys that are older than this one, and gives them. */
+  async takeEarlier(tx: Tx, authorityId: number, keyId: KeyRef): Promise<AuthorityCsr[]> {
+    const found = await tx.findBy(AuthorityCsr, { authorityId, keyId: LessThan(keyId) });
+    for (const { id } of found) await this.delete(tx, id);
+    return found;
   }
 
   async delete(tx: Tx, id: number): Promise<void> {

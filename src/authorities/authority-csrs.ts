@@ -108,7 +108,13 @@ export class AuthorityCsrs {
     };
     if (authorityId !== null) {
       const authority = await this.issuers.demandChange(actor, authorityId);
-      await this.issuers.renewed(actor, authority, { chains: [own], origin: 'renewed', keyId }, done);
+      const added = { chains: [own], origin: 'renewed', keyId } as const;
+      await this.droppingEarlier(actor, authorityId, keyId, (drop) =>
+        this.issuers.renewed(actor, authority, added, async (tx) => {
+          await done(tx);
+          await drop(tx);
+        }),
+      );
       return authorityId;
     }
     if (!settings) throw new Error(`The certificate request ${id} is for no authority.`);
@@ -131,6 +137,26 @@ export class AuthorityCsrs {
     // The database refuses to delete a key that an authority has.
     await this.keys.forget(csr.keyId).catch(() => undefined);
     return authorityCsrView(csr);
+  }
+
+  /**
+   * `store` gives an authority a certificate for this key, and calls `drop` in its transaction: requests for earlier
+   * keys go, since a certificate for one of these would make it sign again.
+   */
+  async droppingEarlier(
+    actor: Actor,
+    authorityId: number,
+    keyId: KeyRef,
+    store: (drop: (tx: Tx) => Promise<void>) => Promise<void>,
+  ): Promise<void> {
+    let dropped: KeyRef[] = [];
+    await store(async (tx) => {
+      const rows = await this.csrs.takeEarlier(tx, authorityId, keyId);
+      dropped = rows.map((row) => row.keyId);
+      for (const row of rows) await this.audit.record(tx, actor, { action: 'authority.csr-dropped', ...recorded(row) });
+    });
+    // The database refuses to delete a key that an authority has.
+    await Promise.all(dropped.map((ref) => this.keys.forget(ref).catch(() => undefined)));
   }
 
   private async add(

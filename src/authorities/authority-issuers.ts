@@ -128,6 +128,7 @@ export class AuthorityIssuers {
       if (certificatePem !== before.certificatePem)
         throw new Problem('conflict', `Authority ${authority.name} has another certificate since: look at it first.`);
       if (before.active) demandActive(authority);
+      await this.demandNoEarlierKey(tx, authority, added.keyId);
       const rows = issuerRows(authority.id, added, actor, this.clock.now());
       await this.issuers.add(tx, [ownIssuer(authority), ...rows]);
       const [own] = added.chains;
@@ -180,6 +181,12 @@ export class AuthorityIssuers {
     const authority = await this.repository.get(tx, id);
     demandRight(actor, authority, await this.repository.rolesOfOne(tx, id));
     return authority;
+  }
+
+  /** A key that was followed by another one is not to sign again. Throws Problem `conflict`. */
+  private async demandNoEarlierKey(tx: Tx, { id, name, keyId }: Authority, given: KeyRef): Promise<void> {
+    if (given === keyId || (await this.issuers.of(tx, id)).every((one) => one.keyId !== given)) return;
+    throw new Problem('conflict', `The certificate is for an earlier key of authority ${name}: ask for a new request.`);
   }
 
   private async issuersOf(tx: Tx, authority: Authority): Promise<[NewIssuer, ...NewIssuer[]]> {

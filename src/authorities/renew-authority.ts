@@ -8,6 +8,8 @@ import type { Actor } from '../platform/http/actor.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type KeyRef, KeyStore } from '../platform/keys/key-store.js';
 import { Authorities, demandActive, type LoadedAuthority } from './authorities.js';
+import { AuthorityCsrs } from './authority-csrs.js';
+import type { NewIssuers } from './authority-issuer.repository.js';
 import { AuthorityIssuers } from './authority-issuers.js';
 import type { RenewAuthority } from './authority-issuer.schema.js';
 import { AuthorityParents } from './authority-parents.js';
@@ -37,6 +39,7 @@ export class AuthorityRenewal {
     private readonly parents: AuthorityParents,
     private readonly certificates: CaCertificates,
     private readonly keys: KeyStore,
+    private readonly csrs: AuthorityCsrs,
   ) {}
 
   /**
@@ -91,12 +94,15 @@ export class AuthorityRenewal {
     const content = this.contentOf(parseCertificate(authority.certificatePem), request, parent);
     const asked = { ...content, signer: await this.keys.signerFor(ref) };
     const chain: CaChain = await this.certificates.make(plugin, authority, asked, parent);
-    await this.issuers.renewed(actor, authority, {
+    const added: NewIssuers & { keyId: KeyRef } = {
       chains: [chain],
       origin: request.parent ? 'cross-signed' : 'renewed',
       keyId: ref,
       signerId: request.parent ? (parent?.authority.id ?? null) : null,
-    });
+    };
+    await this.csrs.droppingEarlier(actor, authority.id, ref, (drop) =>
+      this.issuers.renewed(actor, authority, added, drop),
+    );
   }
 
   private contentOf(

@@ -132,6 +132,28 @@ describe('an authority that a CA elsewhere signs', () => {
     }
     expect((await program.ok('GET', `/authorities/${made.id}/issuers`)).total).toBe(3);
   });
+
+  it('does not sign again with an earlier key: requests for it end with a renewal, or are refused', async () => {
+    const first = await ask('moving');
+    const { body: made } = await handIn(first.id, signed(first.csr));
+    const asked = (newKey: boolean): Promise<Json> => program.ok('POST', `/authorities/${made.id}/csr`, { newKey });
+    const [same, second, third] = [await asked(false), await asked(true), await asked(true)];
+    const sql = (text: string) => program.database.source.query(text, [made.id]);
+    const [{ keyId: firstKey }] = await sql('select key_id as "keyId" from authority where id = $1');
+    const [{ n: before }] = await program.database.source.query('select count(*)::int as n from signing_key');
+    expect((await handIn(third.id, signed(third.csr))).status).toBe(200);
+    for (const { id, csr } of [same, second]) expect((await handIn(id, signed(csr))).status).toBe(404);
+    const [{ n: after }] = await program.database.source.query('select count(*)::int as n from signing_key');
+    expect(after).toBe(before - 1);
+
+    // One from before requests ended so.
+    const old = await asked(false);
+    await program.database.source.query('update authority_csr set key_id = $2, csr_pem = $3 where id = $1', [old.id, firstKey, same.csr]); // prettier-ignore
+    const { status, body } = await handIn(old.id, signed(same.csr));
+    expect([status, body.detail]).toEqual([409, expect.stringContaining('earlier key')]);
+    const [{ keyId: present }] = await sql('select key_id as "keyId" from authority where id = $1');
+    expect(present).not.toBe(firstKey);
+  });
 });
 
 describe('the name constraints and path length of an authority', () => {

@@ -12,8 +12,9 @@ export class AuthorityRevocationController {
   @Requires('authority:update')
   @Summary(
     'Revoke a subordinate CA',
-    'Its certificates are listed within seconds in the CRL of its parent and of each authority that has signed it too, ' +
-      'and it issues nothing any more. The right to change all of these is needed. What it issued stays as it is here, but clients refuse it from then on.',
+    'Its certificates are listed within seconds in the CRL of its parent and of each authority that has signed it ' +
+      'too, and it issues nothing any more. The right to change all of these is needed. What it issued stays as ' +
+      'it is here, but clients refuse it from then on.',
   )
   @Answers(200, RevokedView)
   async revoke(
