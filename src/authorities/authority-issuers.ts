@@ -133,8 +133,7 @@ export class AuthorityIssuers {
       await this.issuers.add(tx, [ownIssuer(authority), ...rows]);
       const [own] = added.chains;
       if (added.origin === 'renewed' && own) {
-        if (authority.keyId === added.keyId)
-          await this.repository.replaceInChains(tx, certificatePem, own.certificatePem);
+        if (authority.keyId === added.keyId) await this.repository.replaceInChains(tx, certificatePem, own);
         Object.assign(authority, factsOf(own), { keyId: added.keyId });
       }
       await this.repository.save(tx, authority);

@@ -234,12 +234,15 @@ export class AuthorityRepository {
     );
   }
 
-  /** A renewed CA takes the place of its earlier certificate in the chains of the authorities below it. */
-  async replaceInChains(tx: Tx, beforePem: string, afterPem: string): Promise<void> {
+  /** A renewed CA and those above it take the place of the earlier ones in the chains of the authorities below it. */
+  async replaceInChains(tx: Tx, beforePem: string, { certificatePem, chainPem }: CaChain): Promise<void> {
+    const chain = 'chain_pem[:array_position(chain_pem, $1) - 1] || $2::text[]';
     await tx.query(
-      `update authority set chain_pem = array_replace(chain_pem, $1, $2), version = version + 1
-       where $1 = any(chain_pem)`,
-      [beforePem, afterPem],
+      `with issuer as (update authority_issuer set chain_pem = ${chain} where $1 = any(chain_pem) returning authority_id)
+       update authority set version = version + 1,
+         chain_pem = case when $1 = any(chain_pem) then ${chain} else chain_pem end
+       where $1 = any(chain_pem) or id in (select authority_id from issuer)`,
+      [beforePem, [certificatePem, ...chainPem]],
     );
   }
 

@@ -133,6 +133,20 @@ describe('an authority that a CA elsewhere signs', () => {
     expect((await program.ok('GET', `/authorities/${made.id}/issuers`)).total).toBe(3);
   });
 
+  it('gives those below it the whole chain when another CA renews it', async () => {
+    tools.makeCa('elsewhere');
+    const first = await ask('moved', { pathLength: 1 });
+    const { body: made } = await handIn(first.id, signed(first.csr, { by: 'other' }));
+    const below = await makeAuthority(program, 'below-moved', { type: 'subca', parent: { name: 'moved' } });
+    await program.ok('POST', `/authorities/${below.id}/renew`, { validityDays: 100 });
+    const { id, csr } = await program.ok('POST', `/authorities/${made.id}/csr`, { newKey: false });
+    expect((await handIn(id, signed(csr, { by: 'elsewhere' }))).status).toBe(200);
+    const leaf = await issueFrom(program, 'below-moved');
+    expect(tools.verified(leaf, tools.read('elsewhere.pem'))).toBe('leaf.pem: OK');
+    const { items } = await program.ok('GET', `/authorities/${below.id}/issuers`);
+    for (const one of items) expect(tools.verified(one, tools.read('elsewhere.pem'))).toBe('leaf.pem: OK');
+  });
+
   it('does not sign again with an earlier key: requests for it end with a renewal, or are refused', async () => {
     const first = await ask('moving');
     const { body: made } = await handIn(first.id, signed(first.csr));
