@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { Problem } from '../http/problem.js';
@@ -99,6 +100,8 @@ export class Database {
       return await once();
     } catch (error) {
       if (!isConflict(error)) throw error;
+      // At once it could take its first row from the transaction that it lost to, and both would fail again.
+      await sleep(10 + Math.random() * 40);
       return await once();
     }
   }
