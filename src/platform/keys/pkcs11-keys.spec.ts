@@ -1,6 +1,8 @@
 import { createPublicKey, verify } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CaTools } from '../../../test/support/ca-tools.js';
 import type { Signer } from '../../plugin-api/signer.js';
@@ -126,6 +128,17 @@ describe('a private key that the token does not show', () => {
 });
 
 describe('the token of the settings', () => {
+  it('stays loaded when garbage is collected', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    for (let round = 0; round < 3; round += 1) {
+      collect();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(readFileSync('/proc/self/maps', 'utf8')).toContain('libsofthsm2.so');
+    expect(await signs(keys.signerFor(await keys.create('ECCPRIME256V1')))).toBe(true);
+  });
+
   it('is found beside slots that tell nothing', async () => {
     const { C_GetTokenInfo: tokenInfo, C_GetSlotList: slotList } = calls;
     let refused = 0;

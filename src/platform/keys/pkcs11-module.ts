@@ -209,6 +209,8 @@ function raw([type, value]: Attribute): Raw {
 }
 
 const loaded = new Map<string, Calls>();
+/** Koffi unloads a library as soon as its object is collected: the functions of the list would point nowhere. */
+const libraries: Koffi.LibraryHandle[] = [];
 
 /** The names of types are global in koffi, so they are declared once. */
 function callsOf(koffi: typeof Koffi, path: string): Calls {
@@ -216,7 +218,8 @@ function callsOf(koffi: typeof Koffi, path: string): Calls {
   if (known) return known;
   if (loaded.size === 0) declareTypes(koffi);
   const list: [unknown] = [null];
-  const getList = koffi.load(path).func('unsigned long C_GetFunctionList(_Out_ void **list)');
+  const library = koffi.load(path);
+  const getList = library.func('unsigned long C_GetFunctionList(_Out_ void **list)');
   if (getList(list) !== 0) throw new Error('The module gives no list of functions.');
   const { functions } = koffi.decode(list[0], 'CK_LIST') as { functions: unknown[] };
   const calls = Object.entries(FUNCTIONS).map(([name, [place, parameters]]) => [
@@ -225,6 +228,7 @@ function callsOf(koffi: typeof Koffi, path: string): Calls {
   ]);
   const made = Object.fromEntries(calls) as Calls;
   loaded.set(path, made);
+  libraries.push(library);
   return made;
 }
 
