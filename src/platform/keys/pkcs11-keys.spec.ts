@@ -1,5 +1,5 @@
 import { createPublicKey, verify } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -39,7 +39,7 @@ afterAll(() => tools.close());
 
 type Call = (...args: unknown[]) => Promise<void>;
 /** The functions of the module, as they are called. */
-let calls: Record<'C_GetTokenInfo' | 'C_GetSlotList' | 'C_Login', Call>;
+let calls: Record<'C_Finalize' | 'C_GetTokenInfo' | 'C_GetSlotList' | 'C_Login', Call>;
 
 function tokenWith(itsPin: string): Pkcs11Token {
   const settings = { PKCS11_MODULE: path, PKCS11_TOKEN_LABEL: 'ca', PKCS11_PIN: itsPin };
@@ -169,5 +169,77 @@ describe('the token of the settings', () => {
     idsInToken();
     await keys.create('ECCPRIME256V1');
     expect(login).toHaveBeenCalledTimes(2);
+  });
+});
+
+/** A file that SoftHSM reads becomes a pipe, whose reader waits until this is called; then it is the file again. */
+function hanging(file: string): () => void {
+  renameSync(file, `${file}.away`);
+  tools.run('mkfifo', file);
+  return () => {
+    linkSync(file, `${file}.pipe`);
+    renameSync(`${file}.away`, file);
+    writeFileSync(`${file}.pipe`, readFileSync(file));
+    rmSync(`${file}.pipe`);
+  };
+}
+
+/** Time passes in the program, and a little outside. */
+async function pass(seconds: number): Promise<void> {
+  for (let second = 0; second < seconds; second += 1) {
+    await vi.advanceTimersByTimeAsync(1000);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+describe('a module that hangs', () => {
+  const unavailable = (called: string): object => ({
+    fault: 'unavailable',
+    detail: expect.stringContaining(`${called} does not return`),
+  });
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('lets the program start, refuses requests at once, and is used as soon as it returns', async () => {
+    const goOn = hanging(join(tools.folder, 'softhsm2.conf'));
+    try {
+      const started = token.onModuleInit();
+      await pass(31);
+      await started;
+      await expect(keys.create('ECCPRIME256V1')).rejects.toMatchObject(unavailable('C_Initialize'));
+    } finally {
+      goOn();
+    }
+    vi.useRealTimers();
+    await vi.waitFor(() => expect(Pkcs11Module.overdue).toBeNull());
+    expect(await signs(keys.signerFor(await keys.create('ECCPRIME256V1')))).toBe(true);
+  });
+
+  it('holds up no caller for ever, and is not finalized before its calls have returned', async () => {
+    const signer = keys.signerFor(await keys.create('ECCPRIME256V1'));
+    const [folder = ''] = readdirSync(join(tools.folder, 'tokens'));
+    const finalize = vi.spyOn(calls, 'C_Finalize');
+    const goOn = hanging(join(tools.folder, 'tokens', folder, 'generation'));
+    try {
+      const many = Promise.allSettled(Array.from({ length: 8 }, () => signs(signer)));
+      await pass(61);
+      const words = expect.stringMatching(/C_FindObjectsInit does not return|does not answer in time/);
+      for (const asked of await many) expect(asked).toMatchObject({ reason: { fault: 'unavailable', detail: words } });
+      await expect(signs(signer)).rejects.toMatchObject(unavailable('C_FindObjectsInit'));
+      const stopped = token.onApplicationShutdown();
+      await pass(6);
+      await stopped;
+      expect(finalize).not.toHaveBeenCalled();
+    } finally {
+      goOn();
+    }
+    vi.useRealTimers();
+    await vi.waitFor(() => expect(finalize).toHaveBeenCalled());
+    const next = new Pkcs11Keys(tokenWith(pin));
+    expect(await signs(next.signerFor(await next.create('ECCPRIME256V1')))).toBe(true);
   });
 });

@@ -49,6 +49,17 @@ export class CkError extends Error {
   }
 }
 
+/** A function of the module does not return. It keeps its thread, so nothing else is called until it does. */
+export class OverdueError extends Error {
+  constructor(called: string) {
+    super(`${called} does not return`);
+  }
+}
+
+/** How long a function may take. Large RSA keys take minutes in small devices. */
+const callMs = 30_000;
+const generationMs = 300_000;
+
 export interface Slot {
   id: number;
   /** Whether a wrong PIN was given since the last right one. */
@@ -85,7 +96,7 @@ type Calls = Record<keyof typeof FUNCTIONS, Call>;
 
 /**
  * A PKCS#11 module (a shared library). Each function runs on a thread of the pool, never on the event loop, and throws
- * CkError. A session does one thing at a time: the caller sees to that.
+ * CkError, or OverdueError when it takes too long. A session does one thing at a time: the caller sees to that.
  */
 export class Pkcs11Module {
   private constructor(private readonly calls: Calls) {}
@@ -96,6 +107,17 @@ export class Pkcs11Module {
       throw new Error('PKCS#11 needs the package koffi, which is not installed: run npm install koffi.');
     });
     return new Pkcs11Module(callsOf(koffi, path));
+  }
+
+  /** What keeps the module from being called at present, or null. */
+  static get overdue(): OverdueError | null {
+    const [called] = overdue.values();
+    return called === undefined ? null : new OverdueError(called);
+  }
+
+  /** Resolves when no function runs any more, not even one that was given up. */
+  async idle(): Promise<void> {
+    while (running.size > 0) await new Promise<void>((resolve) => waitingForIdle.push(resolve));
   }
 
   /** Whether this call initialized the module, which then is to be finalized. */
@@ -238,18 +260,31 @@ interface Native {
 
 /** Arguments of running calls: the thread reads their memory, so they must not be collected meanwhile. */
 const running = new Set<readonly unknown[]>();
+/** Those that were given up, with the names of their functions. */
+const overdue = new Map<readonly unknown[], string>();
+const waitingForIdle: (() => void)[] = [];
 
 function calling(native: Native, name: string): Call {
-  return (...args) =>
-    new Promise((resolve, reject) => {
+  return (...args) => {
+    if (Pkcs11Module.overdue) return Promise.reject(Pkcs11Module.overdue);
+    return new Promise((resolve, reject) => {
       running.add(args);
+      const giveUp = (): void => {
+        overdue.set(args, name);
+        reject(new OverdueError(name));
+      };
+      const timer = setTimeout(giveUp, name === 'C_GenerateKeyPair' ? generationMs : callMs);
       native.async(...args, (error: Error | null, answer: number) => {
+        clearTimeout(timer);
         running.delete(args);
+        overdue.delete(args);
+        if (running.size === 0) for (const wake of waitingForIdle.splice(0)) wake();
         if (error) reject(error);
         else if (Number(answer) === 0) resolve();
         else reject(new CkError(Number(answer), name));
       });
     });
+  };
 }
 
 function declareTypes(koffi: typeof Koffi): void {

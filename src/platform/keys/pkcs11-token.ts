@@ -2,7 +2,7 @@ import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nest
 import { PluginError } from '../../plugin-api/errors.js';
 import { Config } from '../config.js';
 import { Log } from '../log.js';
-import { CkError, Pkcs11Module } from './pkcs11-module.js';
+import { CkError, OverdueError, Pkcs11Module } from './pkcs11-module.js';
 
 /** The PIN is not retried: after a few wrong ones a token locks itself. */
 const pinErrors: ReadonlySet<number> = new Set([0xa0, 0xa3, 0xa4]);
@@ -11,6 +11,11 @@ const refusals: ReadonlySet<number> = new Set([0x70, 0x82, 0x60]);
 const SESSION_CLOSED = 0xb0;
 /** Signing takes a thread of the pool, which has four. */
 const mostSessions = 3;
+
+/** How long a caller waits for a connection, and then for a session. */
+const patienceMs = 30_000;
+/** How long the end of the program waits for calls that run. */
+const shutdownMs = 5_000;
 
 /** A wrong PIN, or a module that cannot be loaded: a person must correct the settings. */
 class SettingsError extends Error {}
@@ -37,6 +42,9 @@ export type InSession<T> = (module: Pkcs11Module, session: number) => Promise<T>
 export class Pkcs11Token implements OnModuleInit, OnApplicationShutdown {
   private connecting: Promise<Connection> | null = null;
   private refused: SettingsError | null = null;
+  /** The end of the connection before. */
+  private ending: Promise<void> = Promise.resolve();
+  private isStopped = false;
   private readonly waiting: (() => void)[] = [];
 
   constructor(
@@ -59,15 +67,24 @@ export class Pkcs11Token implements OnModuleInit, OnApplicationShutdown {
     }
   }
 
+  /** A module in which a call hangs is left as it is. */
   async onApplicationShutdown(): Promise<void> {
+    this.isStopped = true;
+    await this.patiently(this.closed(), shutdownMs).catch(() => undefined);
+  }
+
+  private async closed(): Promise<void> {
     const connection = await this.connecting?.catch(() => null);
-    this.connecting = null;
-    if (connection) await end(connection);
+    if (connection) {
+      await drained(connection);
+      this.end(connection);
+    }
+    await this.ending;
   }
 
   /**
-   * Runs `work` in a session that is logged in. Throws PluginError `unavailable` while the token does not answer, and
-   * `misconfigured` when it is not set up or refuses the PIN.
+   * Runs `work` in a session that is logged in. Throws PluginError `unavailable` while the token does not answer, or
+   * not in time, and `misconfigured` when it is not set up or refuses the PIN.
    */
   async run<T>(work: InSession<T>): Promise<T> {
     try {
@@ -90,7 +107,7 @@ export class Pkcs11Token implements OnModuleInit, OnApplicationShutdown {
       session = await this.session(connection);
       return await work(connection.module, session);
     } catch (error) {
-      if (!(error instanceof CkError) || refusals.has(error.code)) throw error;
+      if (!(error instanceof OverdueError) && (!(error instanceof CkError) || refusals.has(error.code))) throw error;
       // Its session may be gone, and its state is not known.
       session = null;
       connection.open -= 1;
@@ -105,25 +122,56 @@ export class Pkcs11Token implements OnModuleInit, OnApplicationShutdown {
   }
 
   private async session(connection: Connection): Promise<number> {
-    for (;;) {
-      if (connection.drained) throw new CkError(SESSION_CLOSED, 'another session');
-      const idle = connection.idle.pop();
-      if (idle !== undefined) return idle;
-      if (connection.open < mostSessions) {
-        connection.open += 1;
-        return connection.module.openSession(connection.slot);
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      for (const wake of this.waiting.splice(0)) wake();
+    }, patienceMs);
+    try {
+      for (;;) {
+        if (connection.drained) throw new CkError(SESSION_CLOSED, 'another session');
+        const idle = connection.idle.pop();
+        if (idle !== undefined) return idle;
+        if (connection.open < mostSessions) {
+          connection.open += 1;
+          return await connection.module.openSession(connection.slot);
+        }
+        if (isLate) throw this.silence();
+        await new Promise<void>((resolve) => this.waiting.push(resolve));
       }
-      await new Promise<void>((resolve) => this.waiting.push(resolve));
+    } finally {
+      clearTimeout(timer);
     }
   }
 
   private connect(): Promise<Connection> {
-    if (this.refused) return Promise.reject(this.refused);
+    const obstacle = this.refused ?? Pkcs11Module.overdue ?? (this.isStopped ? this.silence() : null);
+    if (obstacle) return Promise.reject(obstacle);
     this.connecting ??= this.opened().catch((error: unknown) => {
       this.connecting = null;
       throw error;
     });
-    return this.connecting;
+    return this.patiently(this.connecting, patienceMs);
+  }
+
+  /** Throws PluginError `unavailable` when the work takes longer than this. */
+  private async patiently<T>(work: Promise<T>, ms: number): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(this.silence()), ms);
+    });
+    try {
+      return await Promise.race([work, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private silence(): PluginError {
+    return new PluginError(
+      'unavailable',
+      `The PKCS#11 token "${this.config.pkcs11TokenLabel}" does not answer in time.`,
+    );
   }
 
   private async opened(): Promise<Connection> {
@@ -132,8 +180,12 @@ export class Pkcs11Token implements OnModuleInit, OnApplicationShutdown {
     const module = await Pkcs11Module.load(path).catch((error: unknown) => {
       throw new SettingsError(`PKCS11_MODULE ${path} cannot be loaded: ${(error as Error).message}`);
     });
-    const isOurs = await module.initialize();
+    await this.ending;
+    if (this.isStopped) throw this.silence();
+    // One that does not return may still succeed.
+    let isOurs = true;
     try {
+      isOurs = await module.initialize();
       const slot = await module.findSlot(label);
       if (slot === null) throw new PluginError('unavailable', `There is no PKCS#11 token "${label}" at present.`);
       if (slot.isPinAtRisk) throw pinAtRisk(label);
@@ -141,7 +193,8 @@ export class Pkcs11Token implements OnModuleInit, OnApplicationShutdown {
       await this.login(module, await module.openSession(slot.id), pin);
       return { module, isOurs, slot: slot.id, idle: [], open: 0, running: 0 };
     } catch (error) {
-      if (isOurs) await module.finalize().catch(() => undefined);
+      this.end({ module, isOurs });
+      if (!Pkcs11Module.overdue) await this.ending;
       throw error;
     }
   }
@@ -162,17 +215,25 @@ export class Pkcs11Token implements OnModuleInit, OnApplicationShutdown {
   /** The next use connects anew, once what runs has ended: a module must not be finalized under a running call. */
   private forget(connection: Connection): void {
     if (connection.drained) return;
-    const drained = new Promise<void>((resolve) => (connection.drained = resolve));
-    const again = drained.then(() => end(connection).catch(() => undefined)).then(() => this.opened());
+    const again = drained(connection).then(() => {
+      this.end(connection);
+      return this.opened();
+    });
     this.connecting = again;
     again.catch(() => {
       if (this.connecting === again) this.connecting = null;
     });
   }
 
+  /** Calls that were given up may run yet: until they return, the module is not finalized, and not opened again. */
+  private end({ module, isOurs }: Pick<Connection, 'module' | 'isOurs'>): void {
+    const ended = module.idle().then(() => (isOurs ? module.finalize() : undefined));
+    this.ending = ended.catch(() => undefined);
+  }
+
   private asPluginError(error: unknown): unknown {
     if (error instanceof SettingsError) return new PluginError('misconfigured', error.message);
-    if (!(error instanceof CkError)) return error;
+    if (!(error instanceof CkError || error instanceof OverdueError)) return error;
     const { pkcs11TokenLabel: label } = this.config;
     return new PluginError('unavailable', `The PKCS#11 token "${label}" does not do its work: ${error.message}.`);
   }
@@ -187,10 +248,14 @@ function pinAtRisk(label: string): SettingsError {
   );
 }
 
-function finished({ drained }: Connection): void {
-  drained?.();
+/** Nothing new begins in the connection; resolves when nothing runs there any more. */
+function drained(connection: Connection): Promise<void> {
+  return new Promise((resolve) => {
+    connection.drained = resolve;
+    if (connection.running === 0) resolve();
+  });
 }
 
-async function end({ module, isOurs }: Connection): Promise<void> {
-  if (isOurs) await module.finalize();
+function finished({ drained: done }: Connection): void {
+  done?.();
 }
