@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import type { Authorities, LoadedAuthority } from '../authorities/authorities.js';
 import type { DomainRuleRepository } from '../domains/domain-rule.repository.js';
 import { DomainPolicy } from '../domains/domain-policy.js';
-import type { Clock } from '../platform/clock.js';
 import type { Config } from '../platform/config.js';
 import type { Database } from '../platform/db/database.js';
 import { type Actor, systemActor } from '../platform/http/actor.js';
@@ -26,7 +25,7 @@ const ocspSigning = '1.3.6.1.5.5.7.3.9';
 const db = { single: {} } as unknown as Database;
 const policy = new DomainPolicy(
   db,
-  { now: () => new Date(0) } as unknown as Clock,
+  { now: () => new Date(0) },
   {
     reservedSubjects: ['O=system:masters'],
     allowedDomains: ['example.com'],
@@ -53,7 +52,7 @@ const authority = {
 } as unknown as LoadedAuthority;
 const program = systemActor('test');
 const user = { ...program, userId: 5, roles: creator.roles } as Actor;
-const admin = { ...program, userId: 1 } as Actor;
+const admin = { ...program, userId: 1 };
 
 const plain: TermsWithoutDates = {
   subject: { commonName: 'example.com', organization: 'system:masters' },
@@ -134,7 +133,7 @@ describe('a new version of a profile', () => {
     const profiling = new Profiling(profiles as unknown as KnownProfiles, admission);
     const approval = new Approval(
       { defaultValidityDays: 30, allowWeekendExpiration: true } as unknown as Config,
-      { now: () => new Date(86_400_000) } as unknown as Clock,
+      { now: () => new Date(86_400_000) },
       admission,
       {} as unknown as KeyRules,
       profiling,

@@ -135,6 +135,7 @@ describe('POST /certificates/bulk', () => {
     const headers = { 'Idempotency-Key': `again-${ids[0]}` };
     const request = { ids, change: { rotation: true } };
     const send = () => program.call('POST', '/certificates/bulk', request, { headers });
+    // eslint-disable-next-line @typescript-eslint/unbound-method -- It is applied to the service that is called.
     const { update } = UpdateService.prototype;
     vi.spyOn(UpdateService.prototype, 'update').mockImplementationOnce(function (this: UpdateService, ...all) {
       disturb();

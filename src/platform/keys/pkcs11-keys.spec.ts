@@ -60,6 +60,7 @@ async function signs(signer: Signer): Promise<boolean> {
 
 /** The calls of this number end with an error after the module has done its work. */
 function failing(method: 'generateKeyPair' | 'attribute', ...numbers: readonly number[]): void {
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- It is applied to the module that is called.
   const real = Pkcs11Module.prototype[method] as (...args: unknown[]) => Promise<unknown>;
   let count = 0;
   vi.spyOn(Pkcs11Module.prototype, method as 'attribute').mockImplementation(async function (this: unknown, ...args) {

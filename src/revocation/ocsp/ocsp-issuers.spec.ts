@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 import type { AuthorityRepository, AuthorityWithKey } from '../../authorities/authority.repository.js';
 import { parseCertificate } from '../../pki/certificate.js';
 import { issuerIdsOf } from '../../pki/ocsp-request.js';
-import type { Clock } from '../../platform/clock.js';
 import type { Database } from '../../platform/db/database.js';
 import { OcspIssuers } from './ocsp-issuers.js';
 
@@ -11,14 +10,14 @@ function makeCa(id: number): AuthorityWithKey {
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '/dev/null'];
   const args = ['req', '-x509', '-days', '30', '-subj', `/CN=ca ${id}`, ...key];
   const certificatePem = execFileSync('openssl', args, { stdio: ['ignore', 'pipe', 'ignore'] }).toString();
-  return { id, publicId: `ca${id}`, certificatePem, keyId: id as unknown as AuthorityWithKey['keyId'] };
+  return { id, publicId: `ca${id}`, certificatePem, keyId: id };
 }
 
 /** The issuers of `cas`, which may grow, and how often these were read. */
 function issuersOf(cas: readonly AuthorityWithKey[]): { issuers: OcspIssuers; reads: () => number } {
   let reads = 0;
   const withKeys = (): Promise<readonly AuthorityWithKey[]> => Promise.resolve((reads++, [...cas]));
-  const clock = { now: () => new Date() } as Clock;
+  const clock = { now: () => new Date() };
   const issuers = new OcspIssuers({} as Database, clock, { withKeys } as unknown as AuthorityRepository);
   return { issuers, reads: () => reads };
 }
