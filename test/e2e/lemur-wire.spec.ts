@@ -280,7 +280,7 @@ const differences: readonly (readonly [route: RegExp, path: RegExp, reason: stri
     'entries about other things than certificates, and by others than users',
   ],
   [
-    /plugin|destinations|sources|notifications|authorit|pending/,
+    /plugin|destinations|sources|notifications|authorit|pending|certificates\/valid/,
     /options\[\]\.(default|value|available)$/i,
     'belongs to the options of one plugin',
   ],
