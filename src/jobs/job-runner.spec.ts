@@ -1,16 +1,20 @@
+import { randomBytes } from 'node:crypto';
 import { type DynamicModule, type INestApplicationContext, Logger, type OnModuleInit } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
+import { Clock } from '../platform/clock.js';
 import { Config } from '../platform/config.js';
 import { Database } from '../platform/db/database.js';
 import { defineJob, type Job } from './define-job.js';
 import { JobRun } from './job-run.entity.js';
 import { Jobs } from './job-runner.js';
 import { Readiness } from '../platform/health/readiness.js';
+import { IdempotentRequests } from '../platform/http/idempotent-requests.js';
 import { createLog, Log } from '../platform/log.js';
 import { Metrics } from '../platform/metrics.js';
+import { KeyRing } from '../platform/secrets/key-ring.js';
 import { JobsModule } from './jobs.module.js';
 import { OutboxEntry } from './outbox.entity.js';
 
@@ -59,10 +63,13 @@ describe('a process with jobs', () => {
         { provide: Config, useValue: config },
         { provide: Database, useValue: test.db },
         { provide: Log, useValue: createLog('silent') },
+        { provide: KeyRing, useValue: new KeyRing([{ id: null, key: randomBytes(32) }]) },
+        Clock,
+        IdempotentRequests,
         Metrics,
         Readiness,
       ],
-      exports: [Config, Database, Log, Metrics, Readiness],
+      exports: [Config, Database, Log, Clock, IdempotentRequests, Metrics, Readiness],
     };
     const root = { module: class Root {}, imports: [platform, module] };
     app = await NestFactory.createApplicationContext(root, { logger: false, abortOnError: false });
