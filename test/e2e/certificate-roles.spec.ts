@@ -3,6 +3,7 @@ import { migrations } from '../../migrations/index.js';
 import { RolesOfFacts1763700000053 } from '../../migrations/1763700000053-roles-of-facts.js';
 import { keyRolesOf, rolesOf } from '../../src/certificates/certificate-roles.js';
 import { migrate } from '../../src/platform/db/data-source.js';
+import { undoLast } from '../support/database.js';
 import { startProgram, type TestProgram } from '../support/program.js';
 
 const password = 'Correct-Horse-2!';
@@ -89,7 +90,7 @@ describe('an upgrade from roles that were all listed', () => {
   it('changes no right, in both directions', async () => {
     const undo = async (): Promise<void> => {
       for (let left = migrations.length - migrations.indexOf(RolesOfFacts1763700000053); left > 0; left -= 1)
-        await program.database.source.undoLastMigration({ transaction: 'all' });
+        await undoLast(program.database.source);
     };
     for (const owner of ['joe@example.com', 'pki@example.com', 'mia@example.com'])
       for (let i = 0; i < 10; i += 1) await issue(owner);

@@ -7,6 +7,7 @@ import { migrations } from '../../migrations/index.js';
 import { ChainsApart1763700000063 } from '../../migrations/1763700000063-chains-apart.js';
 import { migrate } from '../../src/platform/db/data-source.js';
 import type { Json } from '../support/json.js';
+import { undoLast } from '../support/database.js';
 import { startProgram, type TestProgram } from '../support/program.js';
 
 let program: TestProgram;
@@ -70,7 +71,7 @@ describe('the chain of certificates', () => {
   it('certificates and CSRs are the same after the migration is undone and made again', async () => {
     const before = await shown();
     for (let left = migrations.length - migrations.indexOf(ChainsApart1763700000063); left > 0; left -= 1)
-      await program.database.source.undoLastMigration({ transaction: 'all' });
+      await undoLast(program.database.source);
     const old = await rows(
       'select id, body_pem as body, chain_pem as chain, csr_pem as csr from certificate order by id',
     );

@@ -3,6 +3,7 @@ import { migrations } from '../../migrations/index.js';
 import { DefaultSubscriptions1763700000051 } from '../../migrations/1763700000051-default-subscriptions.js';
 import { migrate } from '../../src/platform/db/data-source.js';
 import { shownSubscriptionsOf } from '../../src/notifications/subscription.repository.js';
+import { undoLast } from '../support/database.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 
 const dayMs = 86_400_000;
@@ -128,7 +129,7 @@ describe('an upgrade from listed default subscriptions', () => {
     const links = 'select certificate_id, subscription_id from certificate_subscription order by 1, 2';
     const undo = async (): Promise<void> => {
       for (let left = migrations.length - migrations.indexOf(DefaultSubscriptions1763700000051); left > 0; left -= 1)
-        await program.database.source.undoLastMigration({ transaction: 'all' });
+        await undoLast(program.database.source);
     };
     for (const owner of ['joe@example.com', 'lea@example.com', 'Old Team'])
       for (let i = 0; i < 40; i += 1) await issue(owner.includes('@') ? owner : 'mia@example.com');
