@@ -82,7 +82,8 @@ describe('a CRL', () => {
       const openssl = ['openssl', 'crl', '-inform', 'DER', '-in', 'list.crl', '-CAfile', 'ca.pem', '-noout'] as const;
       expect(runOn(files, 'sh', '-c', `${openssl.join(' ')} 2>&1`)).toContain('verify OK');
       const certtool =
-        'openssl crl -inform DER -in list.crl -out l.pem; certtool --verify-crl --load-ca-certificate ca.pem --infile l.pem';
+        'openssl crl -inform DER -in list.crl -out l.pem; ' +
+        'certtool --verify-crl --load-ca-certificate ca.pem --infile l.pem';
       expect(runOn(files, 'sh', '-c', certtool)).toContain('Verification output: Verified.');
       const info = runOn(files, 'certtool', '--crl-info', '--inder', '--infile', 'list.crl');
       expect(info).toMatch(/Revoked certificates \(1\)/);
@@ -104,7 +105,8 @@ describe('a CRL', () => {
       'Next Update: Nov 8 12:00:00 2026 GMT',
       'Serial Number: 0100 Revocation Date: Oct 30 08:09:10 2026 GMT Serial Number: FF01',
       'X509v3 CRL Reason Code: Key Compromise Invalidity Date: Oct 1 00:00:00 2026 GMT',
-      'Serial Number: 0102 Revocation Date: Oct 30 08:09:10 2026 GMT CRL entry extensions: X509v3 CRL Reason Code: Certificate Hold',
+      'Serial Number: 0102 Revocation Date: Oct 30 08:09:10 2026 GMT ' +
+        'CRL entry extensions: X509v3 CRL Reason Code: Certificate Hold',
     ])
       expect(text).toContain(shown);
     expect(text).toContain('X509v3 Authority Key Identifier');
@@ -119,8 +121,8 @@ describe('a CRL', () => {
       }),
     );
     expect(text).toContain(
-      'X509v3 Issuing Distribution Point: critical Full Name: URI:http://pki.example.net/a.3.crl X509v3 Freshest CRL: ' +
-        'Full Name: URI:http://pki.example.net/a.3.delta.crl',
+      'X509v3 Issuing Distribution Point: critical Full Name: URI:http://pki.example.net/a.3.crl ' +
+        'X509v3 Freshest CRL: Full Name: URI:http://pki.example.net/a.3.delta.crl',
     );
     expect(text).toContain('No Revoked Certificates.');
   });

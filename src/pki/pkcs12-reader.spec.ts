@@ -15,8 +15,24 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const at = (name: string): string => join(folder, name);
 const run = (program: string, ...args: string[]): Buffer => execFileSync(program, args, { cwd: folder, stdio: 'pipe' });
 
-run('openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=CA',
-  '-days', '9', '-keyout', 'key.pem', '-out', 'ca.pem'); // prettier-ignore
+run(
+  'openssl',
+  'req',
+  '-x509',
+  '-newkey',
+  'ec',
+  '-pkeyopt',
+  'ec_paramgen_curve:P-256',
+  '-nodes',
+  '-subj',
+  '/CN=CA',
+  '-days',
+  '9',
+  '-keyout',
+  'key.pem',
+  '-out',
+  'ca.pem',
+);
 
 function byOpenssl(...options: string[]): Buffer {
   run('openssl', 'pkcs12', '-export', '-inkey', 'key.pem', '-in', 'ca.pem', '-out', 'made.p12', ...options);
@@ -39,8 +55,22 @@ describe('readPkcs12', () => {
   });
 
   it('opens what keytool wrote', async () => {
-    run('keytool', '-genkeypair', '-alias', 'ca', '-keyalg', 'RSA', '-dname', 'CN=Java', '-storetype', 'PKCS12',
-      '-keystore', 'java.p12', '-storepass', 'changeit'); // prettier-ignore
+    run(
+      'keytool',
+      '-genkeypair',
+      '-alias',
+      'ca',
+      '-keyalg',
+      'RSA',
+      '-dname',
+      'CN=Java',
+      '-storetype',
+      'PKCS12',
+      '-keystore',
+      'java.p12',
+      '-storepass',
+      'changeit',
+    );
     const { certificatesPem } = await readPkcs12(readFileSync(at('java.p12')), 'changeit');
     expect(certificatesPem.map((pem) => parseCertificate(pem).subject)).toEqual(['CN=Java']);
   });

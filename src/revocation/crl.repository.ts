@@ -62,9 +62,9 @@ export interface Published {
   length: number;
 }
 
-const columns = `id, authority_id as "authorityId", key_id as "keyId", key_tag as "keyTag", shard, urls, number, base_number as "baseNumber",
-  base_at as "baseAt", entries, this_update as "thisUpdate", next_update as "nextUpdate", due_at as "dueAt", overdue_at as "overdueAt",
-  fault_detail as "faultDetail"`;
+const columns = `id, authority_id as "authorityId", key_id as "keyId", key_tag as "keyTag", shard, urls, number,
+  base_number as "baseNumber", base_at as "baseAt", entries, this_update as "thisUpdate", next_update as "nextUpdate",
+  due_at as "dueAt", overdue_at as "overdueAt", fault_detail as "faultDetail"`;
 
 const sliceOctets = 1024 * 1024;
 
@@ -198,7 +198,8 @@ export class CrlRepository {
     const parts: Buffer[] = [];
     for (let from = 0; from < length; from += sliceOctets) {
       const [row] = await tx.query<{ part: Buffer }[]>(
-        `select substring(${delta ? 'delta_der' : 'der'} from $3 for $4) as part from crl where id = $1 and number = $2`,
+        `select substring(${delta ? 'delta_der' : 'der'} from $3 for $4) as part
+         from crl where id = $1 and number = $2`,
         [id, number, from + 1, sliceOctets],
       );
       if (!row) return null;

@@ -35,14 +35,30 @@ describe('a cross-certificate by another authority here', () => {
     const said = async ({ plugin, authorityCertificate }: Json, pem: string): Promise<[boolean, string]> => {
       const { crlDistributionPoints, ocsp } = plugin.options;
       const crl = await fetch(`${program.url}${new URL(crlDistributionPoints[0].replace('.{key}', '')).pathname}`);
-      tools.write('list.pem', `-----BEGIN X509 CRL-----\n${Buffer.from(await crl.arrayBuffer()).toString('base64').replace(/.{64}/g, '$&\n')}\n-----END X509 CRL-----\n`); // prettier-ignore
+      tools.write(
+        'list.pem',
+        `-----BEGIN X509 CRL-----\n${Buffer.from(await crl.arrayBuffer())
+          .toString('base64')
+          .replace(/.{64}/g, '$&\n')}\n-----END X509 CRL-----\n`,
+      );
       const list = tools.openssl('crl', '-in', 'list.pem', '-noout', '-text');
       clients.file('signer.pem', authorityCertificate.body);
       clients.file('ca.pem', pem);
       tools.write('ca.pem', pem);
       const serial = tools.openssl('x509', '-in', 'ca.pem', '-noout', '-serial').trim().replace('serial=', '');
       const url = `${program.url}${new URL(ocsp[0]).pathname}`;
-      const status = await clients.run('openssl', 'ocsp', '-url', url, '-issuer', 'signer.pem', '-cert', 'ca.pem', '-CAfile', 'signer.pem'); // prettier-ignore
+      const status = await clients.run(
+        'openssl',
+        'ocsp',
+        '-url',
+        url,
+        '-issuer',
+        'signer.pem',
+        '-cert',
+        'ca.pem',
+        '-CAfile',
+        'signer.pem',
+      );
       return [list.includes(serial), /ca\.pem: (\w+)/.exec(status)?.[1] ?? status];
     };
     const places: [Json, string][] = [

@@ -72,7 +72,9 @@ describe('an authority that a CA elsewhere signs', () => {
 
       const { status, body } = await handIn(id, signed(csr));
       expect([status, body.name, body.authorityCertificate.pathLength]).toEqual([200, name, 0]);
-      expect(tools.text(body.authorityCertificate.body)).toMatch(/Name Constraints: critical\s+Permitted:\s+DNS:example.com/); // prettier-ignore
+      expect(tools.text(body.authorityCertificate.body)).toMatch(
+        /Name Constraints: critical\s+Permitted:\s+DNS:example.com/,
+      );
       const leaf = await issueFrom(program, name);
       expect(tools.verified(leaf, tools.read('offline.pem'))).toBe('leaf.pem: OK');
       expect(tools.byGnutls(leaf, tools.read('offline.pem'))).toContain('Chain verification output: Verified');
@@ -162,7 +164,11 @@ describe('an authority that a CA elsewhere signs', () => {
 
     // One from before requests ended so.
     const old = await asked(false);
-    await program.database.source.query('update authority_csr set key_id = $2, csr_pem = $3 where id = $1', [old.id, firstKey, same.csr]); // prettier-ignore
+    await program.database.source.query('update authority_csr set key_id = $2, csr_pem = $3 where id = $1', [
+      old.id,
+      firstKey,
+      same.csr,
+    ]);
     const { status, body } = await handIn(old.id, signed(same.csr));
     expect([status, body.detail]).toEqual([409, expect.stringContaining('earlier key')]);
     const [{ keyId: present }] = await sql('select key_id as "keyId" from authority where id = $1');
@@ -216,7 +222,8 @@ describe('the name constraints and path length of an authority', () => {
       validityDays: 30,
       ...request,
     });
-    if (!isGood) return expect([status, body.detail]).toEqual([expect.any(Number), expect.stringContaining('name constraints')]); // prettier-ignore
+    if (!isGood)
+      return expect([status, body.detail]).toEqual([expect.any(Number), expect.stringContaining('name constraints')]);
     expect([status, body.detail]).toEqual([200, undefined]);
     expect(tools.verified(body, root.authorityCertificate.body)).toBe('leaf.pem: OK');
   });
@@ -238,8 +245,12 @@ describe('the name constraints and path length of an authority', () => {
     await makeAuthority(program, 'middle', { chain, privateKey: tools.read('middle.key'), commonName: undefined });
     expect(tools.verified(await issueFrom(program, 'middle'), tools.read('top.pem'))).toBe('leaf.pem: OK');
     const { status, body } = await program.call('POST', '/authorities', {
-      name: 'too-deep', owner, commonName: 'Too deep', type: 'subca', parent: { name: 'middle' },
-    }); // prettier-ignore
+      name: 'too-deep',
+      owner,
+      commonName: 'Too deep',
+      type: 'subca',
+      parent: { name: 'middle' },
+    });
     expect([status, body.detail]).toEqual([expect.any(Number), expect.stringContaining('allows no CA below it')]);
   });
 });

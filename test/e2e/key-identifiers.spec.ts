@@ -53,9 +53,27 @@ describe('the identifier of a key that an authority keeps', () => {
   it('may differ between its certificates: CRL and certificate are found by each', async () => {
     const old = await issueFrom(program, 'imported');
     tools.makeCa('bridge');
-    tools.write('ext', 'basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=01:02:03:04:05\n'); // prettier-ignore
+    tools.write(
+      'ext',
+      'basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=01:02:03:04:05\n',
+    );
     tools.openssl('req', '-new', '-key', 'sha1.key', '-subj', '/O=Outside/CN=sha1', '-out', 'cross.csr');
-    tools.openssl('x509', '-req', '-in', 'cross.csr', '-CA', 'bridge.pem', '-CAkey', 'bridge.key', '-days', '900', '-extfile', 'ext', '-out', 'cross.pem'); // prettier-ignore
+    tools.openssl(
+      'x509',
+      '-req',
+      '-in',
+      'cross.csr',
+      '-CA',
+      'bridge.pem',
+      '-CAkey',
+      'bridge.key',
+      '-days',
+      '900',
+      '-extfile',
+      'ext',
+      '-out',
+      'cross.pem',
+    );
     const chain = tools.read('cross.pem') + tools.read('bridge.pem');
     const { items } = await program.ok('POST', `/authorities/${imported.id}/issuers`, { chain });
     const { sha256 } = items.find(({ origin }: Json) => origin === 'uploaded');

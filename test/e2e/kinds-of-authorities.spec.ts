@@ -43,7 +43,20 @@ describe('an authority that is imported with its key', () => {
   it('comes from PKCS#12 and from an encrypted key with its passphrase', async () => {
     tools.makeCa('outer');
     tools.makeCa('inner', { by: 'outer' });
-    tools.openssl('pkcs12', '-export', '-inkey', 'inner.key', '-in', 'inner.pem', '-certfile', 'outer.pem', '-passout', 'pass:secret', '-out', 'inner.p12'); // prettier-ignore
+    tools.openssl(
+      'pkcs12',
+      '-export',
+      '-inkey',
+      'inner.key',
+      '-in',
+      'inner.pem',
+      '-certfile',
+      'outer.pem',
+      '-passout',
+      'pass:secret',
+      '-out',
+      'inner.p12',
+    );
     const pkcs12 = readFileSync(join(tools.folder, 'inner.p12')).toString('base64');
     const wrong = await program.call('POST', '/authorities', { name: 'from-file', owner, pkcs12, passphrase: 'wrong' });
     expect([wrong.status, wrong.body.reasons]).toMatchObject([
@@ -68,8 +81,27 @@ describe('an authority that is imported with its key', () => {
     tools.makeCa('one');
     tools.makeCa('two');
     tools.makeCa('weak', { newkey: 'rsa', opt: 'rsa_keygen_bits:1024' });
-    tools.openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=leaf', '-addext', 'basicConstraints=critical,CA:false', '-keyout', 'leaf.key', '-out', 'end.pem'); // prettier-ignore
-    const counts = () => program.database.source.query('select (select count(*) from signing_key) as keys, (select count(*) from authority) as cas'); // prettier-ignore
+    tools.openssl(
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-subj',
+      '/CN=leaf',
+      '-addext',
+      'basicConstraints=critical,CA:false',
+      '-keyout',
+      'leaf.key',
+      '-out',
+      'end.pem',
+    );
+    const counts = () =>
+      program.database.source.query(
+        'select (select count(*) from signing_key) as keys, (select count(*) from authority) as cas',
+      );
     const before = await counts();
     const table: [object, string][] = [
       [{ chain: tools.read('one.pem'), privateKey: tools.read('two.key') }, 'privateKey'],
@@ -162,7 +194,11 @@ describe('an authority that another CA signs too', () => {
     const before = await issue('crossed');
     expect(before.chain).toBe(ca.authorityCertificate.body);
     const [, alternate] = await issuersOf(ca.id);
-    expect([alternate?.origin, alternate?.current, alternate?.chain]).toEqual(['cross-signed', false, other.authorityCertificate.body]); // prettier-ignore
+    expect([alternate?.origin, alternate?.current, alternate?.chain]).toEqual([
+      'cross-signed',
+      false,
+      other.authorityCertificate.body,
+    ]);
     await program.ok('PUT', `/authorities/${ca.id}/issuers/current`, { sha256: alternate?.sha256 });
     const leaf = await issue('crossed');
     expect(leaf.chain).toBe(alternate?.body);
@@ -173,9 +209,43 @@ describe('an authority that another CA signs too', () => {
     tools.makeCa('bridge');
     tools.write('own.pem', ca.authorityCertificate.body);
     tools.openssl('x509', '-in', 'own.pem', '-pubkey', '-noout', '-out', 'own.pub');
-    tools.openssl('req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=CA crossed', '-keyout', 'throwaway.key', '-out', 'own.csr'); // prettier-ignore
-    tools.write('own.ext', 'basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n'); // prettier-ignore
-    tools.openssl('x509', '-req', '-in', 'own.csr', '-force_pubkey', 'own.pub', '-CA', 'bridge.pem', '-CAkey', 'bridge.key', '-days', '900', '-extfile', 'own.ext', '-out', 'own.cross'); // prettier-ignore
+    tools.openssl(
+      'req',
+      '-new',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-subj',
+      '/CN=CA crossed',
+      '-keyout',
+      'throwaway.key',
+      '-out',
+      'own.csr',
+    );
+    tools.write(
+      'own.ext',
+      'basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n',
+    );
+    tools.openssl(
+      'x509',
+      '-req',
+      '-in',
+      'own.csr',
+      '-force_pubkey',
+      'own.pub',
+      '-CA',
+      'bridge.pem',
+      '-CAkey',
+      'bridge.key',
+      '-days',
+      '900',
+      '-extfile',
+      'own.ext',
+      '-out',
+      'own.cross',
+    );
     const chain = tools.read('own.cross') + tools.read('bridge.pem');
     const { items } = await program.ok('POST', `/authorities/${ca.id}/issuers`, { chain });
     const bridged = items.find(({ origin }: Json) => origin === 'uploaded');

@@ -112,7 +112,22 @@ describe('an authority whose key is in a PKCS#11 token', () => {
     const asked = { name: 'signed', owner, commonName: 'CA signed', keyStore: 'pkcs11' };
     const { id, csr } = await api.ok('POST', '/authorities/csrs', asked);
     tools.write('ca.csr', csr);
-    tools.openssl('x509', '-req', '-in', 'ca.csr', '-CA', 'offline.pem', '-CAkey', 'offline.key', '-days', '900', '-copy_extensions', 'copy', '-out', 'ca.pem'); // prettier-ignore
+    tools.openssl(
+      'x509',
+      '-req',
+      '-in',
+      'ca.csr',
+      '-CA',
+      'offline.pem',
+      '-CAkey',
+      'offline.key',
+      '-days',
+      '900',
+      '-copy_extensions',
+      'copy',
+      '-out',
+      'ca.pem',
+    );
     const chain = tools.read('ca.pem') + tools.read('offline.pem');
     expect((await api.ok('POST', `/authorities/csrs/${id}/certificate`, { chain })).keyStore).toBe('pkcs11');
     expect(tools.verified(await api.ok('POST', '/certificates', request('signed')), tools.read('offline.pem'))).toBe(
@@ -125,7 +140,9 @@ describe('an authority whose key is in a PKCS#11 token', () => {
     try {
       const second = await signIn(other.url);
       const [root] = (await api.ok('GET', '/authorities?filter=name;ECCPRIME256V1')).items;
-      const asked = Array.from({ length: 60 }, (_, n) => (n % 2 ? api : second).ok('POST', '/certificates', request('ECCPRIME256V1'))); // prettier-ignore
+      const asked = Array.from({ length: 60 }, (_, n) =>
+        (n % 2 ? api : second).ok('POST', '/certificates', request('ECCPRIME256V1')),
+      );
       for (const leaf of await Promise.all(asked))
         expect(tools.verified(leaf, root.authorityCertificate.body)).toBe('leaf.pem: OK');
       await program.stop();
@@ -171,7 +188,12 @@ describe('the settings of PKCS#11', () => {
   );
 
   it('are needed for an authority that asks for a token', async () => {
-    const plain = await startChild({ ...env, PKCS11_MODULE: undefined, PKCS11_TOKEN_LABEL: undefined, PKCS11_PIN_FILE: undefined }); // prettier-ignore
+    const plain = await startChild({
+      ...env,
+      PKCS11_MODULE: undefined,
+      PKCS11_TOKEN_LABEL: undefined,
+      PKCS11_PIN_FILE: undefined,
+    });
     try {
       const { call, ok } = await signIn(plain.url);
       const body = { name: 'none', owner, commonName: 'None', keyStore: 'pkcs11' };

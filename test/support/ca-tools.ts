@@ -85,5 +85,11 @@ let count = 0;
 export function issueFrom(program: TestProgram, authority: string, more: object = {}): Promise<Json> {
   count += 1;
   const commonName = `host-${count}.example.com`;
-  return program.ok('POST', '/certificates', { owner, authority: { name: authority }, commonName, validityDays: 30, ...more }); // prettier-ignore
+  return program.ok('POST', '/certificates', {
+    owner,
+    authority: { name: authority },
+    commonName,
+    validityDays: 30,
+    ...more,
+  });
 }

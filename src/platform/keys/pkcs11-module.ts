@@ -2,11 +2,30 @@ import type * as Koffi from 'koffi';
 
 /** Values of PKCS#11 2.40 (pkcs11t.h) that are used here. */
 export const Ck = {
-  class: 0x0, token: 0x1, private: 0x2, label: 0x3, keyType: 0x100, id: 0x102, sensitive: 0x103, sign: 0x108,
-  verify: 0x10a, modulus: 0x120, modulusBits: 0x121, publicExponent: 0x122, extractable: 0x162, ecParams: 0x180,
-  ecPoint: 0x181, publicKey: 2, privateKey: 3, rsaGenerate: 0x0, rsaPkcs: 0x1, ecGenerate: 0x1040, ecdsa: 0x1041,
-  edGenerate: 0x1055, eddsa: 0x1057,
-} as const; // prettier-ignore
+  class: 0x0,
+  token: 0x1,
+  private: 0x2,
+  label: 0x3,
+  keyType: 0x100,
+  id: 0x102,
+  sensitive: 0x103,
+  sign: 0x108,
+  verify: 0x10a,
+  modulus: 0x120,
+  modulusBits: 0x121,
+  publicExponent: 0x122,
+  extractable: 0x162,
+  ecParams: 0x180,
+  ecPoint: 0x181,
+  publicKey: 2,
+  privateKey: 3,
+  rsaGenerate: 0x0,
+  rsaPkcs: 0x1,
+  ecGenerate: 0x1040,
+  ecdsa: 0x1041,
+  edGenerate: 0x1055,
+  eddsa: 0x1057,
+} as const;
 
 const NAMES: Readonly<Record<number, string>> = {
   0x3: 'CKR_SLOT_ID_INVALID',
