@@ -14,7 +14,6 @@ import { Config, loadConfig } from '../../src/platform/config.js';
 import { Database } from '../../src/platform/db/database.js';
 import { KeptFacts } from '../../src/platform/db/kept-facts.js';
 import { GuardedAgents } from '../../src/platform/net/guarded-agent.js';
-import { IdempotentRequest } from '../../src/platform/http/idempotent-request.entity.js';
 import { IdempotentRequests } from '../../src/platform/http/idempotent-requests.js';
 import { HttpModule } from '../../src/platform/http/http.module.js';
 import { platformSurfaces } from '../../src/platform/http/platform-surfaces.js';
@@ -31,7 +30,7 @@ import type { Json } from './json.js';
 
 /** The password of the user `admin`, and of every user that `addUser` makes. */
 export const PASSWORD = 'Correct-horse7!';
-export const accountEntities = [ApiKey, AuditEvent, IdempotentRequest, Role, User, UserIdentity, UserRole];
+export const accountEntities = [ApiKey, AuditEvent, Role, User, UserIdentity, UserRole];
 
 /** A clock that tests move by hand; it starts at the real time. */
 export class HandClock extends Clock {
