@@ -38,6 +38,7 @@ it('revokes a certificate that a renewal stored after the authority was loaded',
     demandVisible: () => Promise.resolve(),
     get: () => Promise.resolve(root),
     lock: () => Promise.resolve(now),
+    signersOf: () => Promise.resolve([root.id]),
     save: () => Promise.resolve(),
   };
   const issuers = { of: (_tx: object, id: number) => Promise.resolve(id === 2 ? [before] : []) };
