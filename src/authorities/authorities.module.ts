@@ -58,6 +58,13 @@ import { AuthorityRenewal } from './renew-authority.js';
     AuthorityIssuersJob,
     CaAdministration,
   ],
-  exports: [Authorities, AuthorityIssuerRepository, AuthorityIssuers, AuthorityReader, AuthorityRepository],
+  exports: [
+    Authorities,
+    AuthorityIssuerRepository,
+    AuthorityIssuers,
+    AuthorityReader,
+    AuthorityRemoval,
+    AuthorityRepository,
+  ],
 })
 export class AuthoritiesModule {}

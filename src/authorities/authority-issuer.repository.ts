@@ -57,6 +57,18 @@ export class AuthorityIssuerRepository {
       .execute();
   }
 
+  /** The certificates of the authority that another authority has too, as PEM. */
+  async sharedOf(tx: Tx, authorityId: number): Promise<string[]> {
+    const rows: { pem: string }[] = await tx.query(
+      `with held as (select id as authority_id, certificate_pem as pem from authority
+         union all select authority_id, certificate_pem from authority_issuer)
+       select distinct own.pem from held own join held other on other.pem = own.pem
+       where own.authority_id = $1 and other.authority_id <> $1`,
+      [authorityId],
+    );
+    return rows.map(({ pem }) => pem);
+  }
+
   /** The names of the users who added these, by their ids. */
   async creatorsOf(tx: Tx, issuers: readonly Pick<AuthorityIssuer, 'creatorId'>[]): Promise<Map<number, string>> {
     const rows: { id: number; username: string }[] = await tx.query(

@@ -1,16 +1,22 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '../audit/audit.js';
-import { Database } from '../platform/db/database.js';
+import { Database, type Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
 import { KeyStore } from '../platform/keys/key-store.js';
 import { Authorities } from './authorities.js';
+import type { Authority } from './authority.entity.js';
 import { AuthorityIssuers } from './authority-issuers.js';
 import { AuthorityRepository, type Dependents } from './authority.repository.js';
+
+/** Throws Problem when the authority must not be deleted. */
+type Demand = (tx: Tx, authority: Authority) => Promise<void>;
 
 /** Deletes authorities on which nothing depends, with their keys. */
 @Injectable()
 export class AuthorityRemoval {
+  private readonly demands: Demand[] = [];
+
   constructor(
     private readonly db: Database,
     private readonly repository: AuthorityRepository,
@@ -20,13 +26,22 @@ export class AuthorityRemoval {
     private readonly audit: Audit,
   ) {}
 
-  /** Throws Problem `not-found`, `forbidden`, or `in-use`, which lists what depends on it. */
+  /** Asks in the transaction of each deletion, with the locked row. */
+  demandBefore(demand: Demand): void {
+    this.demands.push(demand);
+  }
+
+  /**
+   * Throws Problem `not-found`, `forbidden`, `in-use`, which lists what depends on it, or what another part demands.
+   */
   async remove(actor: Actor, id: number): Promise<void> {
     await this.issuers.demandChange(actor, id);
     const keys = await this.db.write(async (tx) => {
-      const { name, owner, serialHex, notAfter } = await this.repository.lock(tx, id);
+      const row = await this.repository.lock(tx, id);
+      const { name, owner, serialHex, notAfter } = row;
       const dependents = await this.repository.dependents(tx, id);
       if (dependents.length > 0) throw inUse(name, dependents);
+      for (const demand of this.demands) await demand(tx, row);
       const held = await this.authorities.keysOf(id, tx);
       await this.repository.delete(tx, id);
       await this.audit.record(tx, actor, {

@@ -3,6 +3,7 @@ import { AuditModule } from '../audit/audit.module.js';
 import { AuthoritiesModule } from '../authorities/authorities.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { CaCertificates } from './ca-certificates.js';
+import { CertifiedCas } from './certified-cas.js';
 import { CrlController } from './crl.controller.js';
 import { CrlMaker } from './crl-maker.js';
 import { CrlJob, CrlLists } from './crl.job.js';
@@ -32,6 +33,7 @@ import { Verification } from './verify/verification.js';
   controllers: [CrlController, OcspController, PkiController],
   providers: [
     CaCertificates,
+    CertifiedCas,
     CrlJob,
     CrlLists,
     CrlMaker,
@@ -54,6 +56,6 @@ import { Verification } from './verify/verification.js';
     TrustAnchors,
     Verification,
   ],
-  exports: [CrlRepository, OcspStatuses, RevocationCheck, Revocations, Verification],
+  exports: [CertifiedCas, CrlRepository, OcspStatuses, RevocationCheck, Revocations, Verification],
 })
 export class RevocationModule {}

@@ -96,6 +96,16 @@ export class RevokedRepository {
     return rows.length > 0;
   }
 
+  /** For good: a hold may end. */
+  async isRevoked(tx: Tx, authorityId: number, serialHex: string): Promise<boolean> {
+    const rows: unknown[] = await tx.query(
+      `select from revoked_certificate where authority_id = $1 and serial_hex = $2
+         and reason not in (${certificateHold}, ${removeFromCrl})`,
+      [authorityId, serialHex],
+    );
+    return rows.length > 0;
+  }
+
   /** What is revoked or on hold of these serial numbers, whichever authority issued them. */
   ofSerials(tx: Tx, serials: readonly string[]): Promise<Omit<Revocation, 'urls' | 'invalidityDate'>[]> {
     return ofSerials(tx, [serials]);

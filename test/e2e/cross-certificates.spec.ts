@@ -20,6 +20,21 @@ afterAll(async () => {
   clients.close();
 });
 
+describe('a subordinate CA that is deleted', () => {
+  it('need not be revoked while another authority has its certificate, and is then revoked there', async () => {
+    tools.makeCa('root');
+    tools.makeCa('twin', { by: 'root' });
+    await makeAuthority(program, 'twin-root', { chain: tools.read('root.pem'), privateKey: tools.read('root.key') });
+    const asked = { type: 'subca', parent: { name: 'twin-root' }, chain: tools.read('twin.pem') };
+    const twin = { ...asked, privateKey: tools.read('twin.key'), commonName: undefined };
+    const [one, other] = [await makeAuthority(program, 'twin-1', twin), await makeAuthority(program, 'twin-2', twin)];
+    await program.ok('DELETE', `/authorities/${one.id}`);
+    expect((await program.call('DELETE', `/authorities/${other.id}`)).status).toBe(409);
+    await program.ok('PUT', `/authorities/${other.id}/revoke`, {});
+    await program.ok('DELETE', `/authorities/${other.id}`);
+  });
+});
+
 describe('a cross-certificate by another authority here', () => {
   it('keeps that authority, and is revoked there with all others of its CA', async () => {
     const parent = await makeAuthority(program, 'parent');
@@ -77,6 +92,18 @@ describe('a cross-certificate by another authority here', () => {
         return isListed && status === 'revoked';
       });
     expect((await program.call('PUT', `/authorities/${ca.id}/revoke`, {})).status).toBe(409);
+  });
+
+  it('keeps its CA from deletion until it and the certificate by the parent are revoked', async () => {
+    await makeAuthority(program, 'going-parent');
+    await makeAuthority(program, 'going-other');
+    const ca = await makeAuthority(program, 'going', { type: 'subca', parent: { name: 'going-parent' } });
+    await program.ok('POST', `/authorities/${ca.id}/renew`, { parent: { name: 'going-other' } });
+    const refused = await program.call('DELETE', `/authorities/${ca.id}`);
+    expect(refused.status).toBe(409);
+    expect(refused.body.detail).toMatch(/by going-parent.* by going-other.*PUT \/authorities\/\d+\/revoke/);
+    await program.ok('PUT', `/authorities/${ca.id}/revoke`, { crlReason: 'cessationOfOperation' });
+    await program.ok('DELETE', `/authorities/${ca.id}`);
   });
 
   it('is known again after the migration is undone and made again, and keys that wait are not lost', async () => {

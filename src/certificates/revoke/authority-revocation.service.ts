@@ -1,16 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '../../audit/audit.js';
 import { Authorities } from '../../authorities/authorities.js';
-import { AuthorityIssuerRepository } from '../../authorities/authority-issuer.repository.js';
 import { AuthorityRepository, viewerOf } from '../../authorities/authority.repository.js';
 import { demandRight } from '../../authorities/authority-store.js';
-import type { CaChain } from '../../authorities/ca-chain.js';
-import { isSignedBy, parseCertificate } from '../../pki/certificate.js';
+import { parseCertificate } from '../../pki/certificate.js';
 import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
-import { type Issued, Revocations } from '../../revocation/revocations.js';
+import { CertifiedCas } from '../../revocation/certified-cas.js';
+import { Revocations } from '../../revocation/revocations.js';
 import { crlReasons, type RevokeAuthority } from './revoke.schema.js';
 
 /** Revokes the certificates of a CA at the authorities that signed them: its parent, and those that cross-signed it. */
@@ -21,7 +20,7 @@ export class AuthorityRevocation {
     private readonly clock: Clock,
     private readonly authorities: Authorities,
     private readonly repository: AuthorityRepository,
-    private readonly issuers: AuthorityIssuerRepository,
+    private readonly certified: CertifiedCas,
     private readonly revocations: Revocations,
     private readonly audit: Audit,
   ) {}
@@ -46,13 +45,11 @@ export class AuthorityRevocation {
       // Read behind the lock: a renewal or a cross-certificate may have been stored since it was loaded.
       if ((await this.repository.signersOf(tx, row)).some((signerId) => !ids.includes(signerId)))
         throw new Problem('conflict', `Authority ${name} was signed by another one meanwhile: revoke it again.`);
-      const certificates = [row, ...(await this.issuers.of(tx, id))];
-      const certified: Issued[] = [];
-      for (const { authority } of signers) {
-        const keys = [await this.repository.get(tx, authority.id), ...(await this.issuers.of(tx, authority.id))];
-        for (const certificatePem of await certifiedBy(keys, certificates))
-          certified.push({ authorityId: authority.id, certificatePem });
-      }
+      const certified = await this.certified.of(
+        tx,
+        row,
+        signers.map(({ authority }) => authority.id),
+      );
       const given = { reason: crlReasons[crlReason], revokedAt: this.clock.now(), invalidityDate };
       const serials: string[] = [];
       for (const issued of certified)
@@ -76,16 +73,4 @@ export class AuthorityRevocation {
       });
     });
   }
-}
-
-/** Those of `issuers` that a key of one of `by` has signed. */
-async function certifiedBy(by: readonly CaChain[], issuers: readonly CaChain[]): Promise<string[]> {
-  const signers = by.map(({ certificatePem }) => parseCertificate(certificatePem));
-  const certified: string[] = [];
-  for (const { certificatePem } of issuers) {
-    const certificate = parseCertificate(certificatePem);
-    const checks = await Promise.all(signers.map((signer) => isSignedBy(certificate, signer)));
-    if (checks.includes(true)) certified.push(certificatePem);
-  }
-  return certified;
 }

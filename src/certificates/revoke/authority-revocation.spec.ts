@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { AuthorityIssuers } from '../../authorities/authority-issuers.js';
+import { CertifiedCas } from '../../revocation/certified-cas.js';
 import { AuthorityRevocation } from './authority-revocation.service.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'revocation-'));
@@ -48,7 +49,8 @@ it('revokes a certificate that a renewal stored after the authority was loaded',
       Promise.resolve(revoked.push(certificatePem) > 0),
   };
   const audit = { record: () => Promise.resolve() };
-  const service = on(AuthorityRevocation, db, clock, authorities, repository, issuers, revocations, audit);
+  const certified = on(CertifiedCas, clock, repository, issuers, {}, { demandBefore: () => undefined });
+  const service = on(AuthorityRevocation, db, clock, authorities, repository, certified, revocations, audit);
   await service.revoke(actor as never, 2, { crlReason: 'cACompromise' } as never);
   expect(revoked).toEqual([now.certificatePem, before.certificatePem]);
   expect(now.active).toBe(false);
