@@ -28,7 +28,7 @@ import {
   unrequestableUsage,
 } from './extensions.schema.js';
 import type { IssueRequest } from './issue.schema.js';
-import { impliedUsages, namesOf, purposesOf, usagesOf, withCommonName, without } from './request-members.js';
+import { impliedUsages, namesOf, purposesOf, usagesOf, withCommonNames, without } from './request-members.js';
 
 // Reads a CSR, checks it, and makes the terms of a certificate from it.
 
@@ -88,7 +88,8 @@ export function readCsr(csrPem: string): Promise<RequestedCsr> {
   });
 }
 
-function commonNamesOf(name: Name): string[] {
+/** The common names of a subject, in its order. */
+export function commonNamesOf(name: Name): string[] {
   return name.flat().flatMap(({ oid, text }) => (oid === commonNameOid ? [text] : []));
 }
 
@@ -120,8 +121,8 @@ export function demandExact({ isExact, isOverridden, otherAttributes }: Requeste
  */
 export function termsOfCsr(csr: RequestedCsr, request: IssueRequest): TermsWithoutDates {
   demandLeaf(csr);
-  const names = csr.commonNames.reduceRight<readonly SubjectAltName[]>(
-    (others, commonName) => withCommonName(commonName, others),
+  const names = withCommonNames(
+    csr.commonNames,
     blame('csr', () => csr.subjectAltNames.map(normaliseAscii)),
   );
   if (names.length > maxNames) throw invalid('csr', `A certificate carries at most ${maxNames} names.`);
@@ -150,7 +151,15 @@ export function overriddenCsr(csr: RequestedCsr, request: IssueRequest): Request
   for (const member of given) blame(member, () => rebuildName(encodeSubject({ [member]: wanted[member] })));
   const isKept = (attribute: NameAttribute): boolean => given.every((member) => !(member in fieldsOf([[attribute]])));
   const kept = readName(csr.subjectDer).map((attributes) => attributes.filter(isKept));
-  const { name, der: subjectDer } = rebuildName(encodeName([...kept, ...readName(encodeSubject(wanted))]));
+  return {
+    ...withSubject(csr, encodeName([...kept, ...readName(encodeSubject(wanted))])),
+    ...(asked.length > 0 && { subjectAltNames: asked, otherAltNames: [] }),
+  };
+}
+
+/** The CSR with this DN as its subject. Throws PkiError `bad-name`. */
+export function withSubject(csr: RequestedCsr, nameDer: Buffer): RequestedCsr {
+  const { name, der: subjectDer } = rebuildName(nameDer);
   return {
     ...csr,
     isOverridden: true,
@@ -158,7 +167,6 @@ export function overriddenCsr(csr: RequestedCsr, request: IssueRequest): Request
     subject: formatName(name),
     subjectFields: fieldsOf(name),
     commonNames: commonNamesOf(name),
-    ...(asked.length > 0 && { subjectAltNames: asked, otherAltNames: [] }),
   };
 }
 
@@ -171,14 +179,10 @@ export function withoutOverrides({ extensions, ...request }: IssueRequest): Issu
 /** The parts of `termsOfCsr` that neither the CSR nor the request asks for. */
 export function impliedByCsr(csr: RequestedCsr, request: IssueRequest): Implied {
   const asked = [...csr.subjectAltNames.map(normaliseAscii), ...namesOf(request)];
-  const named = csr.commonNames.reduceRight<readonly SubjectAltName[]>(
-    (others, one) => withCommonName(one, others),
-    [],
-  );
   const usages = impliedUsages(request);
   return {
     subject: [],
-    subjectAltNames: without(named, asked),
+    subjectAltNames: without(withCommonNames(csr.commonNames, []), asked),
     keyUsage: csr.keyUsage.length === 0 && usages.keyUsage,
     extendedKeyUsage: csr.extendedKeyUsage.length === 0 && usages.extendedKeyUsage,
   };
@@ -229,14 +233,7 @@ function demandNoContradiction(csr: RequestedCsr, names: readonly SubjectAltName
   if (!extensions) return;
   const spelled = (all: readonly SubjectAltName[]): string[] => all.map(({ type, value }) => `${type}:${value}`);
   const wanted = namesOf(request);
-  if (wanted.length > 0)
-    demandSame(
-      'subAltNames',
-      spelled(
-        csr.commonNames.reduceRight<readonly SubjectAltName[]>((others, one) => withCommonName(one, others), wanted),
-      ),
-      spelled(names),
-    );
+  if (wanted.length > 0) demandSame('subAltNames', spelled(withCommonNames(csr.commonNames, wanted)), spelled(names));
   if (csr.keyUsage.length > 0) demandSame('keyUsage', keyUsageOf(extensions, csr.keyUsage), csr.keyUsage);
   if (csr.extendedKeyUsage.length > 0)
     demandSame('extendedKeyUsage', extendedKeyUsageOf(extensions, csr.extendedKeyUsage), csr.extendedKeyUsage);

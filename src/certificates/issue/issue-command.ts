@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { demandSubject } from '../../authorities/ca-request.js';
 import { resolveKeyType } from '../../pki/key.js';
+import { fieldsOf } from '../../pki/names.js';
+import { rebuildName } from '../../pki/requested-name.js';
 import type { Config } from '../../platform/config.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { blame } from '../../platform/http/blame.js';
@@ -13,11 +15,27 @@ import type { Care } from '../certificate.repository.js';
 import type { LinkWishes } from '../relations.js';
 import type { Renewal } from '../successors.js';
 import type { TermsWithoutDates } from '../terms.js';
-import { impliedByCsr, overriddenCsr, readCsr, type RequestedCsr, termsOfCsr, withoutOverrides } from './csr-terms.js';
+import {
+  commonNamesOf,
+  impliedByCsr,
+  overriddenCsr,
+  readCsr,
+  type RequestedCsr,
+  termsOfCsr,
+  withoutOverrides,
+} from './csr-terms.js';
 import { rawExtensionsOf } from './extensions.schema.js';
 import { type IssuerExtensionWish, issuerExtensionWishes } from './issuer-extensions.js';
 import type { IssueRequest } from './issue.schema.js';
-import { impliedUsages, namesOf, purposesOf, usagesOf, withCommonName, without } from './request-members.js';
+import {
+  impliedUsages,
+  namesOf,
+  purposesOf,
+  usagesOf,
+  withCommonName,
+  withCommonNames,
+  without,
+} from './request-members.js';
 import type { ValidityWish } from './validity.js';
 
 /** The key of a CSR, or the type of the key that is made here. */
@@ -83,6 +101,33 @@ export async function commandOf(
 }
 
 /**
+ * As `commandOf`, for a key that is made here and a subject with any attributes in any order. Members of the request
+ * that are parts of a subject do not count. Throws PkiError `bad-name` too.
+ */
+export function commandForSubject(
+  actor: Actor,
+  request: IssueRequest,
+  subjectDer: Buffer,
+  defaults: IssueDefaults,
+  idempotencyKey?: string,
+): IssueCommand {
+  const asked = [request, subjectDer.toString('hex')];
+  return commandWith(ofSubject(request, subjectDer), actor, { request, defaults, idempotencyKey, asked });
+}
+
+/** As `commandOf`, for a CSR that has been read, and whose subject or names others may have taken the place of. */
+export function commandForCsr(
+  actor: Actor,
+  request: IssueRequest,
+  csr: RequestedCsr,
+  defaults: IssueDefaults,
+  idempotencyKey?: string,
+): IssueCommand {
+  const asked = [request, csr.der.toString('hex'), csr.subjectDer.toString('hex'), csr.subjectAltNames];
+  return commandWith(termsAndKey(csr, withoutOverrides(request)), actor, { request, defaults, idempotencyKey, asked });
+}
+
+/**
  * Makes the command of a POST /authorities/{id}/sign: as `commandOf`, but the subject and the names of the request take
  * the place of those of the CSR.
  */
@@ -97,10 +142,18 @@ export async function signCommandOf(
   return commandWith(termsAndKey(csr, withoutOverrides(request)), actor, { request, defaults, idempotencyKey });
 }
 
+interface Asking {
+  request: IssueRequest;
+  defaults: IssueDefaults;
+  idempotencyKey?: string;
+  /** All that decides about the certificate, where that is more than the request. */
+  asked?: unknown;
+}
+
 function commandWith(
   { terms, implied, key }: TermsAndKey,
   actor: Actor,
-  { request, defaults, idempotencyKey }: { request: IssueRequest; defaults: IssueDefaults; idempotencyKey?: string },
+  { request, defaults, idempotencyKey, asked = request }: Asking,
 ): IssueCommand {
   const { owner, name, description, labels, notify, active, rotation, rotationPolicy } = request;
   return {
@@ -124,7 +177,7 @@ function commandWith(
     mark:
       idempotencyKey === undefined
         ? undefined
-        : { key: idempotencyKey, sha256: createHash('sha256').update(JSON.stringify(request)).digest('hex') },
+        : { key: idempotencyKey, sha256: createHash('sha256').update(JSON.stringify(asked)).digest('hex') },
   };
 }
 
@@ -158,6 +211,25 @@ function ofMembers(request: IssueRequest, defaults: IssueDefaults): TermsAndKey 
       extensions: rawExtensionsOf(request.extensions),
     },
     implied: () => ({ subject: implied(), subjectAltNames: without(names, asked), ...impliedUsages(request) }),
+  };
+}
+
+function ofSubject(request: IssueRequest, nameDer: Buffer): TermsAndKey {
+  const keyType = blame('keyType', () => resolveKeyType(request.keyType ?? defaultKeyType));
+  const { name, der: subjectDer } = rebuildName(nameDer);
+  const asked = namesOf(request);
+  const names = withCommonNames(commonNamesOf(name), asked);
+  return {
+    key: { keyType },
+    terms: {
+      subject: fieldsOf(name),
+      subjectDer,
+      subjectAltNames: names,
+      keyUsage: usagesOf(request, keyType),
+      extendedKeyUsage: purposesOf(request),
+      extensions: rawExtensionsOf(request.extensions),
+    },
+    implied: () => ({ subject: [], subjectAltNames: without(names, asked), ...impliedUsages(request) }),
   };
 }
 

@@ -31,6 +31,14 @@ export function withCommonName(commonName: string | undefined, names: readonly S
   }
 }
 
+/** As `withCommonName`, for several common names, which come first in their order. */
+export function withCommonNames(
+  commonNames: readonly string[],
+  names: readonly SubjectAltName[],
+): readonly SubjectAltName[] {
+  return commonNames.reduceRight<readonly SubjectAltName[]>((others, one) => withCommonName(one, others), names);
+}
+
 function unique(names: readonly SubjectAltName[]): SubjectAltName[] {
   return [...new Map(names.map((name) => [`${name.type}:${name.value}`, name])).values()];
 }
