@@ -129,19 +129,31 @@ describe('the CA of an authority', () => {
     await told('certificate.released-at-ca');
     expect(statuses()).toEqual(['VALID null']);
     expect(await holding()).toEqual([null, [], [certificateId]]);
-    ca.isDown = true;
-    for (const verb of ['hold', 'release']) await program.ok('PUT', `/certificates/${certificateId}/${verb}`);
     await program.ok('PUT', `/certificates/${certificateId}/hold`);
-    // What counts is the last wish, although the CA has heard of none.
+    await allTold();
+    ca.isDown = true;
+    await program.ok('PUT', `/certificates/${certificateId}/release`);
+    await program.ok('PUT', `/certificates/${certificateId}/hold`);
+    // What counts is the last wish, although the CA has not heard of it.
     expect(await holding()).toEqual([expect.any(String), [certificateId], []]);
+    // Neither has ended: the hold may still fail, and then the release counts.
+    await eventually(async () => {
+      program.clock.advance(600_000);
+      const due = await program.database.source.query(
+        "select max(attempts) as attempts, count(*)::int as number from withdrawal where state = 'due'",
+      );
+      expect(due).toMatchObject([{ number: 2 }]);
+      return due[0].attempts >= 4;
+    }, 60_000);
     await program.database.source.query(
       `update withdrawal set state = 'given-up', next_attempt_at = null where id = (select max(id) from withdrawal)`,
     );
     expect(await holding()).toEqual([null, [], [certificateId]]);
+    expect(statuses()).toEqual(['REVOKED 6']);
     ca.isDown = false;
     await allTold();
     expect(statuses()).toEqual(['VALID null']);
-    expect(await eventsOf('certificate.held-at-ca')).toHaveLength(1);
+    expect(await eventsOf('certificate.held-at-ca')).toHaveLength(2);
     await program.ok('PUT', `/certificates/${certificateId}/revoke`, { crlReason: 'keyCompromise' });
     await told('certificate.revoked-at-ca');
     expect(statuses()).toEqual(['REVOKED 1']);

@@ -24,15 +24,18 @@ import { enqueueWithdrawals, type IssuedAnswer, withdrawAtCa, Withdrawals } from
 // The job that tells CAs about withdrawals, and the record of its outcomes.
 
 /**
- * The CA's answer to a withdrawal. `done`: it is confirmed. `skipped`: the CA need not be asked. `openForS`: the order
- * is still open; look again after these
+ * The CA's answer to a withdrawal. `done`: it is confirmed. `skipped`: the CA need not be asked. `waitsUntil`: the CA
+ * is not asked before a later withdrawal has ended. `openForS`: the order is still open; look again after these
  * seconds. `issued`: the CA has issued a certificate for the order.
  */
-type Answer = { done: true } | { skipped: true } | { openForS: number } | { issued: IssuedAnswer };
+type Answer =
+  { done: true } | { skipped: true } | { waitsUntil: Date } | { openForS: number } | { issued: IssuedAnswer };
 
 /** After a process died while it asked to revoke, hold or release, the next attempt waits this long. */
 const leaseS = 30;
 const postponedS = 5;
+/** How often, at most, a withdrawal looks whether a later one has ended. */
+const waitsMs = 60_000;
 
 /** The audit action when the CA has confirmed the withdrawal. */
 const doneActions = {
@@ -63,8 +66,16 @@ export class WithdrawRecord {
     return withdrawal?.state === 'due' ? withdrawal : null;
   }
 
-  isOutdated(withdrawal: Withdrawal): Promise<boolean> {
-    return this.rows.isOutdated(this.db.single, withdrawal);
+  /**
+   * What to do with a hold or release instead of asking the CA; null: ask it. A later withdrawal outdates it once the
+   * CA has confirmed that one: if it is given up, this one is the last that counts.
+   */
+  async insteadOf(withdrawal: Withdrawal): Promise<Answer | null> {
+    const later = await this.rows.findLater(this.db.single, withdrawal);
+    if (!later) return null;
+    if (later.nextAttemptAt === null) return { skipped: true };
+    const soonest = this.clock.now().getTime() + waitsMs;
+    return { waitsUntil: new Date(Math.max(soonest, later.nextAttemptAt.getTime())) };
   }
 
   /**
@@ -79,6 +90,10 @@ export class WithdrawRecord {
   answered(id: number, certificate: Certificate, answer: Answer): Promise<void> {
     return this.db.write((tx) =>
       this.rows.change(tx, id, async (withdrawal) => {
+        if ('waitsUntil' in answer) {
+          withdrawal.wait(answer.waitsUntil, this.clock.now());
+          return this.goOn(tx, certificate, withdrawal);
+        }
         if ('openForS' in answer) {
           await this.changeOrder(tx, certificate, (order) => order.trust());
           withdrawal.wait(new Date(this.clock.now().getTime() + answer.openForS * 1000), this.clock.now());
@@ -196,7 +211,8 @@ export class WithdrawJob implements OnModuleInit {
     const { wish } = withdrawal;
     if (wish === 'hold' || wish === 'release') {
       // A retried hold would undo a release that was requested after it.
-      if (await this.record.isOutdated(withdrawal)) return { skipped: true };
+      const instead = await this.record.insteadOf(withdrawal);
+      if (instead) return instead;
       await this.authorities.suspend(authority, wish, request, signal);
     } else {
       await this.authorities.revoke(authority, request, signal);

@@ -7,6 +7,8 @@ import { certificateHold, removeFromCrl, Withdrawal } from './withdrawal.entity.
 export type NewWithdrawal = Pick<Withdrawal, 'certificateId' | 'authorityId' | 'kind' | 'giveUpAt' | 'createdAt'> &
   Partial<Pick<Withdrawal, 'chainPem' | 'serialHex' | 'externalId' | 'reason' | 'comments'>>;
 
+const forGood = { kind: 'revoke' as const, reason: Not(In([certificateHold, removeFromCrl])) };
+
 /** Every query on withdrawals. */
 @Injectable()
 export class WithdrawalRepository {
@@ -28,20 +30,22 @@ export class WithdrawalRepository {
     await tx.save(found);
   }
 
-  /** True when there is a withdrawal, in whatever state, that revokes this serial number for good. */
+  /** True when a withdrawal that was not given up revokes this serial number for good. */
   async revokes(tx: Tx, certificateId: number, serialHex: string): Promise<boolean> {
-    const reason = Not(In([certificateHold, removeFromCrl]));
-    return tx.existsBy(Withdrawal, { certificateId, serialHex, kind: 'revoke', reason });
+    return tx.existsBy(Withdrawal, { certificateId, serialHex, ...forGood, state: Not('given-up') });
   }
 
-  /** True when a later withdrawal revokes, holds or releases the same certificate. */
-  async isOutdated(tx: Tx, { id, authorityId, serialHex }: Withdrawal): Promise<boolean> {
-    return tx.existsBy(Withdrawal, {
-      id: MoreThan(id),
-      authorityId,
-      serialHex: serialHex ?? IsNull(),
-      kind: 'revoke',
-    });
+  /**
+   * The last withdrawal after this one that revokes, holds or releases the same certificate. One that was given up has
+   * changed nothing, so it does not count; yet nothing is released that was to be revoked for good.
+   */
+  async findLater(tx: Tx, { id, authorityId, serialHex, wish }: Withdrawal): Promise<Withdrawal | null> {
+    const same = { id: MoreThan(id), authorityId, serialHex: serialHex ?? IsNull(), kind: 'revoke' as const };
+    const counting = [
+      { ...same, state: In(['due', 'done']) },
+      ...(wish === 'release' ? [{ ...same, ...forGood }] : []),
+    ];
+    return tx.findOne(Withdrawal, { where: counting, order: { id: 'DESC' } });
   }
 
   /** True while a `cancel` or `close` of the certificate's order is due. */
