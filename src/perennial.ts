@@ -4,7 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { migrations } from '../migrations/index.js';
 import { entities } from './app.entities.js';
 import { AppModule } from './app.module.js';
-import { surfaces } from './app.surfaces.js';
+import { surfacesOf } from './app.surfaces.js';
 import { Clock } from './platform/clock.js';
 import type { Config } from './platform/config.js';
 import { createDataSource } from './platform/db/data-source.js';
@@ -53,7 +53,8 @@ export async function startPerennial(config: Config, replacements: Replacements 
     const { generatedPassword } = await bootstrapAccounts(db, config.adminPassword);
     if (generatedPassword !== null) replacements.announcePassword?.(generatedPassword);
     const { clock = new Clock(), plugins } = replacements;
-    const module = AppModule.on({ config, log, source, keyRing, clock, ...(plugins && { plugins }) });
+    const surfaces = surfacesOf(config);
+    const module = AppModule.on({ config, log, source, keyRing, clock, surfaces, ...(plugins && { plugins }) });
     const app = await NestFactory.create<NestFastifyApplication>(module, createFastifyAdapter(config, surfaces), {
       logger: new FrameworkLog(log),
       abortOnError: false,

@@ -7,7 +7,8 @@ import { circlesAmong, readSource, type Source } from './support/source-imports.
  * The house as a table. A part is a folder of src; 'app' is the files beside those folders, 'cli' the second way to the
  * same services, 'plugins' and 'migrations' are the lists in their index.ts and what they list. Whoever changes rows
  * also writes to the audit log, in the same transaction. 'lemur-import' fills every feature from another program's
- * database, so it knows them all, and nothing but the command line knows it. 'type x' admits types alone, a star at the
+ * database, so it knows them all, and nothing but the command line knows it. Each folder of 'dialects' is a part of its
+ * own, so that none knows another. 'type x' admits types alone, a star at the
  * end stands for anything.
  */
 const layer0 = ['plugin-api', 'pki'];
@@ -36,7 +37,9 @@ const partsOpenTo: Readonly<Record<string, readonly string[]>> = {
   // A CRL or an OCSP answer is signed by an authority.
   revocation: [...below3, 'authorities'],
   certificates: below4,
-  app: [...below4, ...layer4, 'plugins', 'migrations'],
+  'dialects/*': [...below4, ...layer4],
+  dialects: ['platform', 'dialects/*'],
+  app: [...below4, ...layer4, 'dialects', 'plugins', 'migrations'],
   'lemur-import': [...below4, ...layer4],
   cli: [...below4, ...layer4, 'lemur-import', 'app', 'migrations'],
   plugins: ['plugin-api', 'plugins/*'],
@@ -116,12 +119,13 @@ type Rule = (source: Source) => string[];
 
 function partOf(path: string): string {
   const [top = '', part = '', ...rest] = path.split('/');
+  if (top === 'src' && part === 'dialects' && rest.length > 1) return `${part}/${rest[0]}`;
   if (top === 'src') return rest.length > 0 ? part : 'app';
   return top === 'plugins' && rest.length > 0 ? `${top}/${part}` : top;
 }
 
 function rowOf<Row>(table: Readonly<Record<string, Row>>, part: string): Row | undefined {
-  return table[part.startsWith('plugins/') ? 'plugins/*' : part];
+  return table[part.replace(/^(plugins|dialects)\/.*/, '$1/*')];
 }
 
 function admits(entries: readonly string[], name: string, typeOnly: boolean): boolean {
@@ -239,6 +243,9 @@ describe('the rules themselves', () => {
       'src/certificates/issue/issue.service.ts',
       `type Local = import('../../../plugins/local-ca/local-ca.issuer.js').LocalCa;`,
     ],
+    ['src/dialects/fastpki/fastpki.module.ts', `import { djangoCa } from '../django-ca/django-ca.surfaces.js';`],
+    ['src/dialects/django-ca/sign.ts', `import { djangoCa } from '../../../plugins/django-ca/django-ca.issuer.js';`],
+    ['src/certificates/list/list.controller.ts', `import { dialects } from '../../dialects/dialects.js';`],
     ['src/certificates/certificate.view.ts', `import { fake } from '../../test/support/fake.js';`],
     ['plugins/vault/vault.issuer.ts', `import { Log } from '../../src/platform/log.js';`],
     ['plugins/vault/vault.issuer.ts', `import { write } from '../filesystem/filesystem.client.js';`],

@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import { APP_GUARD, DiscoveryModule } from '@nestjs/core';
 import { AuditModule } from '../audit/audit.module.js';
 import { Config } from '../platform/config.js';
-import { bearerAuthentication } from '../platform/http/platform-surfaces.js';
+import { basicAuthentication, bearerAuthentication } from '../platform/http/platform-surfaces.js';
 import { RolesModule } from '../roles/roles.module.js';
 import { UsersModule } from '../users/users.module.js';
 import { ApiKeyRepository } from './api-key.repository.js';
@@ -11,6 +11,7 @@ import { ApiKeysController, UserApiKeysController } from './api-keys.controller.
 import { ApiKeyUse } from './api-key-use.js';
 import { AuthController } from './auth.controller.js';
 import { AuthGuard } from './auth.guard.js';
+import { BasicAuthenticator } from './basic-authenticator.js';
 import { BearerAuthenticator } from './bearer-authenticator.js';
 import { Bearers } from './bearers.js';
 import { FailureLimits } from './failure-limits.js';
@@ -54,6 +55,7 @@ const federation = [
   providers: [
     { provide: TokenKeys, inject: [Config], useFactory: openTokenKeys },
     { provide: bearerAuthentication, useClass: BearerAuthenticator },
+    { provide: basicAuthentication, useClass: BasicAuthenticator },
     { provide: APP_GUARD, useClass: AuthGuard },
     ApiKeyRepository,
     ApiKeyService,

@@ -43,9 +43,18 @@ export class Bearers {
       const key = await this.keys.findCarriedOver(this.db.single, claims.legacyId, claims.legacyUserId);
       return this.throughKey(key, endsAt);
     }
-    const account = await this.activeAccount(claims.userId);
-    if (account.tokenEpoch !== claims.epoch) throw new Problem('unauthenticated', 'The token has been revoked.');
+    const account = await this.inEpoch(claims.userId, claims.epoch);
+    if (!account) throw new Problem('unauthenticated', 'The token has been revoked.');
     return { account, key: null, endsAt };
+  }
+
+  /**
+   * The user; null when all sessions of this epoch have been ended, as by a change of the password. Throws
+   * `unauthenticated` when the user is not active.
+   */
+  async inEpoch(userId: number, tokenEpoch: number): Promise<Account | null> {
+    const account = await this.activeAccount(userId);
+    return account.tokenEpoch === tokenEpoch ? account : null;
   }
 
   private async throughKey(key: KeyInUse | null, tokenEndsAt: Date | null = null): Promise<Bearer> {

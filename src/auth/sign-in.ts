@@ -5,7 +5,7 @@ import type { User } from '../users/user.entity.js';
 import { LdapSignIn } from './federation/ldap-sign-in.js';
 import { Refusal } from './federation/profile.js';
 import { FailureLimits } from './failure-limits.js';
-import { type FailedSignIn, Sessions, type Visitor } from './sessions.js';
+import { type FailedSignIn, Sessions, type Visitor, type Way } from './sessions.js';
 
 /** A name and a password, with the origin of the request. */
 export interface Credentials extends Visitor {
@@ -32,6 +32,12 @@ export class SignIn {
    * `too-many-requests`, and `unavailable` if the directory is needed and fails.
    */
   async run(credentials: Credentials): Promise<string> {
+    const { holder, way } = await this.identify(credentials);
+    return this.sessions.open(credentials, holder, way);
+  }
+
+  /** Whose name and password these are, without a session. Throws as `run`. */
+  async identify(credentials: Credentials): Promise<{ holder: SignedIn; way: Way }> {
     this.limits.takeOfAddress(credentials.address, 'password');
     const user = await this.passwords.find(credentials.name);
     const account = user ? `user ${user.id}` : `name ${credentials.name.toLowerCase()}`;
@@ -41,7 +47,7 @@ export class SignIn {
       return this.refuse(credentials, { userId: user.id, reason: 'The user is not active.' });
     const holder = user && matches ? user : await this.fromDirectory(credentials, user);
     this.limits.giveBack(credentials.address, 'password', account);
-    return this.sessions.open(credentials, holder, holder === user ? 'password' : 'ldap');
+    return { holder, way: holder === user ? 'password' : 'ldap' };
   }
 
   /** The account that is linked to the directory entry, which need not be the user of the same name here. */

@@ -13,6 +13,7 @@ import { AuthorityAccountsController } from './authority-accounts.controller.js'
 import { AuthorityController } from './authority.controller.js';
 import { AuthorityRepository } from './authority.repository.js';
 import { AuthorityReader } from './authority-reader.js';
+import { AuthoritySerialRepository } from './authority-serial.repository.js';
 import { AuthorityService } from './authority.service.js';
 import { AuthorityStates } from './authority-states.js';
 import { AuthorityStore } from './authority-store.js';
@@ -43,6 +44,7 @@ import { AuthorityRenewal } from './renew-authority.js';
     AuthorityAccounts,
     AuthorityRepository,
     AuthorityReader,
+    AuthoritySerialRepository,
     AuthorityService,
     AuthorityStates,
     AuthorityStore,
@@ -65,6 +67,8 @@ import { AuthorityRenewal } from './renew-authority.js';
     AuthorityReader,
     AuthorityRemoval,
     AuthorityRepository,
+    AuthoritySerialRepository,
+    AuthorityService,
   ],
 })
 export class AuthoritiesModule {}

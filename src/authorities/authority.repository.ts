@@ -63,7 +63,7 @@ export function viewerOf(actor: Actor): Viewer {
 }
 
 /** For `where`. The ids come from the database, so they may be part of the SQL. */
-function visible({ all, userId, roleIds }: Viewer): string {
+export function visible({ all, userId, roleIds }: Viewer): string {
   if (all) return 'true';
   return `(authority.creator_id = ${userId} or exists (
     select from authority_role ar where ar.authority_id = authority.id

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { dialectSchema } from './config-dialects.js';
 import { pkiSchema } from './config-pki.js';
 import { signInSchema } from './config-sign-in.js';
 import {
@@ -46,6 +47,7 @@ export const configSchema = z.object({
       defaultText: 'http://HOST:PORT',
     }),
   ...pkiSchema,
+  ...dialectSchema,
   DATA_DIR: text
     .prefault('./data')
     .transform((value) => resolve(value))

@@ -76,6 +76,7 @@ describe('loadConfig', () => {
       allowedPrivateHosts: [],
       noProxy: [],
       dnsResolvers: [],
+      dialects: [],
       dnsPropagationCheck: 'authoritative',
       auditAnchorLog: true,
       auditAnchorMinutes: 60,

@@ -14,6 +14,9 @@ export const challengePath = '/.well-known/acme-challenge';
 /** The Authenticator of login tokens and API keys in `Authorization`. */
 export const bearerAuthentication = Symbol('bearer authentication');
 
+/** The Authenticator of a user name and password in every request (RFC 7617). */
+export const basicAuthentication = Symbol('basic authentication');
+
 /** Bound of bodies from senders that are not known yet. */
 const publicMaxBodyBytes = 16 * 1024;
 

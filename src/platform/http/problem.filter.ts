@@ -32,7 +32,7 @@ export class ProblemFilter implements ExceptionFilter {
     if (wrongMethod) void reply.header('allow', this.routes.methodsOf(request.url).join(', '));
     if (problem.extra.retryAfterS !== undefined)
       void reply.header('retry-after', Math.max(1, Math.ceil(problem.extra.retryAfterS)));
-    const context = { publicUrl: this.publicUrl, requestId: request.id };
+    const context = { publicUrl: this.publicUrl, requestId: request.id, method: request.method };
     const { status, headers, body } = this.surfaces.of(request).renderError(problem, context);
     void reply.status(status).headers(headers).send(body);
   }

@@ -42,6 +42,7 @@ export function createFastifyAdapter(
     requestTimeout: requestTimeoutMs,
     connectionTimeout: idleTimeoutMs,
     routerOptions: { maxParamLength: 1024 },
+    rewriteUrl: ({ url = '/' }: IncomingMessage) => surfaces.routed(url),
     genReqId: ({ headers }: IncomingMessage) => {
       const given = headers['x-request-id'];
       return typeof given === 'string' && uuid.test(given) ? given.toLowerCase() : randomUUID();
@@ -49,7 +50,11 @@ export function createFastifyAdapter(
     frameworkErrors: (_error: unknown, request: FastifyRequest, reply: FastifyReply) => {
       const surface = surfaces.ofUrl(request.url);
       const problem = new Problem('invalid-request', 'The address is not encoded correctly.');
-      const { status, headers, body } = surface.renderError(problem, { publicUrl, requestId: request.id });
+      const { status, headers, body } = surface.renderError(problem, {
+        publicUrl,
+        requestId: request.id,
+        method: request.method,
+      });
       setHeaders(request, reply, surface);
       void reply.status(status).headers(headers).send(body);
     },
@@ -143,7 +148,7 @@ function boundAnswers(server: FastifyInstance, surfaces: Surfaces, publicUrl: st
   server.addHook('onSend', (request, reply, payload, done) => {
     if (typeof payload !== 'string' || payload.length <= maxAnswerBytes) return done(null, payload);
     const problem = new Problem('invalid-request', text);
-    const context = { publicUrl, requestId: request.id };
+    const context = { publicUrl, requestId: request.id, method: request.method };
     const { status, headers, body } = surfaces.of(request).renderError(problem, context);
     void reply.status(status).headers(headers);
     done(null, body);

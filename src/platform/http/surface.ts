@@ -24,6 +24,8 @@ export interface ErrorContext {
   publicUrl: string;
   /** A UUID, as in the log. */
   requestId: string;
+  /** Of the request, in capitals. */
+  method: string;
 }
 
 /**
@@ -50,6 +52,8 @@ export interface Surface {
   audience: 'clients' | 'monitoring' | 'everyone';
   /** Whether each client address may send only so many requests (PKI_REQUESTS_PER_SECOND). */
   limitsAddresses?: true;
+  /** Whether a slash at the end of a path means nothing. Without it, such a path is another one. */
+  ignoresTrailingSlash?: true;
   /** Level of the log line that each request leaves. */
   logLevel: 'info' | 'debug';
 }

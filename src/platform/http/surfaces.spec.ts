@@ -35,7 +35,11 @@ describe('the surfaces of the program', () => {
   it.each(platformSurfaces.map((surface) => [surface.prefix, surface] as const))(
     '%s renders errors as problem+json, and runs no scripts of others',
     (_prefix, surface) => {
-      const context = { publicUrl: 'https://pki.example.org', requestId: '0f8fad5b-d9cb-469f-a165-70867728950e' };
+      const context = {
+        publicUrl: 'https://pki.example.org',
+        requestId: '0f8fad5b-d9cb-469f-a165-70867728950e',
+        method: 'POST',
+      };
       const answer = surface.renderError(new Problem('conflict', 'Taken.', { reasons: { name: ['Taken'] } }), context);
       expect(answer.status).toBe(409);
       expect(answer.headers).toEqual({ 'content-type': 'application/problem+json; charset=utf-8' });
@@ -70,6 +74,19 @@ describe('the surfaces of the program', () => {
     ['', '/'],
   ])('take the path %j by the longest prefix: %s', (path, prefix) => {
     expect(new Surfaces(platformSurfaces).ofPath(path).prefix).toBe(prefix);
+  });
+
+  it.each([
+    ['/toybox/', '/toybox'],
+    ['/toybox/a/?b=/', '/toybox/a?b=/'],
+    ['/toyb%6fx/a/', '/toyb%6fx/a'],
+    ['/toybox/a//', '/toybox/a/'],
+    ['/toybox?a=/', '/toybox?a=/'],
+    ['/api/1/certificates/', '/api/1/certificates/'],
+    ['/', '/'],
+  ])('route %s as %s where the surface ignores the slash at the end', (url, routed) => {
+    const tolerant = { ...toySurface, ignoresTrailingSlash: true as const };
+    expect(new Surfaces([...platformSurfaces, tolerant]).routed(url)).toBe(routed);
   });
 
   it('cannot share a prefix, and leave no path out', () => {

@@ -28,6 +28,13 @@ export class Surfaces {
     return this.ofPath(decodedSegments(url).join('/'));
   }
 
+  /** The URL as its route is declared: without the slash at the end of its path where that means nothing. */
+  routed(url: string): string {
+    const [path = ''] = url.split('?', 1);
+    if (!path.endsWith('/') || !this.ofUrl(path).ignoresTrailingSlash) return url;
+    return path.slice(0, -1) + url.slice(path.length);
+  }
+
   /** `path` is decoded, or the pattern of a route. */
   ofPath(path: string): Surface {
     const surface = this.longestFirst.find(({ prefix }) => isAtOrBelow(path, prefix));
