@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sqlState } from '../../src/platform/db/database.js';
 import { startProgram, type TestProgram } from '../support/program.js';
 
 describe('a statement that stores certificates', () => {
@@ -30,5 +31,27 @@ describe('a statement that stores certificates', () => {
       );
       expect(scans).toBe(0);
     });
+  });
+
+  // The rows that a new certificate refers to without a foreign key.
+  it.each([
+    'delete from domain',
+    'update domain set id = default',
+    'truncate domain cascade',
+    'delete from certificate_chain',
+    `update certificate_chain set chain_pem = ''`,
+    'truncate certificate_chain cascade',
+  ])('refers to a row that stays: "%s" is refused', async (sql) => {
+    const refused = program.database.source.query(sql).then(() => null, sqlState);
+    expect(await refused).toBe('23001');
+  });
+
+  it('leaves no links to names when its certificate is deleted', async () => {
+    const { source } = program.database;
+    const links = (): Promise<unknown[]> =>
+      source.query('select from certificate_domain where certificate_id = $1', [id]);
+    expect(await links()).not.toEqual([]);
+    await source.query('delete from certificate where id = $1', [id]);
+    expect(await links()).toEqual([]);
   });
 });
