@@ -1,11 +1,11 @@
 import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { hash, randomBytes, X509Certificate } from 'node:crypto';
-import { Agent, request } from 'node:http';
 import { createRequire } from 'node:module';
 import { cpuMs } from './cpu.mjs';
 import { load } from './load.mjs';
 import { startProgram } from './program.mjs';
+import { postRequest, RawClient } from './raw-client.mjs';
 import { stage } from './report.mjs';
 
 const require = createRequire(import.meta.url);
@@ -38,36 +38,38 @@ function requestOf(ca, leaf, nonce) {
   return der.sequence(der.sequence(list, der.explicit(2, der.sequence(extension))));
 }
 
-/** Throws unless the answer is a successful OCSPResponse. */
-function ask(agent, url, body) {
-  const { hostname, port, pathname: path } = url;
-  const headers = { 'content-type': 'application/ocsp-request', 'content-length': body.length };
-  return new Promise((resolve, reject) => {
-    const sent = request({ agent, method: 'POST', hostname, port, path, headers }, (response) => {
-      const parts = [];
-      response.on('data', (part) => parts.push(part));
-      response.on('error', reject);
-      response.on('end', () => {
-        const answer = Buffer.concat(parts);
-        // SEQUENCE (long form, two octets), ENUMERATED successful.
-        if (response.statusCode === 200 && answer.readUIntBE(4, 3) === 0x0a0100) resolve();
-        else reject(new Error(`OCSP: ${response.statusCode} ${answer.toString('hex', 0, 20)}`));
-      });
-    });
-    sent.on('error', reject);
-    sent.end(body);
-  });
+/** Sixteen connections to a server; `ask` sends one OCSPRequest on a free one. */
+async function connectionsTo(url) {
+  const all = await Promise.all(Array.from({ length: clients }, () => RawClient.open(url)));
+  const free = [...all];
+  return {
+    /** Throws unless the answer is a successful OCSPResponse. */
+    async ask(octets) {
+      const client = free.pop();
+      const { status, body } = await client.ask(octets);
+      free.push(client);
+      // SEQUENCE (long form, two octets), ENUMERATED successful.
+      if (status !== 200 || body.readUIntBE(4, 3) !== 0x0a0100)
+        throw new Error(`OCSP: ${status} ${body.toString('hex', 0, 20)}`);
+    },
+    close: () => all.forEach((client) => client.close()),
+  };
 }
 
+const posted = (url, body) => postRequest(url, 'application/ocsp-request', body);
+
 /** The same requests to a server that does nothing but answer: what the network stack and the clients allow. */
-async function ofBare(agent, measured, body) {
+async function ofBare(measured, body) {
   const child = fork(new URL('bare-answer.mjs', import.meta.url));
+  const [port] = await once(child, 'message');
+  const url = new URL(`http://127.0.0.1:${port}/`);
+  const connections = await connectionsTo(url);
+  const octets = posted(url, body);
   try {
-    const [port] = await once(child, 'message');
-    const url = new URL(`http://127.0.0.1:${port}/`);
-    await load(() => ask(agent, url, body), { clients, ms: 500 });
-    return await measured(() => ask(agent, url, body), child.pid);
+    await load(() => connections.ask(octets), { clients, ms: 500 });
+    return await measured(() => connections.ask(octets), child.pid);
   } finally {
+    connections.close();
     child.disconnect();
   }
 }
@@ -81,7 +83,7 @@ export async function ocspBench({ server, folders, build, ms }) {
   const databaseUrl = await server.database();
   const env = { PKI_URL: 'http://pki.example.com' };
   const running = await startProgram({ build, databaseUrl, dataDir: await folders(), sockets: clients, env });
-  const agent = new Agent({ keepAlive: true, maxSockets: clients });
+  let connections;
   try {
     const { caller } = running;
     const made = { name: 'ca', owner: 'pki@example.com', commonName: 'CA' };
@@ -98,21 +100,24 @@ export async function ocspBench({ server, folders, build, ms }) {
       leaves.push(new X509Certificate((await caller.json('POST', '/certificates', asked)).body));
     }
     const url = new URL(new URL(plugin.options.ocsp[0]).pathname, caller.url);
-    const plain = leaves.map((leaf) => requestOf(ca, leaf));
-    const withNonce = Array.from({ length: 4096 }, (_, n) => requestOf(ca, leaves[n % certificates], randomBytes(32)));
+    connections = await connectionsTo(url);
+    const plain = leaves.map((leaf) => posted(url, requestOf(ca, leaf)));
+    const withNonce = Array.from({ length: 4096 }, (_, n) =>
+      posted(url, requestOf(ca, leaves[n % certificates], randomBytes(32))),
+    );
     let next = 0;
-    const preSigned = () => ask(agent, url, plain[next++ % plain.length]);
-    const fresh = () => ask(agent, url, withNonce[next++ % withNonce.length]);
+    const preSigned = () => connections.ask(plain[next++ % plain.length]);
+    const fresh = () => connections.ask(withNonce[next++ % withNonce.length]);
     for (const work of [preSigned, fresh]) await load(work, { clients, ms: ms / 4 });
     const measured = async (work, pid = running.pid) => {
       const before = cpuMs(pid);
       const found = await load(work, { clients, ms });
       return { ...found, cpuMs: (cpuMs(pid) - before) / found.latencies.length };
     };
-    const bare = await ofBare(agent, measured, plain[0]);
+    const bare = await ofBare(measured, requestOf(ca, leaves[0]));
     return { preSigned: await measured(preSigned), fresh: await measured(fresh), bare, opensslPerS: opensslRate() };
   } finally {
-    agent.destroy();
+    connections?.close();
     await running.stop();
   }
 }

@@ -29,6 +29,9 @@ export const pki: Surface = {
   limitsAddresses: true,
 };
 
+/** The EarlyResponder of OCSP. */
+export const earlyOcsp = Symbol('OCSP responder');
+
 /** Every other fault of a request makes it malformed. */
 const ocspErrors: Partial<Record<ProblemCode, OcspError>> = {
   'not-found': 'unauthorized',
@@ -52,4 +55,5 @@ export const ocsp: Surface = {
   prefix: ocspPath,
   parsers: { 'application/ocsp-request': (body) => body },
   renderError: ocspError,
+  early: earlyOcsp,
 };

@@ -18,8 +18,10 @@ import { OcspResponderRepository } from './ocsp/ocsp-responder.repository.js';
 import { OcspResponders } from './ocsp/ocsp-responders.js';
 import { OcspStatuses } from './ocsp/ocsp-statuses.js';
 import { OcspController } from './ocsp/ocsp.controller.js';
+import { OcspHttp } from './ocsp/ocsp-http.js';
 import { OcspService } from './ocsp/ocsp.service.js';
 import { PkiController } from './pki.controller.js';
+import { earlyOcsp } from './pki.surfaces.js';
 import { Revocations } from './revocations.js';
 import { RevokedRepository } from './revoked.repository.js';
 import { RevocationCheck } from './verify/revocation-check.js';
@@ -41,6 +43,8 @@ import { Verification } from './verify/verification.js';
     Crls,
     CrlState,
     CrlMetrics,
+    OcspHttp,
+    { provide: earlyOcsp, useExisting: OcspHttp },
     OcspIssuers,
     OcspMetrics,
     OcspResponderMaker,

@@ -259,6 +259,17 @@ describe('the OCSP responder over HTTP', () => {
     }
   });
 
+  it('answers HEAD as GET, and a request that does not announce its length', async () => {
+    const got = await fetch(`${urlOf(sub)}/${request.toString('base64')}`);
+    const head = await fetch(got.url, { method: 'HEAD' });
+    expect([head.status, head.headers.get('etag')]).toEqual([200, got.headers.get('etag')]);
+    expect(await head.text()).toBe('');
+    const body = new Blob([new Uint8Array(request)]).stream();
+    const parts: RequestInit & { duplex: 'half' } = { method: 'POST', headers: asRequest, body, duplex: 'half' };
+    const posted = await fetch(urlOf(sub), parts);
+    expect([posted.status, posted.headers.get('etag')]).toEqual([200, got.headers.get('etag')]);
+  });
+
   it('lets no cache keep an answer with a nonce or about an unknown certificate', async () => {
     const nonce = await clients.request('-issuer', 'sub.pem', '-nonce', '-cert', 'web.pem');
     const unknown = await clients.request('-issuer', 'sub.pem', '-no_nonce', '-serial', '0x1234');

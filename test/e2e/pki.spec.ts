@@ -142,6 +142,7 @@ describe('the public face of the CAs', () => {
       const statuses = await Promise.all(Array.from({ length: 30 }, () => ask('/pki/x.crt')));
       expect(statuses.filter((status) => status === 404).length).toBeGreaterThanOrEqual(10);
       expect(statuses).toContain(429);
+      expect([await ask('/pki/ocsp'), await ask('/pki/ocsp/MA')]).toEqual([429, 429]);
       expect(await ask('/health/live')).toBe(200);
     } finally {
       await few.stop();

@@ -8,6 +8,7 @@ import { Metrics } from '../metrics.js';
 import { accessLog } from './access-log.js';
 import { AddressLimit } from './address-limit.js';
 import { answerHeaders } from './answer-headers.js';
+import { answerEarly, type EarlyResponder } from './early-answers.js';
 import { isFromMonitoring } from './monitoring-listener.js';
 import { drainMs, idleTimeoutMs, maxAnswerBytes, requestTimeoutMs } from './limits.js';
 import { setupApiDocs } from './openapi.js';
@@ -85,6 +86,7 @@ export function applyHttp(app: NestFastifyApplication, settings: ServerSettings)
     const tooMany = limitsAddresses && limit.refusal(request.ip, performance.now());
     done(refusal(audience, isFromMonitoring(request.raw), settings) ?? tooMany);
   });
+  answerEarly(server, surfaces, respondersOf(app, surfaces));
   boundAnswers(server, surfaces, publicUrl);
   drainAtClose(server);
   const setHeaders = answerHeaders(publicUrl, surfaces);
@@ -98,6 +100,14 @@ export function applyHttp(app: NestFastifyApplication, settings: ServerSettings)
     done();
   });
   setupApiDocs(app, publicUrl);
+}
+
+/** Throws at boot if the responder of a surface is missing. */
+function respondersOf(app: NestFastifyApplication, surfaces: Surfaces): Map<Surface, EarlyResponder> {
+  const responders = new Map<Surface, EarlyResponder>();
+  for (const surface of surfaces.all)
+    if (surface.early !== undefined) responders.set(surface, app.get<EarlyResponder>(surface.early, { strict: false }));
+  return responders;
 }
 
 /** The routes of controllers whose path is whole, and not behind the prefix of the API. */

@@ -54,6 +54,8 @@ export interface Surface {
   limitsAddresses?: true;
   /** Whether a slash at the end of a path means nothing. Without it, such a path is another one. */
   ignoresTrailingSlash?: true;
+  /** The injection token of an EarlyResponder, which answers most requests before the framework handles them. */
+  early?: symbol;
   /** Level of the log line that each request leaves. */
   logLevel: 'info' | 'debug';
 }

@@ -93,6 +93,14 @@ describe('the surfaces of the program', () => {
     expect(() => new Surfaces([...platformSurfaces, { ...toySurface, prefix: '/health' }])).toThrow('same prefix');
     expect(() => new Surfaces([toySurface])).toThrow('No surface has the prefix "/".');
   });
+
+  it('answer early only what everybody may ask', () => {
+    const early = { ...toySurface, early: Symbol('early') };
+    expect(() => new Surfaces([...platformSurfaces, early])).not.toThrow();
+    expect(() => new Surfaces([...platformSurfaces, { ...early, authenticator: Symbol('users') }])).toThrow(
+      'not everybody may ask it',
+    );
+  });
 });
 
 describe('a surface that is added as one value', () => {

@@ -7,11 +7,16 @@ export class Surfaces {
   private readonly byRoute = new Map<string, Surface>();
   private readonly longestFirst: readonly Surface[];
 
-  /** Throws unless the prefixes differ and one surface, `/`, takes every other path. */
+  /**
+   * Throws unless the prefixes differ, one surface, `/`, takes every other path, and those with an early answer are
+   * public: no guard looks at it.
+   */
   constructor(readonly all: readonly Surface[]) {
     this.longestFirst = [...all].sort((a, b) => b.prefix.length - a.prefix.length);
     const prefixes = new Set(all.map(({ prefix }) => prefix));
     if (prefixes.size < all.length) throw new Error('Two surfaces have the same prefix.');
+    const guarded = all.find(({ early, authenticator }) => early !== undefined && authenticator !== null);
+    if (guarded) throw new Error(`The surface ${guarded.prefix} answers early, but not everybody may ask it.`);
     if (!prefixes.has('/')) throw new Error('No surface has the prefix "/".');
   }
 

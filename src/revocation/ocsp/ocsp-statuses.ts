@@ -57,8 +57,13 @@ export class OcspStatuses {
 
   /** The version of all statuses, at most a second old. What was kept at another version may be wrong. */
   async current(): Promise<string> {
-    if (performance.now() - this.checkedAtMs > checkedMs) await this.check();
+    if (this.known() === null) await this.check();
     return this.version;
+  }
+
+  /** As `current`, if that need not be read now; else null. */
+  known(): string | null {
+    return performance.now() - this.checkedAtMs > checkedMs ? null : this.version;
   }
 
   /** The status at this version or a later one; null when the authority never issued it, which is not kept. */

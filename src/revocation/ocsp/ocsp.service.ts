@@ -31,6 +31,8 @@ const type = 'application/ocsp-response';
 const unauthorized: OcspAnswer = { body: ocspErrorResponse('unauthorized'), file: null };
 /** About 20 MB of responses with a P-256 responder. */
 const mostPreSigned = 20_000;
+/** Requests are known by their octets up to this length, which one for one certificate seldom reaches. */
+const mostRequestOctets = 256;
 const retryAfterS = 10;
 
 /**
@@ -40,7 +42,11 @@ const retryAfterS = 10;
 @Injectable()
 export class OcspService {
   private readonly log = new Logger('OCSP');
+  /** By CertID. */
   private readonly preSigned = new Map<string, PreSigned>();
+  /** The same by the whole request, which then need not be read. */
+  private readonly byRequest = new Map<string, PreSigned>();
+  /** Of both maps. */
   private version = '';
 
   constructor(
@@ -54,12 +60,18 @@ export class OcspService {
 
   /**
    * `publicId` of the authority that is asked; null: any. Throws Problem `invalid-request` for a malformed request,
-   * `unavailable` when the status cannot be read or signed now.
+   * `unavailable` when the status cannot be read or signed now. What is signed before is answered on the spot.
    */
-  async answer(requestDer: Buffer, publicId: string | null): Promise<OcspAnswer> {
+  answer(requestDer: Buffer, publicId: string | null): OcspAnswer | Promise<OcspAnswer> {
+    const isCurrent = this.statuses.known() === this.version;
+    const known = isCurrent ? this.byRequest.get(requestDer.toString('latin1')) : undefined;
+    return this.ready(known, publicId) ?? this.find(requestDer, publicId);
+  }
+
+  private async find(requestDer: Buffer, publicId: string | null): Promise<OcspAnswer> {
     const request = this.read(requestDer);
     try {
-      return await this.answerTo(request, publicId);
+      return await this.answerTo(request, requestDer, publicId);
     } catch (error) {
       this.metrics.answered(['try-later'], false);
       if (problemOf(error).code === 'internal') this.log.error(error);
@@ -77,17 +89,16 @@ export class OcspService {
     }
   }
 
-  private async answerTo(request: OcspRequest, publicId: string | null): Promise<OcspAnswer> {
+  private async answerTo(request: OcspRequest, requestDer: Buffer, publicId: string | null): Promise<OcspAnswer> {
     const version = await this.statuses.current();
-    if (version !== this.version) this.preSigned.clear();
-    this.version = version;
+    this.forgetUnless(version);
     const [first, ...others] = request.certIds as [CertId, ...CertId[]];
     const key = others.length === 0 && request.nonce === null ? first.der.toString('latin1') : null;
     const known = key === null ? undefined : this.preSigned.get(key);
-    const isAsked = known && (publicId === null || publicId === known.publicId);
-    if (isAsked && this.clock.now().getTime() < known.untilMs) {
-      this.metrics.answered(known.results, true);
-      return known.answer;
+    const ready = this.ready(known, publicId);
+    if (known && ready) {
+      this.keepRequest(requestDer, known);
+      return ready;
     }
     const issuer = await this.issuerOf(request, publicId);
     if (!issuer) {
@@ -96,8 +107,30 @@ export class OcspService {
     }
     const made = await this.sign(request, issuer, version);
     this.metrics.answered(made.results, false);
-    if (key !== null && made.answer.file && this.version === version) this.keep(key, made);
+    if (key !== null && made.answer.file && this.version === version) {
+      keep(this.preSigned, key, made);
+      this.keepRequest(requestDer, made);
+    }
     return made.answer;
+  }
+
+  /** Null when it must be signed anew, or another authority is asked. */
+  private ready(known: PreSigned | undefined, publicId: string | null): OcspAnswer | null {
+    if (!known || (publicId !== null && publicId !== known.publicId)) return null;
+    if (this.clock.now().getTime() >= known.untilMs) return null;
+    this.metrics.answered(known.results, true);
+    return known.answer;
+  }
+
+  private forgetUnless(version: string): void {
+    if (version === this.version) return;
+    this.preSigned.clear();
+    this.byRequest.clear();
+    this.version = version;
+  }
+
+  private keepRequest(requestDer: Buffer, made: PreSigned): void {
+    if (requestDer.length <= mostRequestOctets) keep(this.byRequest, requestDer.toString('latin1'), made);
   }
 
   /** Of the first certificate whose issuer is here: a response has one signature. */
@@ -118,8 +151,7 @@ export class OcspService {
     const results = responses.map(({ status }) => (typeof status === 'string' ? status : 'revoked'));
     // A nonce is for one client, and what is unknown may be issued the next moment.
     const isLasting = nonce === null && !results.includes('unknown');
-    const etag = `"${createHash('sha256').update(body).digest('base64url')}"`;
-    const file = isLasting ? { type, body, etag, modifiedAt: thisUpdate, freshUntil: nextUpdate } : null;
+    const file = isLasting ? { type, body, etag: etagOf(body), modifiedAt: thisUpdate, freshUntil: nextUpdate } : null;
     const untilMs = (thisUpdate.getTime() + nextUpdate.getTime()) / 2;
     return { answer: { body, file }, publicId: issuer.publicId, untilMs, results };
   }
@@ -138,12 +170,16 @@ export class OcspService {
       ...(hasExpired && { archiveCutoff: since }),
     };
   }
+}
 
-  private keep(key: string, made: PreSigned): void {
-    const [oldest] = this.preSigned.keys();
-    if (this.preSigned.size >= mostPreSigned && oldest !== undefined) this.preSigned.delete(oldest);
-    this.preSigned.set(key, made);
-  }
+function keep(kept: Map<string, PreSigned>, key: string, made: PreSigned): void {
+  const [oldest] = kept.keys();
+  if (kept.size >= mostPreSigned && oldest !== undefined) kept.delete(oldest);
+  kept.set(key, made);
+}
+
+function etagOf(body: Buffer): string {
+  return `"${createHash('sha256').update(body).digest('base64url')}"`;
 }
 
 function statusOf(found: IssuedStatus | null): OcspStatus {
