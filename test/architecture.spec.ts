@@ -183,6 +183,14 @@ const effectsStayInPlatform: Rule = ({ path, says }) =>
 const nothingBannedIsSaid: Rule = ({ path, says }) =>
   says.filter((said) => banned.includes(said)).map((said) => `${path}: ${said}`);
 
+/** What has not passed the lint must not be signed. */
+const certificatesAreLinted: Rule = ({ path, imports }) =>
+  path === 'src/pki/certificate-signing.ts'
+    ? []
+    : imports
+        .filter(({ names }) => names.includes('certificateWriter'))
+        .map(() => `${path}: certificates are signed by certificateSigning alone`);
+
 const filesAreNamedForWhatTheyHold: Rule = ({ path }) => {
   if (path.startsWith('migrations/'))
     return /^migrations\/(index|\d{13}-[a-z0-9-]+)\.ts$/.test(path)
@@ -219,6 +227,7 @@ describe('the house', () => {
     ['neither opens a socket nor waits in pki', pkiOnlyComputes],
     ['has settings, output and time from platform alone', effectsStayInPlatform],
     ['names its exports one by one, and has no circles to break', nothingBannedIsSaid],
+    ['signs no certificate that was not linted', certificatesAreLinted],
     ['names its files for what they hold', filesAreNamedForWhatTheyHold],
   ])('%s', (_, rule) => {
     expect(sources.flatMap(rule)).toEqual([]);

@@ -1,4 +1,4 @@
-// `npm run docs`: writes plugins/README.md and the table of docs/settings.md. Needs a build (npm run build).
+// `npm run docs`: writes plugins/README.md and the tables of docs/settings.md and docs/lint.md. Needs a build (npm run build).
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
@@ -9,13 +9,19 @@ const { plugins } = load('../plugins/index.js');
 const { authoritySource } = load('./certificates/discover/authority.source.js');
 const { pluginsMarkdown } = load('./platform/plugins/plugin-docs.js');
 const { configTable } = load('./platform/config.js');
+const { lintTable } = load('./pki/lint/lint-docs.js');
 
 writeFileSync(new URL('plugins/README.md', root), pluginsMarkdown([authoritySource(), ...plugins]));
 
-const settings = new URL('docs/settings.md', root);
-const between = /(<!-- config:start -->)[\s\S]*?(<!-- config:end -->)/;
-const text = readFileSync(settings, 'utf8');
-writeFileSync(
-  settings,
-  text.replace(between, (_, start, end) => `${start}\n${configTable()}\n${end}`),
-);
+fill('docs/settings.md', 'config', configTable());
+fill('docs/lint.md', 'lints', lintTable());
+
+/** Puts `table` between the marks of that name in `file`. */
+function fill(file, name, table) {
+  const url = new URL(file, root);
+  const between = new RegExp(`(<!-- ${name}:start -->)[\\s\\S]*?(<!-- ${name}:end -->)`);
+  writeFileSync(
+    url,
+    readFileSync(url, 'utf8').replace(between, (_, start, end) => `${start}\n${table}\n${end}`),
+  );
+}

@@ -1,6 +1,7 @@
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { ParsedCertificate } from '../../src/pki/certificate.js';
 import { ExtensionOid } from '../../src/pki/extensions.js';
+import type { IssuerLimits } from '../../src/pki/lint/lint.js';
 import {
   ComparisonBudget,
   constrainedNames,
@@ -9,20 +10,19 @@ import {
   readNameConstraints,
 } from '../../src/pki/path/name-constraints.js';
 
-/** What a CA certificate and those above it allow below them together (RFC 5280 §4.2.1.9, §4.2.1.10). */
-export interface ChainLimits {
-  /** A CA directly below must have a lower path length; undefined: any. */
-  pathLength?: number;
-  nameConstraints: readonly NameConstraints[];
-}
-
-/** `chain`: the CA first. Throws PluginError `misconfigured` for name constraints that cannot be read. */
-export function limitsOfChain(chain: readonly ParsedCertificate[]): ChainLimits {
+/**
+ * What a CA certificate and those above it allow below them together (RFC 5280 §4.2.1.9, §4.2.1.10). `chain`: the CA
+ * first. Throws PluginError `misconfigured` for name constraints that cannot be read.
+ */
+export function limitsOfChain(chain: readonly [ParsedCertificate, ...ParsedCertificate[]]): IssuerLimits {
+  const [{ notBefore, notAfter }] = chain;
   const lengths = chain.flatMap(({ pathLength }, above) => (pathLength === undefined ? [] : [pathLength - above]));
   const values = chain.flatMap(({ extensions }) =>
     extensions.filter(({ oid }) => oid === ExtensionOid.nameConstraints),
   );
   return {
+    notBefore,
+    notAfter,
     ...(lengths.length > 0 && { pathLength: Math.max(0, Math.min(...lengths)) }),
     nameConstraints: values.map(({ valueDer }) => readable(valueDer)),
   };
@@ -42,7 +42,7 @@ function readable(valueDer: Buffer): NameConstraints {
  * The names of a certificate to be signed: its subject and the value of its SAN extension. Throws PluginError `refused`
  * that says which name violates the constraints.
  */
-export function checkNames({ nameConstraints }: ChainLimits, subjectDer: Buffer, sanDer?: Buffer): void {
+export function checkNames({ nameConstraints }: IssuerLimits, subjectDer: Buffer, sanDer?: Buffer): void {
   if (nameConstraints.length === 0) return;
   const [names, budget] = [constrainedNames(subjectDer, sanDer), new ComparisonBudget()];
   for (const constraints of nameConstraints) {
@@ -53,7 +53,7 @@ export function checkNames({ nameConstraints }: ChainLimits, subjectDer: Buffer,
 }
 
 /** Throws PluginError `refused` when a CA directly below must not have this path length. */
-export function checkPathLength(pathLength: number, { pathLength: limit }: ChainLimits): void {
+export function checkPathLength(pathLength: number, { pathLength: limit }: IssuerLimits): void {
   if (limit === undefined || pathLength < limit) return;
   throw new PluginError(
     'refused',

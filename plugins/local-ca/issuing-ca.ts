@@ -2,25 +2,24 @@ import { PluginError } from '../../src/plugin-api/errors.js';
 import type { AuthorityMaterial } from '../../src/plugin-api/issuer.js';
 import type { Signer } from '../../src/plugin-api/signer.js';
 import type { CertificateTerms, RawExtension } from '../../src/plugin-api/terms.js';
-import { type CertificateWriter, certificateWriter } from '../../src/pki/certificate-writer.js';
+import { type CertificateSigning, certificateSigning } from '../../src/pki/certificate-signing.js';
 import { isSelfIssued, type ParsedCertificate, parseCertificate } from '../../src/pki/certificate.js';
 import { issuerKeyIdentifier, keyTag } from '../../src/pki/issuer-key.js';
 import { isSameKey } from '../../src/pki/key.js';
+import type { IssuerLimits } from '../../src/pki/lint/lint.js';
 import { toPem } from '../../src/pki/pem.js';
 import { signatureAlgorithmOf } from '../../src/pki/sign.js';
-import { type ChainLimits, limitsOfChain } from './chain-limits.js';
+import { limitsOfChain } from './chain-limits.js';
 
 /** Everything derived from a CA certificate, computed once for all certificates that it signs. */
 export interface IssuingCa {
   certificate: ParsedCertificate;
   /** As of pki. */
   keyTag: string;
-  writer: CertificateWriter;
-  /** For `Signer.sign`. */
-  hash: string | null;
+  signing: CertificateSigning;
   /** The chain above the leaf: the CA, then its issuers, without the root unless the CA is the root. */
   chainPem: readonly string[];
-  limits: ChainLimits;
+  limits: IssuerLimits;
 }
 
 const CACHE_SIZE = 256;
@@ -60,24 +59,25 @@ function prepare(
   const signer = requireSigner(authority);
   const certificate = parseCertificate(authority.certificatePem);
   checkCa(certificate, signer);
-  const { hash, algorithmDer } = signatureAlgorithmOf(signer);
   const tag = keyTag(certificate);
   const issuers = authority.chainPem
     .map((pem) => parseCertificate(pem))
     .filter((issuer) => !issuer.der.equals(certificate.der));
   const above = issuers.filter((issuer) => !isRoot(issuer));
+  const limits = limitsOfChain([certificate, ...issuers]);
   return {
     certificate,
-    writer: certificateWriter({
+    signing: certificateSigning({
       issuerDer: certificate.subjectDer,
       issuerKeyIdentifier: issuerKeyIdentifier(certificate),
-      signatureAlgorithm: algorithmDer,
+      algorithm: signatureAlgorithmOf(signer),
       constantExtensions: constantExtensions(tag),
+      limits,
+      publicTls: authority.publicTls,
     }),
     keyTag: tag,
-    hash,
     chainPem: [certificate, ...above].map(({ der }) => toPem('CERTIFICATE', der)),
-    limits: limitsOfChain([certificate, ...issuers]),
+    limits,
   };
 }
 

@@ -4,7 +4,8 @@ import { type CreateAuthorityRequest, defineIssuer, type CertificateRequest } fr
 import type { Options } from '../../src/plugin-api/options.js';
 import type { Publication } from '../../src/plugin-api/publication.js';
 import type { IssuerExtension, RawExtension } from '../../src/plugin-api/terms.js';
-import { certificateWriter } from '../../src/pki/certificate-writer.js';
+import { certificateSigning } from '../../src/pki/certificate-signing.js';
+import type { CertificateContent } from '../../src/pki/certificate-writer.js';
 import type { ParsedCertificate } from '../../src/pki/certificate.js';
 import * as extensions from '../../src/pki/extensions.js';
 import { keyIdentifierOf } from '../../src/pki/key.js';
@@ -115,9 +116,12 @@ export const localCa = defineIssuer({
       const signer = requireSigner(authority);
       const { leaveOut } = request.terms;
       const ca = issuingCa(authority, leaveOut, (tag) => constantExtensions(given, tag, leaveOut));
-      const tbs = leafTbs(request, ca, publication(given));
-      const leaf = ca.writer.assemble(tbs, await signer.sign(ca.hash, tbs));
-      return { status: 'issued', chainPem: [toPem('CERTIFICATE', leaf), ...ca.chainPem] };
+      const { der, warnings } = await ca.signing.sign(leafContent(request, ca, publication(given)), signer);
+      return {
+        status: 'issued',
+        chainPem: [toPem('CERTIFICATE', der), ...ca.chainPem],
+        ...(warnings.length > 0 && { warnings: warnings.map(({ name }) => name) }),
+      };
     }),
 
   addsExtensions: (given) => writtenBy(publication(given)),
@@ -137,7 +141,11 @@ export const localCa = defineIssuer({
   release: async (_, __, ctx) => ctx.signal.throwIfAborted(),
 });
 
-function leafTbs({ terms, spkiDer }: CertificateRequest, ca: IssuingCa, addresses: Publication): Buffer {
+function leafContent(
+  { terms, spkiDer }: CertificateRequest,
+  ca: IssuingCa,
+  addresses: Publication,
+): CertificateContent {
   checkPeriod(terms);
   checkWithin(terms, ca.certificate);
   const subjectDer = terms.subjectDer ?? encodeSubject(terms.subject);
@@ -149,7 +157,7 @@ function leafTbs({ terms, spkiDer }: CertificateRequest, ca: IssuingCa, addresse
   const names = terms.subjectAltNames.length > 0 ? [extensions.subjectAltName(terms.subjectAltNames, anonymous)] : [];
   checkNames(ca.limits, subjectDer, names[0]?.valueDer);
   const serial = newSerial();
-  return ca.writer.tbs({
+  return {
     serial,
     notBefore: terms.notBefore,
     notAfter: terms.notAfter,
@@ -163,7 +171,7 @@ function leafTbs({ terms, spkiDer }: CertificateRequest, ca: IssuingCa, addresse
       ...addressesOfSerial(addresses, ca.keyTag, serial, terms.leaveOut),
       ...terms.extensions,
     ],
-  });
+  };
 }
 
 /** What the options say about addresses and CRLs. */
@@ -191,21 +199,20 @@ function policyExtension(policies: readonly string[]): RawExtension[] {
 async function createRoot(request: CreateAuthorityRequest): Promise<{ chainPem: string[] }> {
   const { signer } = request;
   const subjectDer = caSubject(request);
-  const { hash, algorithmDer } = signatureAlgorithmOf(signer);
-  const writer = certificateWriter({
+  const signing = certificateSigning({
     issuerDer: subjectDer,
     issuerKeyIdentifier: caKeyIdentifier(request),
-    signatureAlgorithm: algorithmDer,
+    algorithm: signatureAlgorithmOf(signer),
     constantExtensions: [],
   });
-  const tbs = writer.tbs({
+  const content = {
     ...request,
     serial: request.serial ?? newSerial(),
     subjectDer,
     spkiDer: signer.spkiDer,
     extensions: caExtensions(request),
-  });
-  return { chainPem: [toPem('CERTIFICATE', writer.assemble(tbs, await signer.sign(hash, tbs)))] };
+  };
+  return { chainPem: [toPem('CERTIFICATE', (await signing.sign(content, signer)).der)] };
 }
 
 async function createSubCa(
@@ -222,7 +229,7 @@ async function createSubCa(
     throw new PluginError('refused', 'A subordinate CA must not have the name of its parent');
   const { spkiDer } = request.signer;
   const { serial = newSerial(), parentPublication: addresses } = request;
-  const tbs = ca.writer.tbs({
+  const content = {
     ...request,
     serial,
     subjectDer,
@@ -234,8 +241,8 @@ async function createSubCa(
         : []),
       ...policyExtension(policies),
     ],
-  });
-  const der = ca.writer.assemble(tbs, await requireSigner(parent).sign(ca.hash, tbs));
+  };
+  const { der } = await ca.signing.sign(content, requireSigner(parent));
   return {
     chainPem: [
       toPem('CERTIFICATE', der),

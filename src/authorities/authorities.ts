@@ -261,21 +261,22 @@ export class Authorities {
     try {
       const plugin = this.configured.plugin('issuer', authority.pluginId);
       opened = { plugin, options: this.configured.open(plugin, authority, 'authority') };
-      return [{ ...facts, ...opened, material: await this.material(authority) }, true];
+      return [{ ...facts, ...opened, material: await this.material(authority, limits) }, true];
     } catch (error) {
       return [withoutMaterial(facts, opened, error), false];
     }
   }
 
-  private async material(authority: Authority): Promise<AuthorityMaterial> {
+  private async material(authority: Authority, { publicTls }: Limits): Promise<AuthorityMaterial> {
     const { keyId, certificatePem } = authority;
     const signer = keyId === null ? null : await this.keyStore.signerFor(keyId);
     const certificate = createHash('sha256').update(certificatePem).digest('hex');
     return {
-      cacheKey: `${authority.id}.${authority.version}.${certificate}`,
+      cacheKey: `${authority.id}.${authority.version}.${certificate}${publicTls ? '.public-tls' : ''}`,
       certificatePem,
       chainPem: authority.chainPem,
       ...(signer && { signer }),
+      publicTls,
     };
   }
 }

@@ -108,9 +108,11 @@ export function keyUsage(usages: readonly KeyUsage[]): RawExtension {
   return extension(ExtensionOid.keyUsage, true, der.namedBits(usages.map((usage) => KEY_USAGES.indexOf(usage))));
 }
 
-/** RFC 5280 §4.2.1.12, not critical. Give at least one dotted OID. Throws PkiError `bad-extension`. */
+/**
+ * RFC 5280 §4.2.1.12, not critical, each purpose once. Give at least one dotted OID. Throws PkiError `bad-extension`.
+ */
 export function extendedKeyUsage(oids: readonly string[]): RawExtension {
-  return extension(ExtensionOid.extendedKeyUsage, false, der.sequence(...oids.map(encodeOid)));
+  return extension(ExtensionOid.extendedKeyUsage, false, der.sequence(...[...new Set(oids)].map(encodeOid)));
 }
 
 /** RFC 5280 §4.2.1.2. */

@@ -1,11 +1,11 @@
 import type { Signer } from '../plugin-api/signer.js';
-import { certificateWriter } from './certificate-writer.js';
+import { certificateSigning } from './certificate-signing.js';
 import type { ParsedCertificate } from './certificate.js';
 import { DerReader } from './der/reader.js';
 import * as der from './der/writer.js';
 import * as extensions from './extensions.js';
+import { issuerKeyIdentifier } from './issuer-key.js';
 import { keyIdentifierOf } from './key.js';
-import { OcspOid } from './ocsp-request.js';
 import { signatureAlgorithmOf } from './sign.js';
 
 /** A responder certificate to make. */
@@ -24,19 +24,19 @@ export interface ResponderRequest {
 /**
  * A certificate in DER with which a key may sign OCSP responses for `ca` (RFC 6960 §4.2.2.2). Clients do not ask for
  * its own status (§4.2.2.2.1), so it must be short-lived. Its subject lies below that of the CA, because name
- * constraints may bind it.
+ * constraints may bind it. Throws PkiError `lint`, see CertificateSigning.
  */
 export async function responderCertificate(request: ResponderRequest): Promise<Buffer> {
   const { ca, caSigner, spkiDer } = request;
-  const { hash, algorithmDer } = signatureAlgorithmOf(caSigner);
-  const { subjectKeyIdentifier: ski } = ca;
-  const writer = certificateWriter({
+  const { notBefore, notAfter } = ca;
+  const signing = certificateSigning({
     issuerDer: ca.subjectDer,
-    issuerKeyIdentifier: ski === undefined ? keyIdentifierOf(ca.spkiDer) : Buffer.from(ski, 'hex'),
-    signatureAlgorithm: algorithmDer,
+    issuerKeyIdentifier: issuerKeyIdentifier(ca),
+    algorithm: signatureAlgorithmOf(caSigner),
     constantExtensions: [],
+    limits: { notBefore, notAfter, nameConstraints: [] },
   });
-  const tbs = writer.tbs({
+  const content = {
     ...request,
     subjectDer: subjectBelow(ca.subjectDer),
     extensions: [
@@ -44,10 +44,10 @@ export async function responderCertificate(request: ResponderRequest): Promise<B
       extensions.subjectKeyIdentifier(keyIdentifierOf(spkiDer)),
       extensions.keyUsage(['digitalSignature']),
       extensions.extendedKeyUsage([extensions.extendedKeyUsageOid('ocspSigning')]),
-      { oid: OcspOid.noCheck, critical: false, valueDer: der.nullValue() },
+      extensions.ocspNoCheck(),
     ],
-  });
-  return writer.assemble(tbs, await caSigner.sign(hash, tbs));
+  };
+  return (await signing.sign(content, caSigner)).der;
 }
 
 function subjectBelow(caSubjectDer: Buffer): Buffer {

@@ -240,7 +240,7 @@ describe('ocspWriter', () => {
       caSigner: signerOf(createPrivateKey(readFileSync(at('ca.key')))),
       spkiDer: signer.spkiDer,
       serial: newSerial(),
-      notBefore: new Date(now - hour),
+      notBefore: ca.notBefore,
       notAfter: new Date(now + 24 * hour),
     });
     writeFileSync(at('responder.pem'), toPem('CERTIFICATE', certificateDer));

@@ -18,7 +18,8 @@ export type PkiErrorCode =
   | 'validity-mismatch'
   | 'usage-mismatch'
   | 'chain-order'
-  | 'chain-too-long';
+  | 'chain-too-long'
+  | 'lint';
 
 /** The only error that `pki` throws for foreign input. The message is for users and contains no key and no PEM. */
 export class PkiError extends Error {

@@ -26,6 +26,8 @@ export interface AuthorityMaterial {
   readonly certificatePem: string;
   readonly chainPem: readonly string[];
   readonly signer?: Signer;
+  /** True: what it issues must keep to the limits of publicly trusted TLS. */
+  readonly publicTls?: boolean;
 }
 
 /** What an issuer remembers of an authority over all its requests, for example an account at the CA with its key. */
@@ -66,7 +68,8 @@ export type CancelRequest = Pick<PollRequest, 'orderRef' | 'state'> & AuthorityM
 /**
  * How far a request has come.
  * - `issued`: `chainPem` is leaf first, then issuers in order, without the root unless the issuer is the root itself.
- *   `externalId` is the certificate's id at the CA.
+ *   `externalId` is the certificate's id at the CA. `warnings`: names of rules that it breaks; the audit log
+ *   keeps them.
  * - `pending`: the CA has the order and works on it. `orderRef` names it to `poll`. The core polls again after
  *   `pollAfterS` seconds; `progress` is shown to people (what the CA waits for), and holds no secret. `awaitsApproval`:
  *   a person at the CA must approve the order. `expiresAt` is when the CA gives the order up. `state` replaces what
@@ -75,7 +78,7 @@ export type CancelRequest = Pick<PollRequest, 'orderRef' | 'state'> & AuthorityM
  *   shown to people.
  */
 export type Outcome =
-  | { status: 'issued'; chainPem: readonly string[]; externalId?: string }
+  | { status: 'issued'; chainPem: readonly string[]; externalId?: string; warnings?: readonly string[] }
   | {
       status: 'pending';
       orderRef: string;

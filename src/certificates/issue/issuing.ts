@@ -66,13 +66,14 @@ export class Issuing {
   async run(command: IssueCommand, approved: Approved, key: Ready['key']): Promise<Issued> {
     demandActive(approved.authority.authority);
     const ready = { command, approved, key };
-    const row = approved.authority.plugin.answers === 'at-once' ? await this.signed(ready) : this.requested(ready);
-    const stored = await this.certificates.store(this.storable(row, ready), this.consequences(row, ready));
+    const { row, warnings } =
+      approved.authority.plugin.answers === 'at-once' ? await this.signed(ready) : { row: this.requested(ready) };
+    const stored = await this.certificates.store(this.storable(row, ready, warnings), this.consequences(row, ready));
     return { id: stored.id, row: rowAsStored(row, stored, command.actor, approved) };
   }
 
-  /** The row of a certificate that its issuer signs now. */
-  private async signed({ command, approved, key }: Ready): Promise<NewRow> {
+  /** The row of a certificate that its issuer signs now, with the rules that its lint warns of. */
+  private async signed({ command, approved, key }: Ready): Promise<{ row: NewRow; warnings?: readonly string[] }> {
     const { authority, terms, validity, relations } = approved;
     const outcome = await this.authorities.order(
       authority,
@@ -94,7 +95,7 @@ export class Issuing {
       { state: 'issued', hasIssuer: true, rotation: command.rotation, ...datesOf(facts), ...noSuccession },
       relations.policy,
     );
-    return {
+    const row: NewRow = {
       state: 'issued',
       name: nameOf(command, { authority, terms: facts.terms, validity: facts }),
       ...columns,
@@ -103,6 +104,7 @@ export class Issuing {
       renewalReason: obstacle ?? reason,
       nextNoticeAt: command.notify ? nextNoticeAt(facts, relations.leadsS) : null,
     };
+    return { row, warnings: outcome.warnings };
   }
 
   /** The row of a request for which a job asks the issuer. */
@@ -137,23 +139,24 @@ export class Issuing {
     };
   }
 
-  private storable(row: NewRow, { command, approved }: Ready): Storable {
+  private storable(row: NewRow, { command, approved }: Ready, warnings?: readonly string[]): Storable {
     const { authority, profile, held, relations } = approved;
     const { listedRoleIds, issuerRoleId, replacesIds, subscriptionIds, missing } = relations;
     const { actor, owner, renews } = command;
     const factsVersions = [actor.kept?.version, relations.version, profile?.factsVersion].filter(
       (version) => version !== undefined,
     );
-    const profiled = {
+    const made = {
       ...(profile && { profile: profile.name, profileVersion: profile.version }),
       ...(held && { held }),
+      ...(warnings && { lintWarnings: warnings }),
     };
     const after = renews
-      ? { owner, renews: renews.old.id, ...profiled }
+      ? { owner, renews: renews.old.id, ...made }
       : {
           owner,
           authorityId: authority.authority.id,
-          ...profiled,
+          ...made,
           names: row.terms.subjectAltNames,
           ...datesOf(row),
         };

@@ -1,0 +1,19 @@
+import { certificateLints } from './lint-certificate.js';
+import type { LintScope } from './lint.js';
+
+const scopes: Readonly<Record<LintScope, string>> = {
+  every: 'every certificate',
+  ca: 'CAs',
+  leaf: 'leaves',
+  'tls-server': 'TLS servers',
+  'public-tls': 'TLS servers, public TLS',
+};
+
+/** The rules as a table in Markdown, for docs/lint.md. */
+export function lintTable(): string {
+  const rows = certificateLints.map(
+    ({ name, scope, severity, demands, source }) =>
+      `| ${name} | ${scopes[scope]} | ${severity} | ${demands} | ${source} |`,
+  );
+  return ['| rule | for | severity | what must hold | source |', '| --- | --- | --- | --- | --- |', ...rows].join('\n');
+}
