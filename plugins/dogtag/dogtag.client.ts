@@ -2,7 +2,7 @@ import { asMisconfigured, PluginError } from '../../src/plugin-api/errors.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import type { FetchResponse } from '../../src/plugin-api/site.js';
 import { type DogtagOptions, forPeople, signInOf } from './dogtag.options.js';
-import { listOf, objectOf, parseExactly, textOf, type Wire } from './wire.js';
+import { objectOf, parseExactly, textOf, type Wire } from './wire.js';
 
 /** The role of those who decide about requests. */
 export const agents = 'Certificate Manager Agents';
@@ -167,8 +167,9 @@ export class DogtagSession {
       const reply = await this.ask('account/login');
       if (reply.status === 404 && root !== roots.at(-1)) continue;
       if (!reply.ok) asMisconfigured(await this.failure(reply));
-      const roles: unknown = objectOf(reply.wire, 'Roles')?.Role;
-      this.roles = Array.isArray(roles) ? roles.map(String) : listOf(reply.wire, 'roles').map(String);
+      // Dogtag 11 lists them without the members that XML needs.
+      const roles: unknown = objectOf(reply.wire, 'Roles')?.Role ?? reply.wire.roles;
+      this.roles = Array.isArray(roles) ? roles.map(String) : [];
       return;
     }
   }
