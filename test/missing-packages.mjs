@@ -8,6 +8,7 @@ const packageOf = {
   'redis-server': 'redis-server',
   openssl: 'openssl',
   certtool: 'gnutls-bin',
+  dumpasn1: 'dumpasn1',
   keytool: 'default-jre-headless',
   psql: 'postgresql',
   unshare: 'util-linux',

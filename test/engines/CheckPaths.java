@@ -25,7 +25,8 @@ import java.util.Set;
  * java CheckPaths.java FILE: judges paths with Java's PKIX validator. Each line of FILE is one path, of fields with a
  * tab between them: how its status is looked up (crl or ocsp), the purpose, the policy or nothing, and objects of the
  * form KIND:BASE64 of DER: a an anchor, c a certificate of the path (leaf first), i a CA that is known besides, l a CRL,
- * o the OCSP answer about the certificate before it. Prints one line for each: accepted, or the reason and the message.
+ * o the OCSP answer about the certificate before it. What is missing is fetched where the certificates say. Prints one
+ * line for each: accepted, or the reason and the message.
  */
 class CheckPaths {
   private static final CertificateFactory FACTORY = factory();

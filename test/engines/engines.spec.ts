@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { asn1Faults } from '../support/dumpasn1.js';
 import { type Case, makeCases } from './cases.js';
-import { Engines, type Said } from './engines.js';
+import { Engines } from './engines.js';
 import { kinds } from './kinds.js';
+import type { Said } from './programs.js';
 
 /*
  * Hierarchies that our CA has issued, with its CRLs and OCSP answers, judged by OpenSSL, GnuTLS, Java and our own
@@ -91,5 +93,22 @@ describe('OpenSSL, GnuTLS, Java and we agree', () => {
     expect(Object.fromEntries(await Promise.all(said))).toEqual(
       Object.fromEntries(ofKind.map((one) => [one.name, expectedOf(one)])),
     );
+  });
+});
+
+describe('dumpasn1', () => {
+  it('finds no fault in certificates, CRLs and OCSP answers of each kind', async () => {
+    const objects = new Map<string, Buffer>();
+    for (const kind of Object.keys(kinds)) {
+      const one = cases.findLast((each) => each.kind === kind);
+      if (!one) throw new Error(`There is no case of the kind "${kind}"`);
+      const certificates = [...one.anchors, ...one.intermediates, one.leaf];
+      for (const [at, { der }] of certificates.entries()) objects.set(`${one.name}: certificate ${at}`, der);
+      for (const { url, der } of one.crls) objects.set(`${one.name}: ${url}`, der);
+      for (const [at, { ocsp }] of one.path.entries())
+        for (const [idHash, answer] of Object.entries(ocsp)) objects.set(`${one.name}: ${idHash} ${at}`, answer);
+    }
+    expect(objects.size).toBeGreaterThan(400);
+    expect(await asn1Faults(objects)).toEqual({});
   });
 });

@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,28 +10,12 @@ import { statusByOcsp } from '../../src/pki/ocsp-client.js';
 import { verifyPath } from '../../src/pki/path/verify-path.js';
 import { toPem } from '../../src/pki/pem.js';
 import { type Answered, type Case, crlUrlIn, type Published } from './cases.js';
+import { type JavaPath, javaVerdicts } from './java.js';
 import type { Verdict } from './kinds.js';
+import { run, type Said, verdictIn } from './programs.js';
 import type { IdHash } from './status-lists.js';
 
 const serverAuth = extendedKeyUsageOid('serverAuth');
-
-/** A verdict, or what the engine said where no verdict is known for it. */
-export type Said = Verdict | `? ${string}`;
-
-/** Runs a program in `folder`: what it wrote to stdout and stderr, whether it succeeded or not. */
-function run(folder: string, program: string, args: readonly string[]): Promise<string> {
-  return new Promise((resolve, reject) => {
-    execFile(program, args, { cwd: folder, timeout: 120_000, maxBuffer: 16_777_216 }, (error, stdout, stderr) => {
-      if (error && (typeof error.code === 'string' || error.killed)) reject(error);
-      else resolve(`${stdout}${stderr}`);
-    });
-  });
-}
-
-/** The verdict of the first pattern that is found in the text. */
-function verdictIn(text: string, table: readonly (readonly [RegExp, Verdict])[]): Said {
-  return table.find(([pattern]) => pattern.test(text))?.[1] ?? `? ${text.trim().slice(-300)}`;
-}
 
 /** By the numbers of X509_V_ERR_…, which `openssl verify` prints. */
 const opensslVerdicts = [
@@ -63,22 +46,6 @@ const gnutlsVerdicts = [
   [/revocation or OCSP data are (old|issued with a future)/, 'status unknown'],
   [/issuer is unknown/, 'untrusted'],
   [/Chain verification output: Verified\. The certificate is trusted/, 'good'],
-] as const;
-
-const javaVerdicts = [
-  [/^accepted$/, 'good'],
-  [/^EXPIRED/, 'expired'],
-  [/^NOT_YET_VALID/, 'not yet valid'],
-  [/^REVOKED/, 'revoked'],
-  [/^UNDETERMINED_REVOCATION_STATUS/, 'status unknown'],
-  [/^INVALID_NAME/, 'name constraints'],
-  [/^PATH_TOO_LONG/, 'path length'],
-  [/^INVALID_POLICY/, 'policies'],
-  [/^UNRECOGNIZED_CRIT_EXT/, 'critical extension'],
-  [/^(NOT_CA_CERT|INVALID_KEY_USAGE)/, 'not a CA'],
-  [/^INVALID_SIGNATURE/, 'signature'],
-  [/^UNSPECIFIED: target certificate constraints check failed/, 'purpose'],
-  [/^NO_TRUST_ANCHOR/, 'untrusted'],
 ] as const;
 
 const ourVerdicts = {
@@ -155,16 +122,22 @@ export class Engines {
 
   /** Java on all cases in one process, by CRLs and by OCSP. */
   async java(cases: readonly Case[]): Promise<{ crl: Said; ocsp: Said }[]> {
-    const lines = cases.flatMap((one) => (['crl', 'ocsp'] as const).map((lookUp) => javaLine(one, lookUp)));
-    writeFileSync(join(this.folder, 'paths'), `${lines.join('\n')}\n`);
-    const text = await run(this.folder, 'java', [join(__dirname, 'CheckPaths.java'), 'paths']);
-    const said = text
-      .trimEnd()
-      .split('\n')
-      .map((line) => verdictIn(line, javaVerdicts));
+    const paths = cases.flatMap((one) => (['crl', 'ocsp'] as const).map((lookUp) => javaPathOf(one, lookUp)));
+    const said = await javaVerdicts(paths);
     const at = (index: number): Said => said[index] ?? '? Java said nothing';
     return cases.map((_, index) => ({ crl: at(2 * index), ocsp: at(2 * index + 1) }));
   }
+}
+
+function javaPathOf({ anchors, intermediates, path, crls, policy }: Case, lookUp: 'crl' | 'ocsp'): JavaPath {
+  return {
+    lookUp,
+    ...(policy !== undefined && { policy }),
+    anchors: anchors.map(({ der }) => der),
+    path: path.map(({ certificate, ocsp }) => ({ der: certificate.der, ocsp: ocsp.sha1 })),
+    known: intermediates.map(({ der }) => der),
+    crls: lookUp === 'crl' ? crls.map(({ der }) => der) : [],
+  };
 }
 
 async function openssl(folder: string, { policy, intermediates, crls }: Case): Promise<Said> {
@@ -239,15 +212,4 @@ async function gnutlsOcsp(folder: string, at: number, idHash: IdHash): Promise<s
   if (/^Verifying OCSP Response: Failure/m.test(text)) return 'not verified';
   if (!/^Verifying OCSP Response: Success\.$/m.test(text)) return text;
   return /Certificate Status: (good|revoked)/.exec(text)?.[1] ?? text;
-}
-
-function javaLine({ anchors, intermediates, path, crls, policy = '' }: Case, lookUp: 'crl' | 'ocsp'): string {
-  const field = (kind: string, der: Buffer): string => `${kind}:${der.toString('base64')}`;
-  return [
-    ...[lookUp, serverAuth, policy],
-    ...anchors.map(({ der }) => field('a', der)),
-    ...path.flatMap(({ certificate, ocsp }) => [field('c', certificate.der), field('o', ocsp.sha1)]),
-    ...(lookUp === 'crl' ? crls.map(({ der }) => field('l', der)) : []),
-    ...intermediates.map(({ der }) => field('i', der)),
-  ].join('\t');
 }
