@@ -98,7 +98,9 @@ const linked = [
 /** The large tables in filling order. Their constraints and indexes are dropped for the filling and created again. */
 const tables = [
   'certificate',
+  'certificate_search',
   'domain',
+  'domain_search',
   'certificate_domain',
   'certificate_role',
   'certificate_subscription',

@@ -8,9 +8,9 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 const up = `
 create function refuse_change() returns trigger language plpgsql as $$
 begin
-  raise exception 'rows of % are never deleted', tg_table_name using errcode = 'restrict_violation';
+  raise exception 'rows of % stay as they are', tg_table_name using errcode = 'restrict_violation';
 end $$;
-create trigger domain_stays before delete or update of id on domain
+create trigger domain_stays before delete or update of id, name on domain
   for each row execute function refuse_change();
 create trigger domain_stays_whole before truncate on domain
   for each statement execute function refuse_change();

@@ -26,6 +26,7 @@ import { AuditKeys1763700000038 } from './1763700000038-audit-keys.js';
 import { KeptFacts1763700000061 } from './1763700000061-kept-facts.js';
 import { PlansOfFunctions1763700000062 } from './1763700000062-plans-of-functions.js';
 import { RowsThatStay1763700000066 } from './1763700000066-rows-that-stay.js';
+import { NamesInGroups1763700000067 } from './1763700000067-names-in-groups.js';
 import { PublicIds1763700000070 } from './1763700000070-public-ids.js';
 import { RevocationLists1763700000071 } from './1763700000071-revocation-lists.js';
 import { OcspResponders1763700000074 } from './1763700000074-ocsp-responders.js';
@@ -110,6 +111,7 @@ export const migrations = [
   AuditSeals1763700000064,
   SmallerIndexes1763700000065,
   RowsThatStay1763700000066,
+  NamesInGroups1763700000067,
   PublicIds1763700000070,
   RevocationLists1763700000071,
   ListsOfKeys1763700000072,

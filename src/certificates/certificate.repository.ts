@@ -9,6 +9,7 @@ import { defaultsOf, shownSubscriptionsOf } from '../notifications/subscription.
 import type { SuccessionFacts } from '../rotation/due.js';
 import { Certificate } from './certificate.entity.js';
 import { keepChain } from './certificate-chain.js';
+import { takenNames } from './certificate-names.js';
 import { keyRolesOf, rolesOf } from './certificate-roles.js';
 
 /** The owner of a certificate and its settings. */
@@ -111,11 +112,7 @@ export class CertificateRepository {
   async freeName(tx: Tx, name: string, serialHex: string): Promise<string> {
     const distinct = withSerial(name, serialHex);
     await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`certificate.name:${name}`]);
-    const rows: { name: string }[] = await tx.query(
-      'select name from certificate where name = any($1) union select name from certificate where lower(name) like $2',
-      [[name, distinct], `${distinct.toLowerCase().replace(/[\\%_]/g, '\\$&')}-%`],
-    );
-    return freeName(name, serialHex, new Set(rows.map((row) => row.name)));
+    return freeName(name, serialHex, await takenNames(tx, [name, distinct], `${distinct}-`));
   }
 
   async get(tx: Tx, id: number): Promise<Certificate> {

@@ -9,6 +9,7 @@ import { likePattern } from '../platform/db/list-filter.js';
 import { prepared } from '../platform/db/statement.js';
 import { invalid } from '../platform/http/problem.js';
 import { chainOf } from './certificate-chain.js';
+import { certificatesNamed } from './certificate-names.js';
 import { keyRolesOf, rolesOf } from './certificate-roles.js';
 import type { Certificate, CertificateState } from './certificate.entity.js';
 import type { RevocationSource } from '../revocation/verify/revocation-check.js';
@@ -243,10 +244,10 @@ const selectByIds = prepared<StoredRow>(
 
 /** The ids of at most `most` certificates whose name contains the text, or equals it when quoted. Ignores case. */
 export async function idsByName(tx: Tx, text: string, most: number): Promise<number[]> {
-  const rows: { id: number }[] = await tx.query('select id from certificate where lower(name) like $1 limit $2', [
-    likePattern(text.toLowerCase()),
-    most,
-  ]);
+  const rows: { id: number }[] = await tx.query(
+    `select distinct id from (${certificatesNamed('$1')}) as named limit $2`,
+    [likePattern(text.toLowerCase()), most],
+  );
   return rows.map(({ id }) => id);
 }
 

@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../platform/db/database.js';
 import { Conditions } from '../platform/db/conditions.js';
-import { truth, whole, words } from '../platform/db/list-filter.js';
+import { likePattern, truth, whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
+import { areNamesFew, idsNamed } from '../platform/db/name-search.js';
 import { prepared } from '../platform/db/statement.js';
 import type { Page } from '../platform/http/page.js';
 import { Problem } from '../platform/http/problem.js';
@@ -99,8 +100,12 @@ export class DomainRepository {
     );
   }
 
-  list(tx: Tx, query: DomainQuery): Promise<Page<DomainView>> {
+  async list(tx: Tx, query: DomainQuery): Promise<Page<DomainView>> {
     const where = new Conditions();
+    if (query.filter?.field === 'name' && query.filter.value !== '') {
+      const pattern = likePattern(query.filter.value.toLowerCase());
+      if (await areNamesFew(tx, pattern)) where.add(`id in (${idsNamed('domain_search', '?')})`, pattern);
+    }
     if (query.sensitive !== undefined) where.add(query.sensitive ? 'sensitive' : 'not sensitive');
     return listPage(tx, listed, query, where);
   }

@@ -37,6 +37,7 @@ describe('a statement that stores certificates', () => {
   it.each([
     'delete from domain',
     'update domain set id = default',
+    `update domain set name = 'b.example.com'`,
     'truncate domain cascade',
     'delete from certificate_chain',
     `update certificate_chain set chain_pem = ''`,

@@ -3,7 +3,9 @@ import { Conditions } from '../../platform/db/conditions.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import { ListOrder, type Placed } from '../../platform/db/list-order.js';
 import { mostCounted } from '../../platform/db/list-page.js';
+import { areNamesFew, idsNamed } from '../../platform/db/name-search.js';
 import type { PageQuery } from '../../platform/http/page.js';
+import { certificatesNamed } from '../certificate-names.js';
 import { certificateOrders } from './list.schema.js';
 import { isInSet, type ValueSet, type NameSearch, type Selection } from './selection.js';
 
@@ -23,8 +25,6 @@ interface Search {
   by: string;
 }
 
-/** Up to this number of matching names, look them up in the index of names; with more, scan certificates in order. */
-const fewNames = 30_000;
 /** The number of certificates to scan in order for a text that many names contain. */
 const window = 20_000;
 /** With more values in a set, one scan of all certificates in order is cheaper than one scan for each value. */
@@ -78,15 +78,8 @@ export class CertificateFinder {
     return new Map(rows.map(({ id, names }) => [id, names]));
   }
 
-  /** Asks the planner's statistics how many names contain each text. */
   private async isCommon(tx: Tx, searches: readonly NameSearch[]): Promise<boolean> {
-    for (const { pattern } of searches) {
-      const [row] = await tx.query<[{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }]>(
-        'explain (format json) select from domain where name like $1',
-        [pattern],
-      );
-      if (row['QUERY PLAN'][0].Plan['Plan Rows'] <= fewNames) return false;
-    }
+    for (const { pattern } of searches) if (await areNamesFew(tx, pattern)) return false;
     return searches.length > 0;
   }
 
@@ -244,9 +237,9 @@ function typeOf({ column }: ValueSet): string {
 /** SQL: the ids of the certificates whose names match a search. */
 function hitsOf(where: Conditions, { pattern, ownNames }: NameSearch): string {
   const value = where.bind(pattern);
-  const named = `select l.certificate_id as id from domain d join certificate_domain l on l.domain_id = d.id
-    where d.name like ${value}`;
-  return ownNames ? `select id from certificate where lower(name) like ${value} union ${named}` : `${named} group by 1`;
+  const named = `select l.certificate_id as id from (${idsNamed('domain_search', value)}) as d
+    join certificate_domain l on l.domain_id = d.id`;
+  return ownNames ? `${certificatesNamed(value)} union ${named}` : `${named} group by 1`;
 }
 
 /** SQL: whether the names of one certificate `c` match all searches. */
