@@ -5,6 +5,7 @@ import type {
   SubjectAltName,
   SubjectFields,
 } from '../plugin-api/terms.js';
+import { encodesAs } from '../pki/names.js';
 import type { OtherAltName } from '../pki/subject-alt-name.js';
 
 /**
@@ -13,6 +14,7 @@ import type { OtherAltName } from '../pki/subject-alt-name.js';
  */
 export interface StoredTerms {
   subject: SubjectFields;
+  /** The DN, unless `encodeSubject` yields the same from `subject`. */
   subjectDer?: string;
   subjectAltNames: readonly SubjectAltName[];
   keyUsage: readonly KeyUsage[];
@@ -52,7 +54,8 @@ export interface TermsWithoutDates extends Omit<CertificateTerms, 'notBefore' | 
 export function storeTerms(terms: TermsWithoutDates): StoredTerms {
   return {
     subject: terms.subject,
-    ...(terms.subjectDer && { subjectDer: terms.subjectDer.toString('base64') }),
+    ...(terms.subjectDer &&
+      !encodesAs(terms.subject, terms.subjectDer) && { subjectDer: terms.subjectDer.toString('base64') }),
     subjectAltNames: terms.subjectAltNames,
     keyUsage: terms.keyUsage,
     extendedKeyUsage: terms.extendedKeyUsage,

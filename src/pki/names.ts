@@ -228,10 +228,15 @@ export function encodeName(name: Name): Buffer {
 export function keptSubject(subjectDer: Buffer): Buffer | undefined {
   const name = readName(subjectDer);
   const kept = encodeName(name);
+  return encodesAs(fieldsOf(name), kept) ? undefined : kept;
+}
+
+/** Whether `encodeSubject` yields this DN from the six members. */
+export function encodesAs(subject: SubjectFields, nameDer: Buffer): boolean {
   try {
-    return encodeSubject(fieldsOf(name)).equals(kept) ? undefined : kept;
+    return encodeSubject(subject).equals(nameDer);
   } catch (error) {
-    if (error instanceof PkiError) return kept;
+    if (error instanceof PkiError) return false;
     throw error;
   }
 }
