@@ -10,10 +10,10 @@ export interface Published {
   der: Buffer;
 }
 
-/** A certificate of the path, and what the responder of its issuer answers. */
+/** A certificate of the path, and what the responder of its issuer answers; null without a responder. */
 export interface Answered extends Issued {
   status: 'good' | 'revoked';
-  ocsp: Record<IdHash, Buffer>;
+  ocsp: Record<IdHash, Buffer> | null;
 }
 
 /** One hierarchy, with the verdict that its generator knows. */
@@ -83,10 +83,9 @@ async function finished(draft: Draft, keys: KeyPool): Promise<Finished> {
   for (const issued of [{ ...leaf, issuer: last(path) }, ...issuedByPath.reverse()]) {
     const reason = revoked.find(({ certificate }) => certificate === issued.certificate)?.reason;
     const status = reason === undefined ? 'good' : { revokedAt: inDays(-2), reason };
-    const ocsp = {
-      sha1: await ocspOf(issued, 'sha1', status, keys),
-      sha256: await ocspOf(issued, 'sha256', status, keys),
-    };
+    const answer = (idHash: IdHash): Promise<Buffer> => ocspOf(issued, idHash, status, keys);
+    const isAnswered = !draft.isUnanswered || issued.certificate !== leaf.certificate;
+    const ocsp = isAnswered ? { sha1: await answer('sha1'), sha256: await answer('sha256') } : null;
     answered.push({ ...issued, ocsp, status: reason === undefined ? 'good' : 'revoked' });
   }
   const crls: Published[] = [];

@@ -103,7 +103,7 @@ export class Engines {
     for (const [at, { certificate, issuer, ocsp }] of path.entries()) {
       put(`${at}.pem`, pemOf(certificate));
       put(`${at}.issuer.pem`, pemOf(issuer.certificate));
-      for (const [idHash, response] of Object.entries(ocsp)) put(`${at}.${idHash}`, response);
+      for (const [idHash, response] of Object.entries(ocsp ?? {})) put(`${at}.${idHash}`, response);
     }
     return folder;
   }
@@ -134,7 +134,7 @@ function javaPathOf({ anchors, intermediates, path, crls, policy }: Case, lookUp
     lookUp,
     ...(policy !== undefined && { policy }),
     anchors: anchors.map(({ der }) => der),
-    path: path.map(({ certificate, ocsp }) => ({ der: certificate.der, ocsp: ocsp.sha1 })),
+    path: path.map(({ certificate, ocsp }) => ({ der: certificate.der, ...(ocsp && { ocsp: ocsp.sha1 }) })),
     known: intermediates.map(({ der }) => der),
     crls: lookUp === 'crl' ? crls.map(({ der }) => der) : [],
   };
@@ -184,6 +184,7 @@ async function ours({ anchors, intermediates, leaf, crls, policy }: Case): Promi
 /** What each client reads from the answers about one certificate; both texts where the hashes differ. */
 async function ocspStatuses(folder: string, answered: Answered, at: number): Promise<OcspStatuses> {
   const { certificate, issuer, ocsp } = answered;
+  if (ocsp === null) return { openssl: 'none', gnutls: 'none', ours: 'none' };
   const read = async (idHash: IdHash): Promise<string> =>
     (await statusByOcsp(ocsp[idHash], { certificate, issuer: issuer.certificate, at: new Date() })).status;
   return {

@@ -34,6 +34,8 @@ export interface Draft {
   /** Signs the CRL of the issuer of the leaf in its name; null: there is none. */
   crlSigner?: Ca | null;
   policy?: string;
+  /** The issuer of the leaf is none that could have a responder. */
+  isUnanswered?: boolean;
 }
 
 /** A way to build a hierarchy, and what every validator must say of its leaf. */
@@ -79,7 +81,7 @@ const issuerKind = (verdict: Verdict, wish: CaWish, leaf: LeafWish = {}): Kind =
   make: async (hierarchy, cas) => {
     const above = await hierarchy.chain(cas - 1);
     const issuer = await hierarchy.ca(last(above), wish);
-    return { path: [...above, issuer], leaf: await hierarchy.leaf(issuer, leaf) };
+    return { path: [...above, issuer], leaf: await hierarchy.leaf(issuer, leaf), isUnanswered: true };
   },
 });
 
