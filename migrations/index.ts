@@ -61,6 +61,7 @@ import { AuthoritiesCanGo1763700000085 } from './1763700000085-authorities-can-g
 import { Pkcs11Keys1763700000086 } from './1763700000086-pkcs11-keys.js';
 import { KeysOfIssuers1763700000083 } from './1763700000083-keys-of-issuers.js';
 import { WhatKeepsAuthorities1763700000088 } from './1763700000088-what-keeps-authorities.js';
+import { TlsAlpnChallenges1763700000094 } from './1763700000094-tls-alpn-challenges.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -127,4 +128,5 @@ export const migrations = [
   AuthoritiesCanGo1763700000085,
   Pkcs11Keys1763700000086,
   WhatKeepsAuthorities1763700000088,
+  TlsAlpnChallenges1763700000094,
 ];

@@ -5,6 +5,7 @@ import { migrations } from '../migrations/index.js';
 import { entities } from './app.entities.js';
 import { AppModule } from './app.module.js';
 import { surfacesOf } from './app.surfaces.js';
+import { TlsAnswers } from './challenges/tls-answers.js';
 import { Clock } from './platform/clock.js';
 import type { Config } from './platform/config.js';
 import { createDataSource } from './platform/db/data-source.js';
@@ -63,6 +64,14 @@ export async function startPerennial(config: Config, replacements: Replacements 
       await app.close();
       throw error;
     });
+    if (config.role !== 'worker')
+      await app
+        .get(TlsAnswers)
+        .listen()
+        .catch(async (error: unknown) => {
+          await app.close();
+          throw error;
+        });
     const stop = (): Promise<void> => app.close().finally(silence).finally(stopDatabase);
     return { app, ...served, stop };
   } catch (error) {

@@ -92,6 +92,26 @@ describe('acme', () => {
     ]);
   });
 
+  it('proves names by tls-alpn-01 where that is wanted, and wildcards nevertheless by dns-01', async () => {
+    const { order, answers } = await ask(['*.example.com', 'www.example.com']);
+    await issued(order, options({ challenge: 'tls-alpn-01' }));
+    expect([...new Set(answers.map(({ type, domain }) => `${type} ${domain}`))].sort()).toEqual([
+      'dns-01 example.com',
+      'tls-alpn-01 www.example.com',
+    ]);
+    for (const { type, value } of answers)
+      if (type === 'tls-alpn-01') expect(Buffer.from(value, 'base64url')).toHaveLength(32);
+    expect(shown.size).toBe(0);
+  });
+
+  it('says that another order proves the name first', async () => {
+    const { order } = await ask(['www.example.com'], { isVisible: false });
+    expect(await settled(order, options({ challenge: 'tls-alpn-01' }), 2)).toMatchObject({
+      status: 'pending',
+      progress: 'Another order proves www.example.com by tls-alpn-01 first.',
+    });
+  });
+
   it('tells the CA to look only once the answer can be seen', async () => {
     const { order } = await ask(['www.example.com'], { isVisible: false });
     expect(await settled(order, options(), 2)).toMatchObject({

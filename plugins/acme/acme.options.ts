@@ -28,12 +28,13 @@ export const acmeOptions = z.strictObject({
     .regex(/^[A-Za-z0-9_+/-]{16,}={0,2}$/, 'must be base64url')
     .optional(),
   challenge: z
-    .enum(['auto', 'http-01', 'dns-01'])
+    .enum(['auto', 'http-01', 'dns-01', 'tls-alpn-01'])
     .default('auto')
     .meta({
       title: 'Challenge',
       description:
-        'How control of a name is proven. `auto`: by a DNS record where a DNS provider has the zone, else over HTTP. ' +
+        'How control of a name is proven. `auto`: by a DNS record where a DNS provider has the zone, else over HTTP, ' +
+        'or over TLS where the CA does not offer HTTP and TLS_ALPN_LISTEN is set. ' +
         'Wildcard names are always proven by a DNS record.',
     }),
   preferredChain: z

@@ -32,7 +32,7 @@ interface Progress {
   dead?: string | undefined;
 }
 
-const ours = ['dns-01', 'http-01'] as const satisfies ChallengeType[];
+const ours = ['dns-01', 'http-01', 'tls-alpn-01'] as const satisfies ChallengeType[];
 const atOnce = 5;
 
 /** Proves to a CA that the names of an order are ours. */
@@ -91,8 +91,7 @@ export class Authorizations {
     const presented = await this.challenges.present(answer);
     const progress = `The CA checks ${identifier.value}.`;
     if (challenge.status === 'processing') return { progress };
-    if (presented === 'published')
-      return { progress: `The TXT record for ${identifier.value} is not at every name server yet.` };
+    if (presented === 'published') return { progress: whyNotYet(answer) };
     try {
       await this.account.post(challenge.url, {});
     } catch (error) {
@@ -120,12 +119,12 @@ export class Authorizations {
     }
     const offered = challenges.map(({ type }) => type).join(', ');
     return (
-      `${identifier.value} cannot be proven by ${wanted === 'auto' ? 'http-01 or dns-01' : wanted}: ` +
+      `${identifier.value} cannot be proven by ${wanted === 'auto' ? ours.join(' or ') : wanted}: ` +
       `the CA offers ${offered || 'nothing'}${wildcard ? ' for the wildcard name' : ''}.`
     );
   }
 
-  /** RFC 8555 §8.3 and §8.4. */
+  /** RFC 8555 §8.3 and §8.4, RFC 8737 §3. */
   private answerTo({ token = '' }: Challenge, type: ChallengeType, { value: domain }: Identifier): ChallengeAnswer {
     const keyAuthorization = `${token}.${this.account.thumbprint}`;
     const value =
@@ -138,6 +137,12 @@ export class Authorizations {
       for (const challenge of challenges)
         if (challenge.type === type) await this.challenges.withdraw(this.answerTo(challenge, type, identifier));
   }
+}
+
+function whyNotYet({ type, domain }: ChallengeAnswer): string {
+  return type === 'tls-alpn-01'
+    ? `Another order proves ${domain} by tls-alpn-01 first.`
+    : `The TXT record for ${domain} is not at every name server yet.`;
 }
 
 function isDead({ status }: Authorization): boolean {

@@ -1,7 +1,9 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { ChallengeAnswer, Challenges, ChallengeType, Presented } from '../plugin-api/challenges.js';
 import { asMisconfigured, PluginError } from '../plugin-api/errors.js';
+import { acmeTlsServerName } from '../pki/acme-tls.js';
 import { Clock } from '../platform/clock.js';
+import { Config } from '../platform/config.js';
 import { Database } from '../platform/db/database.js';
 import { DnsLookup } from '../platform/net/dns-lookup.js';
 import { Webroot } from '../platform/net/webroot.js';
@@ -33,6 +35,7 @@ export class ChallengeAnswers {
     private readonly providers: DnsProviders,
     private readonly dns: DnsLookup,
     private readonly webroot: Webroot,
+    private readonly config: Config,
   ) {}
 
   /** For one call of an issuer, which `signal` ends. */
@@ -53,7 +56,7 @@ export class ChallengeAnswers {
   async remove(challenge: Challenge, signal: AbortSignal): Promise<void> {
     if (challenge.type === 'http-01') {
       await this.webroot.remove(challenge.place);
-    } else {
+    } else if (challenge.type === 'dns-01') {
       const provider = await this.providers.get(challenge.dnsProviderId ?? 0);
       // A process died while it published: the service tells by the same answer how the record is removed.
       const ref = challenge.recordRef ?? (await this.providers.present(provider, recordOf(challenge), signal)).ref;
@@ -64,6 +67,7 @@ export class ChallengeAnswers {
 
   private async canPresent(type: ChallengeType, domain: string, signal: AbortSignal): Promise<boolean> {
     if (type === 'http-01') return true;
+    if (type === 'tls-alpn-01') return this.config.tlsAlpnListen !== undefined;
     return (await this.providers.findFor(await this.recordName(domain, signal), signal)) !== null;
   }
 
@@ -79,10 +83,16 @@ export class ChallengeAnswers {
       }));
     const presentedAt = challenge.presentedAt ?? (await this.publish(challenge, signal));
     if (challenge.type === 'http-01') return 'visible';
+    if (challenge.type === 'tls-alpn-01') return this.tlsShows(challenge);
     if (await this.dns.showsTxt(challenge.place, challenge.value, signal)) return 'visible';
     if (this.clock.now().getTime() - presentedAt.getTime() < patienceMs) return 'published';
     this.logger.warn(`The TXT record ${challenge.place} is not at every name server after half an hour.`);
     return 'visible';
+  }
+
+  private async tlsShows({ id, place }: Challenge): Promise<Presented> {
+    const shown = await this.repository.findTls(this.db.single, place, this.clock.now());
+    return shown?.id === id ? 'visible' : 'published';
   }
 
   private async withdraw(answer: ChallengeAnswer): Promise<void> {
@@ -96,7 +106,7 @@ export class ChallengeAnswers {
     let ref: string | null = null;
     if (challenge.type === 'http-01') {
       await this.webroot.put(challenge.place, challenge.value);
-    } else {
+    } else if (challenge.type === 'dns-01') {
       const provider = await this.providers.get(challenge.dnsProviderId ?? 0);
       ({ ref } = await this.providers.present(provider, recordOf(challenge), signal).catch(asMisconfigured));
     }
@@ -114,6 +124,11 @@ export class ChallengeAnswers {
       const token = keyAuthorization.exec(value)?.[1];
       if (token === undefined) throw new PluginError('refused', 'The CA sent a token that is no base64url.');
       return { place: token, dnsProviderId: null };
+    }
+    if (type === 'tls-alpn-01') {
+      if (this.config.tlsAlpnListen === undefined)
+        throw new PluginError('misconfigured', 'Answers to tls-alpn-01 challenges need TLS_ALPN_LISTEN.');
+      return { place: acmeTlsServerName(domain), dnsProviderId: null };
     }
     const place = await this.recordName(domain, signal);
     const provider = await this.providers.findFor(place, signal);

@@ -10,6 +10,7 @@ export class Challenge {
   @Column('text') value: string;
   /**
    * http-01: the token. dns-01: the name of the TXT record, behind the CNAME records that begin at `_acme-challenge`.
+   * tls-alpn-01: the server name with which the CA asks.
    */
   @Column('text') place: string;
   @Column('integer', { nullable: true }) dnsProviderId: number | null;

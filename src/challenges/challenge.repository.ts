@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { MoreThan } from 'typeorm';
 import type { Tx } from '../platform/db/database.js';
 import type { ChallengeAnswer } from '../plugin-api/challenges.js';
 import { Challenge } from './challenge.entity.js';
@@ -48,6 +49,15 @@ export class ChallengeRepository {
   async findHttp(tx: Tx, token: string): Promise<string | null> {
     const found = await tx.findOne(Challenge, { where: { type: 'http-01', place: token }, select: { value: true } });
     return found?.value ?? null;
+  }
+
+  /**
+   * The answer to show for a server name in tls-alpn-01; null when there is none. Only one can be shown: the oldest,
+   * until its CA has looked.
+   */
+  findTls(tx: Tx, serverName: string, now: Date): Promise<Challenge | null> {
+    const where = { type: 'tls-alpn-01' as const, place: serverName, removeAt: MoreThan(now) };
+    return tx.findOne(Challenge, { where, order: { id: 'ASC' } });
   }
 
   /**

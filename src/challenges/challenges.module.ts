@@ -8,6 +8,7 @@ import { DnsProviderRepository } from './dns-provider.repository.js';
 import { DnsProviderService } from './dns-provider.service.js';
 import { DnsProviders } from './dns-providers.js';
 import { RemoveChallengeJob } from './remove-challenge.job.js';
+import { TlsAnswers } from './tls-answers.js';
 import { WellKnownController } from './well-known.controller.js';
 
 /** Proves to CAs that names are ours: DNS providers, and the answers to challenges that are published. */
@@ -21,6 +22,7 @@ import { WellKnownController } from './well-known.controller.js';
     DnsProviderService,
     DnsProviders,
     RemoveChallengeJob,
+    TlsAnswers,
   ],
   exports: [ChallengeAnswers],
 })

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { challengeSchema } from './config-challenges.js';
 import { dialectSchema } from './config-dialects.js';
 import { pkiSchema } from './config-pki.js';
 import { signInSchema } from './config-sign-in.js';
@@ -16,7 +17,6 @@ import {
   list,
   mailAddress,
   namePattern,
-  nameServer,
   subjectPattern,
   network,
   proxyException,
@@ -278,27 +278,7 @@ export const configSchema = z.object({
         'between; * is all.',
       defaultText: 'none',
     }),
-  HTTP_CHALLENGE_WEBROOT: absolutePath.optional().meta({
-    description:
-      'Folder of a web server: answers to http-01 challenges are also put below it, at /.well-known/acme-challenge. ' +
-      'This program serves them at that path itself.',
-  }),
-  DNS_RESOLVERS: list(nameServer)
-    .optional()
-    .transform((servers) => servers ?? [])
-    .meta({
-      description:
-        'Resolvers for questions about records that prove control of a domain: IP addresses, with a port where it is ' +
-        'not 53, with commas between. Without it: those of the machine.',
-    }),
-  DNS_PROPAGATION_CHECK: z
-    .enum(['authoritative', 'resolvers', 'none'])
-    .prefault('authoritative')
-    .meta({
-      description:
-        'Who must show a TXT record before a CA is told to look for it: every name server of its zone, or only the ' +
-        'resolvers, where this machine cannot ask those. `none`: nobody is asked.',
-    }),
+  ...challengeSchema,
   AUDIT_ANCHOR_LOG: flag().prefault('true').meta({
     description: "Whether the newest seal of the audit log is written to the program's log (level info).",
   }),

@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +9,9 @@ import { localCa } from '../../plugins/local-ca/local-ca.issuer.js';
 import { plugins } from '../../plugins/index.js';
 import type { ChallengeAnswer, Presented } from '../../src/plugin-api/challenges.js';
 import { defineIssuer, type OrderRequest, type Outcome } from '../../src/plugin-api/issuer.js';
+import { openssl } from '../support/bundles.js';
 import { namedIsInstalled, startNamed, type TestNamed } from '../support/named.js';
+import { freePort } from '../support/own-server.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 
 const local = localCa.options.parse({});
@@ -45,6 +49,7 @@ const prover = defineIssuer({
 });
 
 let program: TestProgram;
+let tlsPort: number;
 const webroot = mkdtempSync(join(tmpdir(), 'webroot-'));
 let named: TestNamed | undefined;
 const hasNamed = namedIsInstalled();
@@ -54,10 +59,12 @@ beforeAll(async () => {
     named = await startNamed(['example.test', 'deep.example.test', 'elsewhere.test'], undefined, [
       '_acme-challenge.alias IN CNAME proof.deep',
     ]);
+  tlsPort = await freePort();
   program = await startProgram(
     {
       ALLOWED_PRIVATE_HOSTS: '127.0.0.1',
       HTTP_CHALLENGE_WEBROOT: webroot,
+      TLS_ALPN_LISTEN: `127.0.0.1:${tlsPort}`,
       DNS_PROPAGATION_CHECK: 'resolvers',
       ...(named && { DNS_RESOLVERS: `127.0.0.1:${named.port}` }),
     },
@@ -143,6 +150,72 @@ describe('HTTP challenge answers', () => {
     });
     await pastHour();
     await eventually(async () => (await answerAt('lost')).status === 404);
+  });
+});
+
+/** What OpenSSL sees of the TLS server, which runs in this process: the certificate that it shows, and what was said. */
+async function seen(serverName: string | null, protocol: string): Promise<{ pem: string | undefined; said: string }> {
+  const name = serverName === null ? ['-noservername'] : ['-servername', serverName];
+  const given = ['s_client', '-connect', `127.0.0.1:${tlsPort}`, '-alpn', protocol, ...name];
+  const said = await new Promise<string>((resolve) => {
+    const client = execFile('openssl', given, { timeout: 20_000 }, (_, out, errors) => resolve(out + errors));
+    client.stdin?.end();
+  });
+  return { pem: /-----BEGIN CERTIFICATE[^]+END CERTIFICATE-----\n/.exec(said)?.[0], said };
+}
+
+describe('TLS challenge answers', () => {
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+  const answerFor = (domain: string, text: string): ChallengeAnswer => ({
+    type: 'tls-alpn-01',
+    domain,
+    value: digest(text).toString('base64url'),
+  });
+
+  it.each([
+    ['www.example.test', 'WWW.example.test'],
+    ['2001:db8::1', `1${'.0'.repeat(23)}.8.b.d.0.1.0.0.2.ip6.arpa`],
+  ])('for %s are shown as RFC 8737 §3 says, until they are not needed any more', async (domain, asked) => {
+    const id = await ordered(answerFor(domain, 'key authorization'));
+    expect(script.told[0]).toBe('visible');
+    const { pem = '', said } = await seen(asked, 'acme-tls/1');
+    expect(said).toContain('ALPN protocol: acme-tls/1');
+    expect(openssl(['asn1parse'], pem)).toContain(`:0420${digest('key authorization').toString('hex').toUpperCase()}`);
+    await issued(id);
+    await eventually(async () => (await rows()).length === 0);
+    expect((await seen(asked, 'acme-tls/1')).pem).toBeUndefined();
+  });
+
+  it('are shown for the one protocol, and for known names', async () => {
+    const id = await ordered(answerFor('www.example.test', 'x'));
+    expect((await seen('www.example.test', 'acme-tls/1')).pem).toBeDefined();
+    expect(await seen('www.example.test', 'h2')).toMatchObject({
+      pem: undefined,
+      said: expect.stringContaining('no application protocol'),
+    });
+    expect((await seen('other.example.test', 'acme-tls/1')).pem).toBeUndefined();
+    expect((await seen(null, 'acme-tls/1')).pem).toBeUndefined();
+    await issued(id);
+    await eventually(async () => (await rows()).length === 0);
+  });
+
+  it('of two orders for one name are shown one after the other', async () => {
+    const [first, second] = [answerFor('www.example.test', 'first'), answerFor('www.example.test', 'second')];
+    const id = await ordered(first, second);
+    expect(script.told.slice(0, 2)).toEqual(['visible', 'published']);
+    const shown = async (): Promise<string> =>
+      openssl(['asn1parse'], (await seen('www.example.test', 'acme-tls/1')).pem ?? '');
+    expect(await shown()).toContain(digest('first').toString('hex').toUpperCase());
+    // The first CA has looked.
+    script.answers = [second];
+    script.told = [];
+    await program.database.source.query('update challenge set remove_at = $1 where value = $2', [
+      program.clock.now(),
+      first.value,
+    ]);
+    await eventually(async () => script.told.includes('visible'));
+    expect(await shown()).toContain(digest('second').toString('hex').toUpperCase());
+    await issued(id);
   });
 });
 

@@ -197,7 +197,7 @@ export async function startAcmeServer(ca: SigningCa, presented: ReadonlySet<stri
     });
     const isWildcard = value.startsWith('*.');
     const challenges = [
-      ...(isWildcard ? [] : [challenge('http-01')]),
+      ...(isWildcard ? [] : [challenge('http-01'), challenge('tls-alpn-01')]),
       challenge('dns-01'),
       { type: 'email-01', url: '' },
     ];

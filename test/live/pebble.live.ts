@@ -28,7 +28,8 @@ describeLive('Pebble', missing, () => {
   });
 
   async function pebble(more: Partial<PebbleSetup> = {}): Promise<TestPebble> {
-    const server = await startPebble({ dnsServer: stage.dnsServer, httpPort: stage.httpPort, ...more });
+    const { dnsServer, httpPort, tlsPort } = stage;
+    const server = await startPebble({ dnsServer, httpPort, tlsPort, ...more });
     servers.push(server);
     return server;
   }
@@ -54,6 +55,18 @@ describeLive('Pebble', missing, () => {
     expect(stage.names(certificate)).toEqual(['DNS:*.moved.example.test', 'DNS:moved.example.test']);
     await stage.noAnswers();
     expect(await stage.named.txt('proof.example.test')).toEqual([]);
+  });
+
+  it('issues by tls-alpn-01, also for an IP address', async () => {
+    await authority('alpn', await pebble(), { challenge: 'tls-alpn-01' });
+    const names = [
+      { nameType: 'DNSName', value: 'alpn.example.test' },
+      { nameType: 'IPAddress', value: '127.0.0.1' },
+    ];
+    const extensions = { subAltNames: { names } };
+    const certificate = await stage.issued(await stage.order('alpn', 'alpn.example.test', { extensions }));
+    expect(stage.names(certificate)).toEqual(['DNS:alpn.example.test', 'IP Address:127.0.0.1']);
+    await stage.noAnswers();
   });
 
   it('binds the account to an external one, and says what is missing without it', async () => {

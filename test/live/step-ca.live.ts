@@ -13,7 +13,7 @@ describeLive('step-ca', missing, () => {
 
   beforeAll(async () => {
     stage = await AcmeStage.open();
-    ca = await startStepCa(stage.dnsServer, stage.httpPort);
+    ca = await startStepCa(stage);
     await stage.authority('step', { ...ca, caPem: ca.rootPem }, {}, ca.rootPem);
   });
   afterAll(async () => {
@@ -37,6 +37,13 @@ describeLive('step-ca', missing, () => {
     expect(stage.names(certificate)).toEqual(['DNS:*.example.test']);
     await stage.noAnswers();
     expect(await stage.named.txt('_acme-challenge.example.test')).toEqual([]);
+  });
+
+  it('issues by tls-alpn-01', async () => {
+    await stage.authority('alpn', { ...ca, caPem: ca.rootPem }, { challenge: 'tls-alpn-01' }, ca.rootPem);
+    const certificate = await stage.issued(await stage.order('alpn', 'alpn.example.test'));
+    expect(stage.names(certificate)).toEqual(['DNS:alpn.example.test']);
+    await stage.noAnswers();
   });
 
   it('goes on with its account after the CA has restarted', async () => {

@@ -18,17 +18,21 @@ export class AcmeStage {
   private constructor(
     readonly program: TestProgram,
     readonly named: TestNamed,
+    /** Where the program shows answers to tls-alpn-01 challenges. */
+    readonly tlsPort: number,
   ) {}
 
   static async open(records: readonly string[] = []): Promise<AcmeStage> {
     const named = await startNamed(['example.test'], undefined, ['* IN A 127.0.0.1', ...records]);
+    const tlsPort = await freePort();
     const program = await startProgram({
       PORT: String(await freePort()),
       ALLOWED_PRIVATE_HOSTS: '127.0.0.1',
       DNS_RESOLVERS: `127.0.0.1:${named.port}`,
       DNS_PROPAGATION_CHECK: 'resolvers',
+      TLS_ALPN_LISTEN: `127.0.0.1:${tlsPort}`,
     });
-    return new AcmeStage(program, named);
+    return new AcmeStage(program, named, tlsPort);
   }
 
   async close(): Promise<void> {

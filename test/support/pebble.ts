@@ -15,6 +15,8 @@ export interface PebbleSetup {
   dnsServer: string;
   /** The port at which it looks for answers to http-01 challenges. */
   httpPort: number;
+  /** The port at which it looks for answers to tls-alpn-01 challenges. */
+  tlsPort?: number;
   /** Percentages and switches of its faults, as its variables have them. */
   faults?: Readonly<Record<string, string>>;
   /** Key ids with their HMAC keys (base64url) of customers; then an account needs one of them. */
@@ -43,6 +45,7 @@ export function missingPebble(): string | undefined {
 export async function startPebble({
   dnsServer,
   httpPort,
+  tlsPort,
   faults = {},
   externalAccounts,
 }: PebbleSetup): Promise<TestPebble> {
@@ -55,7 +58,7 @@ export async function startPebble({
     certificate: join(dir, 'server.pem'),
     privateKey: join(dir, 'server.key'),
     httpPort,
-    tlsPort: await freePort(),
+    tlsPort: tlsPort ?? (await freePort()),
     ocspResponderURL: '',
     externalAccountBindingRequired: externalAccounts !== undefined,
     externalAccountMACKeys: externalAccounts ?? {},

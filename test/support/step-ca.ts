@@ -16,6 +16,13 @@ export interface TestStepCa extends OwnServer {
   rootPem: string;
 }
 
+/** What of step-ca a test sets. */
+export interface StepCaSetup {
+  dnsServer: string;
+  httpPort: number;
+  tlsPort: number;
+}
+
 /** Why the suite cannot run; undefined when step-ca is installed. */
 export function missingStepCa(): string | undefined {
   const found = spawnSync(program, ['version']).error === undefined;
@@ -25,8 +32,8 @@ export function missingStepCa(): string | undefined {
         'STEP_CA to the program)';
 }
 
-/** `dnsServer` is where it asks for names; `httpPort` where it looks for answers to http-01 challenges. */
-export async function startStepCa(dnsServer: string, httpPort: number): Promise<TestStepCa> {
+/** Where it asks for names, and the ports at which it looks for answers to http-01 and tls-alpn-01 challenges. */
+export async function startStepCa({ dnsServer, httpPort, tlsPort }: StepCaSetup): Promise<TestStepCa> {
   const dir = await ownFolder('step-ca');
   const port = await freePort();
   const at = (name: string): string => join(dir, name);
@@ -49,9 +56,14 @@ export async function startStepCa(dnsServer: string, httpPort: number): Promise<
   const server = ownServer(
     dir,
     () =>
-      spawn(program, [at('ca.json'), '--resolver', dnsServer, '--insecure', '--acme-http-port', String(httpPort)], {
-        stdio: 'ignore',
-      }),
+      spawn(
+        program,
+        [
+          ...[at('ca.json'), '--resolver', dnsServer, '--insecure'],
+          ...['--acme-http-port', String(httpPort), '--acme-tls-port', String(tlsPort)],
+        ],
+        { stdio: 'ignore' },
+      ),
     () => eventually(() => fetchText(directoryUrl, rootPem).catch(() => null)),
   );
   await server.start();

@@ -1,13 +1,8 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import { type AddressInfo, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import type { FastifyInstance } from 'fastify';
+import { type ListenAddress, listenAt } from '../net/listening.js';
 import { drainMs, idleTimeoutMs, requestTimeoutMs } from './limits.js';
-
-/** An address to listen on; port 0 takes a free one. */
-export interface ListenAddress {
-  host: string;
-  port: number;
-}
 
 const received = new WeakSet<IncomingMessage>();
 
@@ -34,15 +29,7 @@ export class MonitoringListener {
 
   /** Opens the address and gives its URL. Throws the system's error when it cannot be opened. */
   async listen({ host, port }: ListenAddress): Promise<string> {
-    await new Promise<void>((resolve, reject) => {
-      this.listener.once('error', reject);
-      this.listener.listen({ host, port }, () => {
-        this.listener.off('error', reject);
-        resolve();
-      });
-    });
-    const { port: opened } = this.listener.address() as AddressInfo;
-    return `http://${reachable(host)}:${opened}`;
+    return `http://${reachable(host)}:${await listenAt(this.listener, { host, port })}`;
   }
 
   private close(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Config } from '../config.js';
-import { type ListenAddress, MonitoringListener } from './monitoring-listener.js';
+import { explained, type ListenAddress } from '../net/listening.js';
+import { MonitoringListener } from './monitoring-listener.js';
 import { applyHttp } from './server.js';
 
 /** Where a program listens, each without a slash at the end. */
@@ -33,21 +34,4 @@ export async function serve(app: NestFastifyApplication, config: Config): Promis
 async function listen(app: NestFastifyApplication, address: ListenAddress): Promise<string> {
   await explained(app.listen(address.port, address.host), address, 'PORT');
   return (await app.getUrl()).replace(/\/$/, '');
-}
-
-const faults: Readonly<Record<string, (setting: string) => string>> = {
-  EADDRINUSE: (setting) => `the port is in use by another program. Stop that one, or set ${setting} to another port.`,
-  EACCES: (setting) => `this user may not open the port. Set ${setting} to one above 1023.`,
-  EADDRNOTAVAIL: (setting) =>
-    `this machine does not have the address. Set ${setting === 'PORT' ? 'HOST' : setting} to one that it has.`,
-};
-
-async function explained<T>(opening: Promise<T>, { host, port }: ListenAddress, setting: string): Promise<T> {
-  try {
-    return await opening;
-  } catch (error) {
-    const fault = faults[(error as NodeJS.ErrnoException).code ?? ''];
-    if (fault === undefined) throw error;
-    throw new Error(`Cannot listen on ${host}, port ${port}: ${fault(setting)}`, { cause: error });
-  }
 }
