@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 
 /*
- * A separate process: the least that can answer a POST, with as many octets as an OCSP response has. It begins like one.
- * Tells its parent its port.
+ * A separate process: the least that can answer a request, with as many octets as its argument says. They begin like an
+ * OCSP response. Tells its parent its port.
  */
-const answer = Buffer.concat([Buffer.from('308203e00a0100', 'hex'), randomBytes(900)]);
+const begin = Buffer.from('308203e00a0100', 'hex');
+const answer = Buffer.concat([begin, randomBytes(Number(process.argv[2]) - begin.length)]);
 
 const server = createServer((request, response) => {
   request.resume().on('end', () => {

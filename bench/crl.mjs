@@ -1,12 +1,16 @@
-import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, sign, X509Certificate } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { startBare } from './bare-answer-server.mjs';
 import { load, quantile } from './load.mjs';
+import { certIdOf, opensslRate, requestOf } from './ocsp.mjs';
 import { query } from './postgres.mjs';
 import { startProgram } from './program.mjs';
 import { stage } from './report.mjs';
 
-const { encodeCrlEntry } = createRequire(import.meta.url)('../dist/src/pki/crl.js');
+const require = createRequire(import.meta.url);
+const { encodeCrlEntry } = require('../dist/src/pki/crl.js');
+const { parseCertificate } = require('../dist/src/pki/certificate.js');
 const batch = 50_000;
 
 /** Adds revoked certificates of one authority, as its earlier CRLs have left them. */
@@ -82,8 +86,56 @@ function rawSignatureMs(octets) {
   return performance.now() - begun;
 }
 
+/** Repeats `look` until it is true; the time since `begun`, a moment of performance.now(). */
+async function timeUntil(begun, look) {
+  while (!(await look())) await sleep(pollMs);
+  return performance.now() - begun;
+}
+
+/** How long a client that asks all the time has to wait after a revocation until OCSP and CRL tell it. Times in ms. */
+async function visibility({ caller }, { authority, root, listUrl }) {
+  const asked = { owner: 'pki@example.com', commonName: 'www.example.com', validityDays: 90 };
+  const { id, body } = await caller.json('POST', '/certificates', { ...asked, authority: { id: authority.id } });
+  const [ca, leaf] = [parseCertificate(authority.authorityCertificate.body), new X509Certificate(body)];
+  const certId = certIdOf(ca, leaf);
+  const post = { method: 'POST', headers: { 'content-type': 'application/ocsp-request' }, body: requestOf(ca, leaf) };
+  const tellsOcsp = async () => {
+    const answer = Buffer.from(await (await fetch(`${root}/pki/ocsp`, post)).arrayBuffer());
+    // CertStatus follows the CertID: [1] is revoked (RFC 6960 §4.2.1).
+    return answer[answer.indexOf(certId) + certId.length] === 0xa1;
+  };
+  const tagOf = async () => (await fetch(listUrl, { method: 'HEAD' })).headers.get('etag');
+  let tag = await tagOf();
+  const tellsList = async () => {
+    const newTag = await tagOf();
+    if (newTag === tag) return false;
+    tag = newTag;
+    return Buffer.from(await (await fetch(listUrl)).arrayBuffer()).includes(Buffer.from(leaf.serialNumber, 'hex'));
+  };
+  if (await tellsOcsp()) throw new Error('OCSP tells of a revocation before there is one.');
+  const begun = performance.now();
+  await caller.json('PUT', `/certificates/${id}/revoke`, { crlReason: 'superseded' });
+  const [ocspMs, crlMs] = await Promise.all([timeUntil(begun, tellsOcsp), timeUntil(begun, tellsList)]);
+  return { ocspMs, crlMs };
+}
+
+/** Megabytes a second that 64 clients get of the list, and of as many octets from a server that does nothing else. */
+async function served(url, octets, ms) {
+  const bare = await startBare(octets);
+  try {
+    await drain(url);
+    const clients = 64;
+    const ours = await load(() => drain(url), { clients, ms });
+    const bares = await load(() => drain(bare.url), { clients, ms });
+    return { megabytesPerS: (ours.perS * octets) / 1e6, ofBare: ours.perS / bares.perS };
+  } finally {
+    bare.stop();
+  }
+}
+
 /**
- * A CRL of each of these sizes: how long it takes, and how fast it is served to 64 clients. Times in ms.
+ * A CRL of each of these sizes: how long it takes, how soon a revocation is seen, and how fast it is served to 64 clients. Times in
+ * ms.
  */
 export async function crlBench({ server, folders, build, sizes, ms }) {
   const databaseUrl = await server.database();
@@ -93,11 +145,12 @@ export async function crlBench({ server, folders, build, sizes, ms }) {
     const root = caller.url.href.replace(/\/api\/1\/?$/, '');
     const results = [];
     for (const size of sizes) {
-      const { id } = await caller.json('POST', '/authorities', {
+      const authority = await caller.json('POST', '/authorities', {
         name: `crl ${size}`,
         owner: 'pki@example.com',
         commonName: `CRL ${size}`,
       });
+      const { id } = authority;
       const isMade = async () => (await caller.json('GET', `/authorities/${id}/crl`)).lists[0]?.number ?? null;
       while ((await isMade()) === null) await sleep(pollMs);
       stage(`a CRL of ${size.toLocaleString('en')} entries`);
@@ -111,10 +164,10 @@ export async function crlBench({ server, folders, build, sizes, ms }) {
          where a.id = $1`,
         [id],
       );
-      const fetchList = () => drain(`${root}/pki/${name}.crl`);
-      await fetchList();
-      const { perS } = await load(fetchList, { clients: 64, ms });
-      results.push({ size, made, octets, rawMs: rawSignatureMs(octets), megabytesPerS: (perS * octets) / 1e6 });
+      const listUrl = `${root}/pki/${name}.crl`;
+      const seen = await visibility(running, { authority, root, listUrl });
+      const raw = { signMs: rawSignatureMs(octets), opensslPerS: opensslRate() };
+      results.push({ size, made, octets, ...seen, ...raw, ...(await served(listUrl, octets, ms)) });
     }
     return results;
   } finally {

@@ -1,7 +1,7 @@
-import { execFileSync, fork } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import { hash, randomBytes, X509Certificate } from 'node:crypto';
 import { createRequire } from 'node:module';
+import { startBare } from './bare-answer-server.mjs';
 import { cpuMs } from './cpu.mjs';
 import { load } from './load.mjs';
 import { startProgram } from './program.mjs';
@@ -17,7 +17,7 @@ const clients = 16;
 const certificates = 64;
 
 /** P-256 signatures a second of one core, by `openssl speed`; null when there is no openssl. */
-function opensslRate() {
+export function opensslRate() {
   try {
     const said = execFileSync('openssl', ['speed', '-seconds', '2', 'ecdsap256'], { encoding: 'utf8', stdio: 'pipe' });
     return Number(/ecdsa \(nistp256\).*?([\d.]+)\s+[\d.]+\s*$/m.exec(said)?.[1]);
@@ -26,13 +26,18 @@ function opensslRate() {
   }
 }
 
-/** An OCSPRequest about one certificate, by SHA-1. */
-function requestOf(ca, leaf, nonce) {
+/** The CertID of a certificate, by SHA-1. */
+export function certIdOf(ca, leaf) {
   const algorithm = der.sequence(der.oid('1.3.14.3.2.26'), der.nullValue());
   const nameHash = der.octetString(hash('sha1', ca.subjectDer, 'buffer'));
   const keyHash = der.octetString(hash('sha1', publicKeyBitsOf(ca.spkiDer), 'buffer'));
   const serial = der.integer(Buffer.from(leaf.serialNumber, 'hex'));
-  const list = der.sequence(der.sequence(der.sequence(algorithm, nameHash, keyHash, serial)));
+  return der.sequence(algorithm, nameHash, keyHash, serial);
+}
+
+/** An OCSPRequest about one certificate. */
+export function requestOf(ca, leaf, nonce) {
+  const list = der.sequence(der.sequence(certIdOf(ca, leaf)));
   if (!nonce) return der.sequence(der.sequence(list));
   const extension = der.sequence(der.oid('1.3.6.1.5.5.7.48.1.2'), der.octetString(der.octetString(nonce)));
   return der.sequence(der.sequence(list, der.explicit(2, der.sequence(extension))));
@@ -58,19 +63,20 @@ async function connectionsTo(url) {
 
 const posted = (url, body) => postRequest(url, 'application/ocsp-request', body);
 
+/** An OCSP response that a P-256 key signed, with the certificate of the responder. */
+const answerOctets = 900;
+
 /** The same requests to a server that does nothing but answer: what the network stack and the clients allow. */
 async function ofBare(measured, body) {
-  const child = fork(new URL('bare-answer.mjs', import.meta.url));
-  const [port] = await once(child, 'message');
-  const url = new URL(`http://127.0.0.1:${port}/`);
-  const connections = await connectionsTo(url);
-  const octets = posted(url, body);
+  const bare = await startBare(answerOctets);
+  const connections = await connectionsTo(bare.url);
+  const octets = posted(bare.url, body);
   try {
     await load(() => connections.ask(octets), { clients, ms: 500 });
-    return await measured(() => connections.ask(octets), child.pid);
+    return await measured(() => connections.ask(octets), bare.pid);
   } finally {
     connections.close();
-    child.disconnect();
+    bare.stop();
   }
 }
 

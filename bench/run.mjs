@@ -109,16 +109,23 @@ function listRows(list) {
 
 /** The time and the p99 of a health request meanwhile; the larger the list, the more time it may take. */
 function crlRows(results) {
-  return results.flatMap(({ size, made, octets, rawMs, megabytesPerS }) => [
+  return results.flatMap(({ size, made, octets, ocspMs, crlMs, signMs, opensslPerS, megabytesPerS, ofBare }) => [
     timeRow(`CRL of ${size.toLocaleString('en')} entries: made`, made.ms, Math.max(500, size / 200)),
-    timeRow('  one raw signature over its octets', rawMs),
+    timeRow('  one raw signature over its octets', signMs),
+    ['  signatures of one core (openssl speed ecdsap256)', opensslPerS ? rate(opensslPerS) : 'no openssl'],
     timeRow('  p99 of a health request meanwhile', made.healthP99, 50),
+    timeRow('  from a revocation until OCSP tells it', ocspMs, 5000),
+    timeRow('  from a revocation until the CRL tells it', crlMs, 5000),
     [
-      `  ${(octets / 1e6).toFixed(1)} MB, served to 64 clients`,
+      `  ${(octets / 1e6).toFixed(1)} MB, served to 64 clients, against a server that does nothing else`,
       `${Math.round(megabytesPerS).toLocaleString('en')} MB/s`,
+      `${Math.round(megabytesPerS / ofBare).toLocaleString('en')} MB/s`,
+      ofBare.toFixed(2),
     ],
   ]);
 }
+
+const rate = (perS) => `${Math.round(perS).toLocaleString('en')}/s`;
 
 const folder = await mkdtemp(join(tmpdir(), 'perennial-bench-'));
 const server = await openServer(process.env.DATABASE_URL, folder);

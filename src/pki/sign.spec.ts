@@ -10,7 +10,7 @@ const data = Buffer.from('to be signed');
 
 describe('signatures', () => {
   it.each(KEY_TYPES.filter((keyType) => !/RSA(3|4)/.test(keyType)))(
-    '%s signs with the hash that fits, and verifies',
+    '%s signs short and long data with the hash that fits, and verifies',
     async (keyType) => {
       const signer = signerOf(await generatePrivateKey(keyType));
       const { hash, algorithmDer } = signatureAlgorithmOf(signer);
@@ -25,6 +25,11 @@ describe('signatures', () => {
       expect(signatureAlgorithmName(algorithmDer)).toBe(expected ?? 'ed25519');
       const signature = await signer.sign(hash, data);
       expect(await verifySignature({ algorithmDer, data, signature }, publicKeyOf(signer.spkiDer))).toBe(true);
+      const long = Buffer.alloc(2_500_001, 7);
+      const ofLong = await signer.sign(hash, long);
+      expect(await verifySignature({ algorithmDer, data: long, signature: ofLong }, publicKeyOf(signer.spkiDer))).toBe(
+        true,
+      );
       expect(
         await verifySignature({ algorithmDer, data: Buffer.from('another'), signature }, publicKeyOf(signer.spkiDer)),
       ).toBe(false);

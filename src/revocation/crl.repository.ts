@@ -193,9 +193,16 @@ export class CrlRepository {
     return found ?? null;
   }
 
-  /** The octets of that list, read in parts; null when another one has taken its place meanwhile. */
-  async read(tx: Tx, { id, number, length }: Published, delta: boolean): Promise<Buffer | null> {
-    const parts: Buffer[] = [];
+  /**
+   * The octets of that list; null when another one has taken its place meanwhile. They are read in parts, and each is
+   * given to `see`, so that none holds up the event loop.
+   */
+  async read(
+    tx: Tx,
+    { id, number, length }: Published,
+    { delta, see }: { delta: boolean; see: (part: Buffer) => void },
+  ): Promise<Buffer | null> {
+    const whole = Buffer.allocUnsafe(length);
     for (let from = 0; from < length; from += sliceOctets) {
       const [row] = await tx.query<{ part: Buffer }[]>(
         `select substring(${delta ? 'delta_der' : 'der'} from $3 for $4) as part
@@ -203,8 +210,9 @@ export class CrlRepository {
         [id, number, from + 1, sliceOctets],
       );
       if (!row) return null;
-      parts.push(row.part);
+      row.part.copy(whole, from);
+      see(row.part);
     }
-    return Buffer.concat(parts);
+    return whole;
   }
 }

@@ -35,7 +35,7 @@ export function answerEarly(
     const answer = (body: Buffer): void => {
       try {
         const answered = responder.answer(request, body);
-        if (answered instanceof Promise) answered.then(send, done);
+        if (answered instanceof Promise) answered.then(send).catch(done);
         else send(answered);
       } catch (error) {
         done(error as Error);
