@@ -59,6 +59,7 @@ import { RevocationChecks1763700000080 } from './1763700000080-revocation-checks
 import { AuthorityCsrs1763700000084 } from './1763700000084-authority-csrs.js';
 import { AuthoritiesCanGo1763700000085 } from './1763700000085-authorities-can-go.js';
 import { Pkcs11Keys1763700000086 } from './1763700000086-pkcs11-keys.js';
+import { RevocationRuns1763700000089 } from './1763700000089-revocation-runs.js';
 import { KeysOfIssuers1763700000083 } from './1763700000083-keys-of-issuers.js';
 import { WhatKeepsAuthorities1763700000088 } from './1763700000088-what-keeps-authorities.js';
 import { TlsAlpnChallenges1763700000094 } from './1763700000094-tls-alpn-challenges.js';
@@ -128,5 +129,6 @@ export const migrations = [
   AuthoritiesCanGo1763700000085,
   Pkcs11Keys1763700000086,
   WhatKeepsAuthorities1763700000088,
+  RevocationRuns1763700000089,
   TlsAlpnChallenges1763700000094,
 ];

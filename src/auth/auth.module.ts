@@ -27,6 +27,7 @@ import { OidcProviders } from './federation/oidc-providers.js';
 import { OidcSignIn } from './federation/oidc-sign-in.js';
 import { SignInStates } from './federation/sign-in-state.js';
 import { KeyRefusals } from './key-refusals.js';
+import { LaterActors } from './later-actors.js';
 import { MailLimit } from './mail-limit.js';
 import { OwnPassword } from './own-password.js';
 import { RouteCheck } from './route-check.js';
@@ -63,6 +64,7 @@ const federation = [
     Bearers,
     FailureLimits,
     KeyRefusals,
+    LaterActors,
     MailLimit,
     OwnPassword,
     RouteCheck,
@@ -71,6 +73,6 @@ const federation = [
     Tokens,
     ...federation,
   ],
-  exports: [KeyRefusals, MailLimit],
+  exports: [KeyRefusals, LaterActors, MailLimit],
 })
 export class AuthModule {}

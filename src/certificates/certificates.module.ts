@@ -19,6 +19,7 @@ import { Admission } from './admission.js';
 import { AuthorityExpirySweep } from './authority-expiry/authority-expiry.sweep.js';
 import { EndingAuthorityRepository } from './authority-expiry/ending-authority.repository.js';
 import { BulkController } from './bulk/bulk.controller.js';
+import { CertificateSelection } from './bulk/certificate-selection.js';
 import { BulkService } from './bulk/bulk.service.js';
 import { Bundles } from './bundle.js';
 import { CertificateRepository } from './certificate.repository.js';
@@ -108,6 +109,11 @@ import { PendingService } from './pending/pending.service.js';
 import { Planning } from './planning.js';
 import { RelationRights } from './relation-rights.js';
 import { Relations } from './relations.js';
+import { RevocationRunController } from './revoke-many/revocation-run.controller.js';
+import { RevocationRunJob, RevocationRunSteps } from './revoke-many/revocation-run.job.js';
+import { RevocationRunRepository } from './revoke-many/revocation-run.repository.js';
+import { RevocationRuns } from './revoke-many/revocation-runs.js';
+import { RunChecks } from './revoke-many/run-checks.js';
 import { DeactivateService } from './revoke/deactivate.service.js';
 import { IssuedStatusRepository } from './revoke/issued-status.repository.js';
 import { HoldService } from './revoke/hold.service.js';
@@ -180,6 +186,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     ExportController,
     FileController,
     RevokeController,
+    RevocationRunController,
     AuthorityRevocationController,
     RotateController,
     VerifyController,
@@ -252,6 +259,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     IssuedStatusRepository,
     Places,
     BulkService,
+    CertificateSelection,
     ExportService,
     DeliveryRepository,
     DeliveryRetry,
@@ -263,6 +271,11 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     PendingService,
     DisputeRecord,
     DisputeService,
+    RevocationRunJob,
+    RevocationRunRepository,
+    RevocationRuns,
+    RevocationRunSteps,
+    RunChecks,
     RevokeService,
     RevokeRights,
     RevokeRecord,

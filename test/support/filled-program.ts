@@ -58,6 +58,7 @@ export async function fillProgram({ ok, clock, database }: TestProgram, folder: 
     authority: { name: 'root' },
   });
   await ok('PUT', `/certificates/${other.id}/revoke`, {});
+  ids['revocations'] = (await ok('POST', '/revocations', { ids: [other.id], dryRun: false })).run.id;
   await ok('POST', '/authorities', {
     name: 'slow',
     owner: 'pki@example.com',

@@ -18,6 +18,12 @@ const Change = z
     'Give at least one member to change.',
   );
 
+/** Selects certificates as the list does. */
+export const CertificateFilter = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).meta({
+  description: 'Parameters of `GET /certificates` that select: `{"owner": "joe@example.com", "timeRange": 4}`.',
+});
+export type CertificateFilter = z.output<typeof CertificateFilter>;
+
 const exactlyOne = (...values: unknown[]): boolean => values.filter((value) => value !== undefined).length === 1;
 
 /**
@@ -26,12 +32,7 @@ const exactlyOne = (...values: unknown[]): boolean => values.filter((value) => v
 export const BulkRequest = z
   .strictObject({
     ids: z.array(z.int().min(1).max(2_147_483_647)).min(1).max(mostAtOnce).optional(),
-    filter: z
-      .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
-      .optional()
-      .meta({
-        description: 'Parameters of `GET /certificates` that select: `{"owner": "joe@example.com", "timeRange": 4}`.',
-      }),
+    filter: CertificateFilter.optional(),
     maximum: z
       .int()
       .min(1)

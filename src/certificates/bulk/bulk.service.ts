@@ -3,12 +3,10 @@ import { Clock } from '../../platform/clock.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Problem, problems } from '../../platform/http/problem.js';
 import { problemOf } from '../../platform/http/problem-of.js';
-import { validate } from '../../platform/http/validate.js';
-import { CertificateLists } from '../list/certificate-lists.js';
-import { ListQuery } from '../list/list.schema.js';
 import { RevokeService } from '../revoke/revoke.service.js';
 import { RotateService } from '../rotate/rotate.service.js';
 import { UpdateService } from '../update/update.service.js';
+import { CertificateSelection } from './certificate-selection.js';
 import { type BulkItem, type BulkRequest, type BulkView, mostAtOnce } from './bulk.schema.js';
 
 /** Applies the operation to one certificate. Resolves to the id of its successor, or null if there is none. */
@@ -28,7 +26,7 @@ export class BulkService {
 
   constructor(
     private readonly clock: Clock,
-    private readonly lists: CertificateLists,
+    private readonly selection: CertificateSelection,
     private readonly updates: UpdateService,
     private readonly rotation: RotateService,
     private readonly revocation: RevokeService,
@@ -82,16 +80,7 @@ export class BulkService {
     { ids, filter, maximum = 0, after }: BulkRequest,
   ): Promise<{ ids: number[]; next?: string }> {
     if (ids) return { ids: [...new Set(ids)] };
-    const parameters = Object.fromEntries(Object.entries(filter ?? {}).map(([name, value]) => [name, String(value)]));
-    const query = validate(
-      ListQuery.omit({ page: true, count: true, sortBy: true, sortDir: true, after: true, short: true }),
-      parameters,
-    );
-    const page = validate(ListQuery.pick({ page: true, count: true, after: true }), {
-      count: String(mostAtOnce),
-      ...(after !== undefined && { after }),
-    });
-    const { total, ...found } = await this.lists.ids(actor, { ...query, ...page });
+    const { total, ...found } = await this.selection.page(actor, filter ?? {}, { count: mostAtOnce, after });
     if (total > maximum)
       throw new Problem(
         'conflict',

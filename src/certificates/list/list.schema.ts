@@ -60,6 +60,12 @@ export const ListQuery = listQuery(...(Object.keys(certificateOrders) as [OrderN
       description: '`mine`, `currentUser` or true: only certificates that you requested or that your roles own.',
     }),
   serial: z.string().max(8000).optional().meta({ description: 'Decimal, 0x… or aa:bb:….' }),
+  keySha256: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}$/, 'Expected 64 hexadecimal digits')
+    .toLowerCase()
+    .optional()
+    .meta({ description: 'SHA-256 of the public key (SubjectPublicKeyInfo in DER), hexadecimal.' }),
   timeRange: queryInt(0, 5200)
     .optional()
     .meta({ description: 'Only certificates that expire within this number of weeks, by default soonest first.' }),

@@ -5,7 +5,7 @@ export type Term = (where: Conditions) => void;
 
 /** Certificates whose `column` has one of these values. An index on it, or on (`retired`, column, id), finds them. */
 export interface ValueSet {
-  column: 'c.id' | 'c.issuer' | 'c.authority_id' | 'c.profile_id' | 'c.creator_id' | 'lower(c.owner)';
+  column: 'c.id' | 'c.issuer' | 'c.authority_id' | 'c.profile_id' | 'c.creator_id' | 'c.spki_sha256' | 'lower(c.owner)';
   values: readonly (string | number)[];
 }
 

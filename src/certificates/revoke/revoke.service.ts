@@ -222,8 +222,12 @@ export class RevokeRights {
     const twins = await this.certificates.twinsOf(tx, certificate);
     for (const twin of twins) await this.access.demandWrite(tx, actor, twin);
     if (!compromised.has(crlReason)) await this.demandUnserved(tx, [certificate, ...twins]);
-    for (const { owner } of [certificate, ...twins]) this.mailLimit.demand(actor, owner);
     return [certificate, ...twins.filter(isRevocable)];
+  }
+
+  /** Counts the mails that a revocation causes. Throws Problem `too-many-requests`. */
+  countMails(actor: Actor, certificates: readonly Certificate[]): void {
+    for (const { owner } of certificates) this.mailLimit.demand(actor, owner);
   }
 
   private async demandReplace(actor: Actor, certificate: Certificate): Promise<void> {
@@ -259,11 +263,12 @@ export class RevokeService {
     private readonly record: RevokeRecord,
   ) {}
 
-  /** Throws like `prepare`. */
+  /** Throws like `prepare`, and Problem `too-many-requests`. */
   async revoke(actor: Actor, id: number, request: RevokeRequest): Promise<void> {
     const [certificate, ...twins] = await this.demand(actor, id, request);
-    if (isOpen(certificate)) await this.record.cancelled(actor, id, request.comments ?? undefined);
-    else await this.record.revoked(actor, [certificate, ...twins], request);
+    if (isOpen(certificate)) return this.record.cancelled(actor, id, request.comments ?? undefined);
+    this.rights.countMails(actor, [certificate, ...twins]);
+    await this.record.revoked(actor, [certificate, ...twins], request);
   }
 
   /**

@@ -71,6 +71,8 @@ export class Fixtures {
   certificate = (more: object = {}): Promise<number> => this.make('/certificates', this.request(more));
   authority = (): Promise<number> =>
     this.make('/authorities', { name: this.word(), owner: team, commonName: this.word() });
+  revocationRun = async (): Promise<number> =>
+    (await this.program.ok('POST', '/revocations', { ids: [await this.certificate()], dryRun: false })).run.id;
   csrBody = (): object => ({ name: this.word(), owner: team, commonName: this.word() });
   authorityCsr = (): Promise<number> => this.make('/authorities/csrs', this.csrBody());
   destination = (): Promise<number> => this.make('/destinations', this.destinationBody());

@@ -209,6 +209,14 @@ export const requests: Readonly<Record<string, Ask>> = {
   ),
   'delete /profiles/:id': on((f) => f.profile()),
 
+  'post /revocations': async (f) => ({ body: { ids: [await f.certificate()], dryRun: false } }),
+  'get /revocations/:id': on((f) => f.revocationRun()),
+  'put /revocations/:id': on(
+    (f) => f.revocationRun(),
+    () => ({ state: 'paused' }),
+  ),
+  'get /revocations/:id/certificates': on((f) => f.revocationRun()),
+
   'post /policies': (f) => ({ body: { name: f.word(), days: 9 } }),
   'put /policies/:id': on(
     (f) => f.policy(),

@@ -204,6 +204,12 @@ GET    /policies/:id                      401       ok        ok        ok      
 PUT    /policies/:id                      401       403       403       403       ok        403       ok        403
 DELETE /policies/:id                      401       403       403       403       ok        403       ok        403
 
+GET    /revocations                       401       ok        403       ok        ok        ok        ok        403
+POST   /revocations                       401       ok        403       ok        ok        ok        ok        403
+GET    /revocations/:id                   401       404       403       404       404       404       ok        403
+PUT    /revocations/:id                   401       404       403       404       404       404       ok        403
+GET    /revocations/:id/certificates      401       404       403       404       404       404       ok        403
+
 GET    /roles                             401       ok        ok        ok        ok        ok        ok        403
 POST   /roles                             401       403       403       403       403       403       ok        403
 GET    /roles/:id                         401       403       403       403       403       403       ok        403
