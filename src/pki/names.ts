@@ -208,6 +208,11 @@ export function fieldsOf(name: Name): SubjectFields {
   return fields;
 }
 
+/** The common names of a subject, in its order. */
+export function commonNamesOf(name: Name): string[] {
+  return name.flat().flatMap(({ oid, text }) => (FIELDS.get(oid) === 'commonName' ? [text] : []));
+}
+
 /** These attributes require other string types than UTF8String (RFC 5280 appendix A.1, RFC 4519 §2.4). */
 const PRINTABLE: ReadonlySet<string> = new Set(['2.5.4.5', '2.5.4.6', '2.5.4.46']);
 const IA5: ReadonlySet<string> = new Set(['0.9.2342.19200300.100.1.25', '1.2.840.113549.1.9.1']);

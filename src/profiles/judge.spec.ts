@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ExtensionOid } from '../pki/extensions.js';
+import { parseDn } from '../pki/dn-text.js';
 import { KEY_TYPES } from '../pki/key.js';
 import { type Asked, nothingImplied } from './asked-terms.js';
 import { builtInProfiles } from './built-in-profiles.js';
@@ -47,6 +48,19 @@ describe('a profile', () => {
 
   it('without rules changes nothing and refuses nothing', () => {
     for (const request of requests) expect(judge({}, request)).toMatchObject({ value: request.terms, violations: [] });
+  });
+
+  it('has every common name of a subject read as a name', () => {
+    const { der: subjectDer } = parseDn('CN=www.example.com,CN=example.com,O=Example');
+    const request = asked('ECCPRIME256V1', 'example.com');
+    const names = [{ type: 'dns', value: 'a.example.com' }] as const;
+    const terms = { ...request.terms, subjectDer, subjectAltNames: names };
+    const { value } = judge({ names: { fromCommonName: ['dns'] } }, { ...request, terms });
+    expect(value.subjectAltNames.map((name) => name.value)).toEqual([
+      'example.com',
+      'www.example.com',
+      'a.example.com',
+    ]);
   });
 
   it('that publishes no revocation leaves addresses out and says so', () => {

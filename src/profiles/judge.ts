@@ -1,4 +1,5 @@
 import * as extensions from '../pki/extensions.js';
+import { commonNamesOf, readName } from '../pki/names.js';
 import type { IssuerExtension, RawExtension } from '../plugin-api/terms.js';
 import type { Asked, AskedTerms, Judged, Violation } from './asked-terms.js';
 import { judgeNames } from './name-rules.js';
@@ -11,7 +12,9 @@ export function judge(rules: ProfileRules, asked: Asked): Judged<AskedTerms> {
   const subject = judgeSubject(rules, asked);
   const keyUsage = judgeKeyUsage(rules, asked);
   const purposes = judgeExtendedKeyUsage(rules, asked);
-  const names = judgeNames(rules, subject.value.subject.commonName ?? '', asked);
+  const { subject: members, subjectDer } = subject.value;
+  const commonNames = subjectDer ? commonNamesOf(readName(subjectDer)) : [members.commonName ?? ''];
+  const names = judgeNames(rules, commonNames, asked);
   return {
     value: {
       ...subject.value,

@@ -14,14 +14,18 @@ const words: Readonly<Record<SanType, string>> = {
   registeredId: 'registered ID',
 };
 
-/** The requested names, with the common name added when the profile has it read as one. */
-export function judgeNames({ names: rules }: ProfileRules, commonName: string, asked: Asked): Judged<SubjectAltName[]> {
+/** The requested names, with the common names added that the profile has read as one. */
+export function judgeNames(
+  { names: rules }: ProfileRules,
+  commonNames: readonly string[],
+  asked: Asked,
+): Judged<SubjectAltName[]> {
   const { terms, implied } = asked;
   if (!rules) return { value: [...terms.subjectAltNames], violations: [] };
   const requested = terms.subjectAltNames.filter((name) => !implied.subjectAltNames.some((one) => isSame(one, name)));
   const kinds = rules.fromCommonName ?? ['dns', 'ip'];
-  const own = commonNameAs(commonName, kinds);
-  const value = [...(own ? [own] : []), ...requested.filter((name) => !own || !isSame(name, own))];
+  const own = commonNames.flatMap((commonName) => commonNameAs(commonName, kinds) ?? []);
+  const value = [...own, ...requested].filter((name, i, all) => i === all.findIndex((one) => isSame(one, name)));
   const field = asked.fromCsr ? 'csr' : 'extensions.subAltNames';
   const violations: Violation[] = [];
   for (const type of Object.keys(words) as SanType[]) {

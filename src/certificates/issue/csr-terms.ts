@@ -4,11 +4,11 @@ import { csrParts, type ParsedCsr, verifyCsr } from '../../pki/csr.js';
 import { extendedKeyUsage as encodeUsages, ExtensionOid } from '../../pki/extensions.js';
 import { canonicalSpki, isKeyIdentifierOf, resolveKeyType } from '../../pki/key.js';
 import {
+  commonNamesOf,
   encodeName,
   encodeSubject,
   fieldsOf,
   formatName,
-  type Name,
   type NameAttribute,
   readName,
 } from '../../pki/names.js';
@@ -40,7 +40,6 @@ const subjectMembers = [
   'organization',
   'organizationalUnit',
 ] as const satisfies (keyof SubjectFields)[];
-const commonNameOid = '2.5.4.3';
 /** CSR attributes that change nothing in a certificate: passwords, unstructured names, details of a Windows client. */
 const harmlessAttributes: ReadonlySet<string> = new Set([
   '1.2.840.113549.1.9.2',
@@ -86,11 +85,6 @@ export function readCsr(csrPem: string): Promise<RequestedCsr> {
       spkiDer,
     };
   });
-}
-
-/** The common names of a subject, in its order. */
-export function commonNamesOf(name: Name): string[] {
-  return name.flat().flatMap(({ oid, text }) => (oid === commonNameOid ? [text] : []));
 }
 
 /**

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { demandSubject } from '../../authorities/ca-request.js';
 import { resolveKeyType } from '../../pki/key.js';
-import { fieldsOf } from '../../pki/names.js';
+import { commonNamesOf, fieldsOf } from '../../pki/names.js';
 import { rebuildName } from '../../pki/requested-name.js';
 import type { Config } from '../../platform/config.js';
 import type { Actor } from '../../platform/http/actor.js';
@@ -15,15 +15,7 @@ import type { Care } from '../certificate.repository.js';
 import type { LinkWishes } from '../relations.js';
 import type { Renewal } from '../successors.js';
 import type { TermsWithoutDates } from '../terms.js';
-import {
-  commonNamesOf,
-  impliedByCsr,
-  overriddenCsr,
-  readCsr,
-  type RequestedCsr,
-  termsOfCsr,
-  withoutOverrides,
-} from './csr-terms.js';
+import { impliedByCsr, overriddenCsr, readCsr, type RequestedCsr, termsOfCsr, withoutOverrides } from './csr-terms.js';
 import { rawExtensionsOf } from './extensions.schema.js';
 import { type IssuerExtensionWish, issuerExtensionWishes } from './issuer-extensions.js';
 import type { IssueRequest } from './issue.schema.js';
