@@ -1,14 +1,12 @@
 import { Controller, Get, Post, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { Audit } from '../audit/audit.js';
-import { Database } from '../platform/db/database.js';
 import { type Actor, Public, Requires, Who } from '../platform/http/actor.js';
 import { Answers, JsonBody, Summary } from '../platform/http/contract.js';
 import { AccountView, accountView } from '../roles/account.schema.js';
 import { NewPassword } from '../users/password.js';
-import { UserRepository } from '../users/user.repository.js';
 import { OwnPassword } from './own-password.js';
+import { Sessions } from './sessions.js';
 import { SignIn } from './sign-in.js';
 import { Token } from './token.schema.js';
 
@@ -34,9 +32,7 @@ export class AuthController {
   constructor(
     private readonly signIn: SignIn,
     private readonly ownPassword: OwnPassword,
-    private readonly db: Database,
-    private readonly users: UserRepository,
-    private readonly audit: Audit,
+    private readonly sessions: Sessions,
   ) {}
 
   @Public()
@@ -81,10 +77,7 @@ export class AuthController {
   @Summary('Sign out everywhere', 'Ends all sessions of the user at once. API keys stay valid.')
   @Answers(200, LoggedOut)
   async logout(@Who() actor: Actor): Promise<z.output<typeof LoggedOut>> {
-    await this.db.write(async (tx) => {
-      await this.users.revokeTokens(tx, actor.userId);
-      await this.audit.record(tx, actor, { action: 'session.closed', targetType: 'user', targetId: actor.userId });
-    });
+    await this.sessions.closeAll(actor);
     return { message: 'ok' };
   }
 }

@@ -34,6 +34,7 @@ import { RouteCheck } from './route-check.js';
 import { Sessions } from './sessions.js';
 import { SignIn } from './sign-in.js';
 import { openTokenKeys, TokenKeys } from './token-keys.js';
+import { TokenPairs } from './token-pairs.js';
 import { Tokens } from './tokens.js';
 
 /** Sign-in through identity providers. */
@@ -70,9 +71,10 @@ const federation = [
     RouteCheck,
     Sessions,
     SignIn,
+    TokenPairs,
     Tokens,
     ...federation,
   ],
-  exports: [KeyRefusals, LaterActors, MailLimit],
+  exports: [KeyRefusals, LaterActors, MailLimit, Sessions, TokenPairs],
 })
 export class AuthModule {}

@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { Audit, type AuditActor } from '../audit/audit.js';
 import { Database } from '../platform/db/database.js';
+import type { Actor } from '../platform/http/actor.js';
 import type { User } from '../users/user.entity.js';
+import { UserRepository } from '../users/user.repository.js';
 import { Tokens } from './tokens.js';
 
 /** The origin of a sign-in: IP address and request. */
@@ -21,13 +23,14 @@ export interface FailedSignIn {
   reason?: string;
 }
 
-/** Opens sessions, and records successful and failed sign-ins. The caller has authenticated the user. */
+/** Opens and ends sessions, and records successful and failed sign-ins. The caller has authenticated the user. */
 @Injectable()
 export class Sessions {
   constructor(
     private readonly db: Database,
     private readonly tokens: Tokens,
     private readonly audit: Audit,
+    private readonly users: UserRepository,
   ) {}
 
   /** Returns the token of the new session. */
@@ -44,6 +47,14 @@ export class Sessions {
       after: { way },
     });
     return this.tokens.issue({ userId: user.id, epoch: user.tokenEpoch });
+  }
+
+  /** Ends all sessions of the actor. API keys stay valid. */
+  async closeAll(actor: Actor): Promise<void> {
+    await this.db.write(async (tx) => {
+      await this.users.revokeTokens(tx, actor.userId);
+      await this.audit.record(tx, actor, { action: 'session.closed', targetType: 'user', targetId: actor.userId });
+    });
   }
 
   /** Records a failed sign-in. The caller throws. */

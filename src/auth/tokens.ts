@@ -14,6 +14,10 @@ const UserId = z
 const Session = z
   .object({ sub: UserId, epoch: z.int().min(0), exp: z.int() })
   .transform(({ sub, epoch, exp }) => ({ userId: sub, epoch, endsAt: inSeconds(exp) }));
+// Without `sub`, so that it is no session.
+const Refresh = z
+  .object({ refreshes: UserId, epoch: z.int().min(0), exp: z.int() })
+  .transform(({ refreshes, epoch, exp }) => ({ userId: refreshes, epoch, endsAt: inSeconds(exp) }));
 // An API key from Lemur. Old ones have a number in `sub`; one that never expires has no `exp`.
 const LemurKey = z
   .object({
@@ -57,10 +61,16 @@ export class Tokens {
     private readonly clock: Clock,
   ) {}
 
-  issue({ userId, epoch }: TokenHolder): string {
+  /** `endsAt`: when it expires. Default: after the lifetime of a session. */
+  issue({ userId, epoch }: TokenHolder, endsAt?: Date): string {
     const iat = this.nowS();
-    const claims = { sub: String(userId), epoch, iat, exp: iat + this.config.tokenLifetimeMinutes * 60 };
-    return jwt.sign(claims, this.keys[0], { algorithm: 'HS256' });
+    const exp = endsAt ? secondOf(endsAt) : iat + this.config.tokenLifetimeMinutes * 60;
+    return this.sign({ sub: String(userId), epoch, iat, exp });
+  }
+
+  /** A token that signs nobody in: `readRefresh` gives its session, of which new tokens can be issued. */
+  issueRefresh({ userId, epoch, endsAt }: ReadSession): string {
+    return this.sign({ refreshes: String(userId), epoch, iat: this.nowS(), exp: secondOf(endsAt) });
   }
 
   /** Throws `unauthenticated` unless the token is signed with one of the keys and has not expired. */
@@ -71,6 +81,19 @@ export class Tokens {
       if (claims) return claims;
     }
     throw new Problem('unauthenticated', 'The token is not valid.');
+  }
+
+  /** Throws `unauthenticated` unless `issueRefresh` has made the token with one of the keys, and it has not expired. */
+  readRefresh(token: string): ReadSession {
+    for (const key of this.keys) {
+      const claims = Refresh.safeParse(this.verify(token, key)).data;
+      if (claims) return claims;
+    }
+    throw new Problem('unauthenticated', 'The refresh token is not valid.');
+  }
+
+  private sign(claims: object): string {
+    return jwt.sign(claims, this.keys[0], { algorithm: 'HS256' });
   }
 
   private verify(token: string, key: TokenKeys[0]): object | null {
@@ -84,6 +107,10 @@ export class Tokens {
   }
 
   private nowS(): number {
-    return Math.floor(this.clock.now().getTime() / 1000);
+    return secondOf(this.clock.now());
   }
+}
+
+function secondOf(date: Date): number {
+  return Math.floor(date.getTime() / 1000);
 }
