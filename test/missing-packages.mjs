@@ -5,6 +5,8 @@ import { pathToFileURL } from 'node:url';
 /** Programs that the tests run beside Node, and the Debian package of each. */
 const packageOf = {
   curl: 'curl',
+  jq: 'jq',
+  python3: 'python3',
   'redis-server': 'redis-server',
   openssl: 'openssl',
   certtool: 'gnutls-bin',

@@ -328,5 +328,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     DefaultSubscriptions,
     ReplanWarnings,
   ],
+  // For the dialects.
+  exports: [CertificateLists, CertificateReader, ExportService, IssueService, RevokeService],
 })
 export class CertificatesModule {}

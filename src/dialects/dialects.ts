@@ -3,6 +3,8 @@ import type { DialectName } from '../platform/config-dialects.js';
 import type { Surface } from '../platform/http/surface.js';
 import { DjangoCaModule } from './django-ca/django-ca.module.js';
 import { djangoCa } from './django-ca/django-ca.surfaces.js';
+import { FastpkiModule } from './fastpki/fastpki.module.js';
+import { fastpki, fastpkiSignIn } from './fastpki/fastpki.surfaces.js';
 
 /** The REST contract of another system, as a thin translation into the commands and rights of this program. */
 interface Dialect {
@@ -14,4 +16,5 @@ interface Dialect {
 /** Every dialect; DIALECTS turns each on. One more is a name in `dialectNames`, a folder, and an entry here. */
 export const dialects: Readonly<Record<DialectName, Dialect>> = {
   'django-ca': { surfaces: [djangoCa], module: DjangoCaModule },
+  fastpki: { surfaces: [fastpki, fastpkiSignIn], module: FastpkiModule },
 };

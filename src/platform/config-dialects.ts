@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { list, text } from './config-value.js';
 
 /** The other systems whose REST contracts the program can serve, by the names that DIALECTS takes. */
-export const dialectNames = ['django-ca'] as const;
+export const dialectNames = ['django-ca', 'fastpki'] as const;
 export type DialectName = (typeof dialectNames)[number];
 
 const dialect = text.transform((value, context): DialectName => {

@@ -1,0 +1,19 @@
+import type { Actor } from '../../platform/http/actor.js';
+import { OwnerName } from '../../roles/role-name.js';
+
+/** A role whose name is an e-mail address, and which can therefore own things. */
+type Team = Pick<Actor['roles'][number], 'id' | 'name'>;
+
+/**
+ * The team of a user, which takes the place of FastPKI's organization: the role named as the user's e-mail address,
+ * else the first of the user's other teams by id. Null for a user without a team.
+ */
+export function teamOf({ email, roles }: Pick<Actor, 'email' | 'roles'>): Team | null {
+  const teams = roles.filter(({ name }) => OwnerName.safeParse(name).success).sort((a, b) => a.id - b.id);
+  return teams.find(({ name }) => name.toLowerCase() === email.toLowerCase()) ?? teams[0] ?? null;
+}
+
+/** The owner of what a user makes: the team, else the user's e-mail address. */
+export function ownerFor(actor: Pick<Actor, 'email' | 'roles'>): string {
+  return teamOf(actor)?.name ?? actor.email;
+}
