@@ -39,17 +39,22 @@ function readable(valueDer: Buffer): NameConstraints {
 }
 
 /**
- * The names of a certificate to be signed: its subject and the value of its SAN extension. Throws PluginError `refused`
- * that says which name violates the constraints.
+ * A sentence for each name of a certificate (its subject, and the value of its SAN extension) that violates the
+ * constraints.
  */
-export function checkNames({ nameConstraints }: IssuerLimits, subjectDer: Buffer, sanDer?: Buffer): void {
-  if (nameConstraints.length === 0) return;
-  const [names, budget] = [constrainedNames(subjectDer, sanDer), new ComparisonBudget()];
-  for (const constraints of nameConstraints) {
-    const violation = constraintViolation(names, constraints, budget);
-    if (violation !== null)
-      throw new PluginError('refused', `${violation} of the name constraints of this authority or one above it`);
-  }
+export function violations({ nameConstraints }: IssuerLimits, subjectDer: Buffer, sanDer?: Buffer): string[] {
+  if (nameConstraints.length === 0) return [];
+  const budget = new ComparisonBudget();
+  const found = constrainedNames(subjectDer, sanDer).flatMap((name) =>
+    nameConstraints.flatMap((constraints) => constraintViolation([name], constraints, budget) ?? []),
+  );
+  return [...new Set(found)].map((one) => `${one} of the name constraints of this authority or one above it`);
+}
+
+/** Throws PluginError `refused` that says which names violate the constraints. */
+export function checkNames(limits: IssuerLimits, subjectDer: Buffer, sanDer?: Buffer): void {
+  const found = violations(limits, subjectDer, sanDer);
+  if (found.length > 0) throw new PluginError('refused', found.join('; '));
 }
 
 /** Throws PluginError `refused` when a CA directly below must not have this path length. */

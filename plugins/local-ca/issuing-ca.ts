@@ -41,6 +41,18 @@ export function issuingCa(
   return made;
 }
 
+const limitsCache = new WeakMap<AuthorityMaterial, IssuerLimits>();
+
+/** What the chain of the authority allows. Throws PluginError `misconfigured`. */
+export function limitsOf(authority: AuthorityMaterial): IssuerLimits {
+  const known = limitsCache.get(authority);
+  if (known) return known;
+  const { certificate, issuers } = chainOf(authority);
+  const limits = limitsOfChain([certificate, ...issuers]);
+  limitsCache.set(authority, limits);
+  return limits;
+}
+
 /** The CA ready to sign another CA. Throws PluginError `misconfigured`. */
 export function parentCa(authority: AuthorityMaterial): IssuingCa {
   return prepare(authority, () => []);
@@ -57,14 +69,11 @@ function prepare(
   constantExtensions: (keyTag: string) => readonly RawExtension[],
 ): IssuingCa {
   const signer = requireSigner(authority);
-  const certificate = parseCertificate(authority.certificatePem);
+  const { certificate, issuers } = chainOf(authority);
   checkCa(certificate, signer);
   const tag = keyTag(certificate);
-  const issuers = authority.chainPem
-    .map((pem) => parseCertificate(pem))
-    .filter((issuer) => !issuer.der.equals(certificate.der));
   const above = issuers.filter((issuer) => !isRoot(issuer));
-  const limits = limitsOfChain([certificate, ...issuers]);
+  const limits = limitsOf(authority);
   return {
     certificate,
     signing: certificateSigning({
@@ -79,6 +88,16 @@ function prepare(
     chainPem: [certificate, ...above].map(({ der }) => toPem('CERTIFICATE', der)),
     limits,
   };
+}
+
+/** The certificate of the authority, and those above it. */
+function chainOf({ certificatePem, chainPem }: AuthorityMaterial): {
+  certificate: ParsedCertificate;
+  issuers: ParsedCertificate[];
+} {
+  const certificate = parseCertificate(certificatePem);
+  const issuers = chainPem.map((pem) => parseCertificate(pem));
+  return { certificate, issuers: issuers.filter((issuer) => !issuer.der.equals(certificate.der)) };
 }
 
 function checkCa({ isCa, keyUsage, spkiDer }: ParsedCertificate, signer: Signer): void {

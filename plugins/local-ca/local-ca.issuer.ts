@@ -14,8 +14,8 @@ import { toPem } from '../../src/pki/pem.js';
 import { PkiError } from '../../src/pki/pki-error.js';
 import { newSerial } from '../../src/pki/serial.js';
 import { signatureAlgorithmOf } from '../../src/pki/sign.js';
-import { checkNames, checkPathLength } from './chain-limits.js';
-import { issuingCa, type IssuingCa, parentCa, requireSigner } from './issuing-ca.js';
+import { checkNames, checkPathLength, violations } from './chain-limits.js';
+import { issuingCa, type IssuingCa, limitsOf, parentCa, requireSigner } from './issuing-ca.js';
 import { addressesOfSerial, constantAddresses, publishedAt, shardMark, writtenBy } from './service-addresses.js';
 
 /** An ASCII URL; others are converted to punycode and percent-encoding. */
@@ -123,6 +123,13 @@ export const localCa = defineIssuer({
         ...(warnings.length > 0 && { warnings: warnings.map(({ name }) => name) }),
       };
     }),
+
+  objections({ authority, subjectDer, subjectAltNames }) {
+    const limits = limitsOf(authority);
+    if (limits.nameConstraints.length === 0) return [];
+    const san = subjectAltNames.length > 0 ? extensions.subjectAltName(subjectAltNames, false) : undefined;
+    return violations(limits, subjectDer, san?.valueDer);
+  },
 
   addsExtensions: (given) => writtenBy(publication(given)),
   publication,

@@ -1,5 +1,5 @@
 import { isIP, isIPv4 } from 'node:net';
-import { domainToASCII } from 'node:url';
+import { domainToASCII, domainToUnicode } from 'node:url';
 import type { SanType, SubjectAltName } from '../plugin-api/terms.js';
 import { decodeOid, DerError, DerReader } from './der/reader.js';
 import * as der from './der/writer.js';
@@ -102,6 +102,22 @@ function encodeName({ type, value }: SubjectAltName): Buffer {
 /** The normalised name: DNS in lower case and punycode, IP as in RFC 5952. Throws PkiError `bad-name`. */
 export function normaliseSan({ type, value }: SubjectAltName): SubjectAltName {
   return { type, value: NORMALISERS[type](value) };
+}
+
+/** As `normaliseSan`, for a name that no certificate has yet: its A-labels must be sound. Throws PkiError. */
+export function normaliseNewSan(name: SubjectAltName): SubjectAltName {
+  const normalised = normaliseSan(name);
+  if (name.type === 'dns' && !hasSoundALabels(normalised.value))
+    throw badName('a DNS name: a label with xn-- is not punycode (RFC 5890 §2.3.2.1)', name.value);
+  return normalised;
+}
+
+/** Whether each label with `xn--` is the punycode of a normalised label (RFC 5890 §2.3.2.1). */
+export function hasSoundALabels(dnsName: string): boolean {
+  if (!/xn--/i.test(dnsName)) return true;
+  const host = dnsName.replace(/^\*\./, '').toLowerCase();
+  const unicode = domainToUnicode(host);
+  return unicode !== '' && unicode.normalize('NFC') === unicode && domainToASCII(unicode) === host;
 }
 
 const NORMALISERS: Readonly<Record<SanType, (value: string) => string>> = {

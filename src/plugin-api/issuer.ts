@@ -5,7 +5,7 @@ import type { Options, OptionSchema } from './options.js';
 import type { Plugin, PluginContext } from './plugin.js';
 import type { Publication, PublicUrls } from './publication.js';
 import type { Signer } from './signer.js';
-import type { CertificateTerms, IssuerExtension, RawExtension, SubjectFields } from './terms.js';
+import type { CertificateTerms, IssuerExtension, RawExtension, SubjectAltName, SubjectFields } from './terms.js';
 
 /** What a person or a policy asks for, approved. An issuer gets the CSR, never the private key of the subject. */
 export interface CertificateRequest {
@@ -247,6 +247,16 @@ export interface IssuerPlugin<S extends OptionSchema> extends Plugin<'issuer', S
     options: Options<S>,
     ctx: PluginContext,
   ): Promise<{ chainPem: readonly string[] }>;
+
+  /**
+   * Every name that the CA would refuse, each in a sentence, so that a request is told all of them before `order` is
+   * called. Absent: `order` refuses. Pure. `subjectDer` is the DN.
+   */
+  objections?(names: {
+    authority: AuthorityMaterial;
+    subjectDer: Buffer;
+    subjectAltNames: readonly SubjectAltName[];
+  }): readonly string[];
 
   /**
    * The extensions that certificates get from the issuer unless their terms leave them out. Absent: the CA alone

@@ -79,6 +79,89 @@ describe('POST /authorities/{id}/sign', () => {
   });
 });
 
+describe('a request with several faults', () => {
+  const wrong = ['-addext', 'subjectAltName=DNS:a_b.example.com,DNS:w.*.example.com,DNS:www.example.org'];
+  const asking = ['basicConstraints=CA:TRUE', 'extendedKeyUsage=OCSPSigning', 'nameConstraints=permitted;DNS:a'];
+  const args = [...wrong, ...asking.flatMap((one) => ['-addext', one])];
+  /** The CSR with another signature. */
+  const forged = (csrPem: string): string => {
+    const der = Buffer.from(csrPem.replace(/-----[^-]+-----|\s/g, ''), 'base64');
+    der[der.length - 1] = (der.at(-1) ?? 0) ^ 1;
+    return `-----BEGIN CERTIFICATE REQUEST-----\n${der.toString('base64')}\n-----END CERTIFICATE REQUEST-----\n`;
+  };
+  const issue = (authority: string, body: object, token?: string) =>
+    program.call('POST', '/certificates', { owner, authority: { name: authority }, ...body }, token ? { token } : {});
+  beforeAll(async () => {
+    const nameConstraints = { permitted: { dns: ['example.com'] } };
+    await program.ok('POST', '/authorities', { name: 'narrow', owner, commonName: 'Narrow', nameConstraints });
+  });
+
+  it('is told all faults of its CSR, of what it says beside it, of its profile and of its dates at once', async () => {
+    const { csrPem } = opensslCsr(subject, args, 'ec');
+    const more = { commonName: 'c.example.com', keyType: 'RSA2048', validityEnd: '2099-01-01T00:00:00Z' };
+    const { status, body } = await issue('narrow', { csr: forged(csrPem), profile: { name: 'client' }, ...more });
+    expect([status, body.type]).toEqual([400, expect.stringContaining('invalid-request')]);
+    for (const text of [
+      /not signed by its own key/,
+      /asks for a CA certificate/,
+      /extended key usage 1\.3\.6\.1\.5\.5\.7\.3\.9/,
+      /"a_b\.example\.com" is not a DNS name/,
+      /"w\.\*\.example\.com" is not a DNS name/,
+      /the extension 2\.5\.29\.30/,
+      /dns:www\.example\.org is in none of the permitted subtrees/,
+      /The DNS name www\.example\.org is not allowed/,
+    ])
+      expect(body.reasons.csr).toContainEqual(expect.stringMatching(text));
+    expect(Object.keys(body.reasons).sort()).toEqual(['commonName', 'csr', 'keyType', 'validityEnd']);
+    for (const text of (Object.values(body.reasons) as string[][]).flat()) expect(body.detail).toContain(text);
+  });
+
+  it('is told all faults of its members at once', async () => {
+    const san = (value: string) => ({ nameType: 'DNSName', value });
+    const extensions = {
+      subAltNames: { names: [san('a..b'), san('ok.example.com'), san('x.example.org'), san('_')] },
+      keyUsage: { useKeyCertSign: true },
+    };
+    const request = {
+      commonName: 'a\u0007b',
+      country: '12',
+      keyType: 'RSA17',
+      extensions,
+      validityEnd: '2099-01-01T00:00:00Z',
+    };
+    const { status, body } = await issue('narrow', request);
+    const names = ['0', '3'].map((at) => `extensions.subAltNames.names.${at}.value`);
+    expect([status, Object.keys(body.reasons).sort()]).toEqual([
+      400,
+      ['commonName', 'country', 'extensions.keyUsage', ...names, 'keyType', 'validityEnd'],
+    ]);
+    const outside = await issue('narrow', {
+      extensions: { subAltNames: { names: [san('x.example.org'), san('y.test')] } },
+    });
+    expect(outside.body.reasons['extensions.subAltNames']).toHaveLength(2);
+  });
+
+  it('is told of a key that is compromised only when the key has signed the request', async () => {
+    const { csrPem } = opensslCsr('/CN=lost.example.com', [], 'ec');
+    const { body: made } = await sign('root', { csr: csrPem });
+    await program.ok('PUT', `/certificates/${made.id}/revoke`, { crlReason: 'keyCompromise' });
+    const late = { validityDays: undefined, validityEnd: '2099-01-01T00:00:00Z' };
+    const { reasons } = (await sign('root', { csr: csrPem, ...late })).body;
+    expect([reasons.csr, Object.keys(reasons)]).toEqual([
+      [expect.stringContaining('compromised')],
+      ['csr', 'validityEnd'],
+    ]);
+    const byOthers = await sign('root', { csr: forged(csrPem), ...late });
+    expect(byOthers.body.reasons.csr).toEqual([expect.stringContaining('not signed by its own key')]);
+  });
+
+  it('is told nothing but that the authority is not theirs, when it is not', async () => {
+    const { csrPem } = opensslCsr(subject, args, 'ec');
+    const { status, body } = await issue('narrow', { csr: forged(csrPem) }, await program.login('eve', password));
+    expect([status, body.reasons]).toEqual([403, undefined]);
+  });
+});
+
 describe('an order', () => {
   it('has a status and, when it failed, a reason', async () => {
     const { csrPem: csr } = opensslCsr('/CN=ordered.example.com', [], 'ec');

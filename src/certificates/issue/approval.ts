@@ -1,12 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import type { LoadedAuthority } from '../../authorities/authorities.js';
+import { spkiHash } from '../../pki/key.js';
 import { encodeSubject, sameName } from '../../pki/names.js';
+import { PkiError } from '../../pki/pki-error.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import type { Actor } from '../../platform/http/actor.js';
+import { Faults } from '../../platform/http/faults.js';
 import { Problem } from '../../platform/http/problem.js';
 import type { Reference } from '../../platform/http/reference.js';
 import { PluginError } from '../../plugin-api/errors.js';
+import type { SubjectFields } from '../../plugin-api/terms.js';
 import type { Violation } from '../../profiles/asked-terms.js';
 import type { UsedProfile } from '../../profiles/known-profiles.js';
 import { isAdmin } from '../../roles/permission.js';
@@ -20,7 +24,7 @@ import { unrequestableUsage } from './extensions.schema.js';
 import type { IssueCommand } from './issue-command.js';
 import { leftOut } from './issuer-extensions.js';
 import { KeyRules } from './key-rules.js';
-import { type ProfiledRenewal, Profiling, sentences } from './profiling.js';
+import { type Profiled, type ProfiledRenewal, Profiling, sentences } from './profiling.js';
 import {
   boundsOf,
   renewedValidity,
@@ -59,19 +63,18 @@ export class Approval {
    * `authority`: the one in the command, which the actor may use. Throws Problem `invalid-request` or `forbidden`. A
    * renewal throws PluginError `misconfigured` when the authority expires too soon.
    */
-  of(command: IssueCommand, authority: LoadedAuthority): Promise<Approved> {
-    return command.renews ? this.ofRenewal(command, command.renews, authority) : this.ofNew(command, authority);
+  async of(command: IssueCommand, authority: LoadedAuthority): Promise<Approved> {
+    if (!command.renews) return this.ofNew(command, authority);
+    const faults = new Faults();
+    faults.addAll(command.faults ?? []);
+    faults.demandNone();
+    return this.ofRenewal(command, command.renews, authority);
   }
 
   private async ofNew(command: IssueCommand, authority: LoadedAuthority): Promise<Approved> {
     const { actor, owner, links } = command;
     const { csr } = command.key;
-    demandIssuable(command, authority);
-    if (csr) this.keyRules.demandUsable(csr.spkiDer, authority);
-    const leaveOut = leftOut(command.issuerExtensions, authority);
-    const { profile, terms: profiled, violations } = await this.profiling.ofNew(command, authority);
-    const { validity, refused } = this.validityOf(command, authority, profile);
-    demandNone(profile, [...violations, ...subjectFaults(command, profiled, authority), ...refused]);
+    const { leaveOut, profile, terms: profiled, validity } = await this.checked(command, authority);
     demandIssuer(actor, profile, profiled.extendedKeyUsage);
     const wanted = leaveOut ? { ...profiled, leaveOut } : profiled;
     const terms = await this.admission.ofNew(actor, wanted, authority);
@@ -83,7 +86,30 @@ export class Approval {
     await this.rights.demandLinks(actor, owner, relations);
     if (csr) await this.rights.demandKeyless(relations.destinationIds);
     await this.rights.demandKeyScope(actor, relations.destinationIds);
-    return { authority, profile, terms, validity: validity as Validity, relations };
+    return { authority, profile, terms, validity, relations };
+  }
+
+  /** Everything that the request and the authority decide alone. Throws one Problem with all that is wrong. */
+  private async checked(command: IssueCommand, authority: LoadedAuthority) {
+    const faults = new Faults();
+    faults.addAll(command.faults ?? []);
+    const { csr } = command.key;
+    faults.keep(() => demandIssuable(command, authority), undefined);
+    if (csr) faults.keep(() => this.keyRules.demandUsable(csr.spkiDer, authority), undefined);
+    const leaveOut = faults.keep(() => leftOut(command.issuerExtensions, authority), undefined);
+    const without = { profile: null, terms: command.terms, violations: [] };
+    const profiled: Profiled = await faults.keepLater(() => this.profiling.ofNew(command, authority), without);
+    const { profile, terms } = profiled;
+    const { validity, refused } = this.validityOf(command, authority, profile);
+    const byProfile = [...profiled.violations, ...subjectFaults(command, terms, authority), ...refused];
+    if (csr?.isProven && faults.all.length + byProfile.length > 0) {
+      const claim = { spkiSha256: spkiHash(csr.spkiDer), owner: command.owner };
+      await faults.keepLater(() => this.keyRules.demandUnclaimed(claim), undefined);
+    }
+    const own = sentences(faults.all);
+    faults.addAll(byProfile);
+    faults.demandNone(own === '' ? byWhom(profile, byProfile) : `${own} ${byWhom(profile, byProfile)}`.trim());
+    return { leaveOut, profile, terms, validity: validity as Validity };
   }
 
   /**
@@ -145,27 +171,44 @@ function demandIssuable({ key: { csr } }: IssueCommand, { plugin }: LoadedAuthor
 }
 
 function subjectFaults(
-  { key: { csr } }: IssueCommand,
-  { subject, subjectDer }: Pick<TermsWithoutDates, 'subject' | 'subjectDer'>,
+  { key: { csr }, faults = [] }: IssueCommand,
+  { subject, subjectDer, subjectAltNames }: Pick<TermsWithoutDates, 'subject' | 'subjectDer' | 'subjectAltNames'>,
   loaded: LoadedAuthority,
 ): Violation[] {
   const field = csr ? 'csr' : 'commonName';
-  const faults: Violation[] = [];
+  const found: Violation[] = [];
   if (!loaded.authority.isCnOptional && !subject.commonName)
-    faults.push({ field, text: 'Missing common_name: this authority wants one.' });
+    found.push({ field, text: 'Missing common_name: this authority wants one.' });
+  const nameDer = subjectDer ?? encoded(subject, faults.length > 0);
+  if (nameDer === null) return found;
   // A certificate with its issuer's name counts as self-issued (RFC 5280 §3.2), and chains through it fail.
-  if (sameName(subjectDer ?? encodeSubject(subject), loaded.subjectDer))
-    faults.push({ field, text: 'The subject is the name of the authority itself; choose another one.' });
-  return faults;
+  if (sameName(nameDer, loaded.subjectDer))
+    found.push({ field, text: 'The subject is the name of the authority itself; choose another one.' });
+  const objections = loaded.plugin.objections?.({ authority: loaded.material, subjectDer: nameDer, subjectAltNames });
+  for (const text of objections ?? []) found.push({ field: csr ? 'csr' : 'extensions.subAltNames', text: `${text}.` });
+  return found;
+}
+
+/** Null for a subject that has been refused already. Throws PkiError `bad-name`. */
+function encoded(subject: SubjectFields, isRefused: boolean): Buffer | null {
+  try {
+    return encodeSubject(subject);
+  } catch (error) {
+    if (error instanceof PkiError && isRefused) return null;
+    throw error;
+  }
 }
 
 /** Throws one Problem `invalid-request` with every violation. */
 function demandNone(profile: UsedProfile | null, violations: readonly Violation[]): void {
-  if (violations.length === 0) return;
-  const reasons: Record<string, string[]> = {};
-  for (const { field, text } of violations) (reasons[field] ??= []).push(text);
+  const faults = new Faults();
+  faults.addAll(violations);
+  faults.demandNone(byWhom(profile, violations));
+}
+
+function byWhom(profile: UsedProfile | null, violations: readonly Violation[]): string {
   const texts = sentences(violations);
-  throw new Problem('invalid-request', profile ? `By the profile ${profile.name}: ${texts}` : texts, { reasons });
+  return profile && texts !== '' ? `By the profile ${profile.name}: ${texts}` : texts;
 }
 
 /** A usage that nobody can request comes from the profile: only administrators issue such certificates. */

@@ -1,6 +1,7 @@
 import { blame } from '../../platform/http/blame.js';
+import { Faults, type FaultSink, refuseAtOnce } from '../../platform/http/faults.js';
 import { invalid } from '../../platform/http/problem.js';
-import { csrParts, type ParsedCsr, verifyCsr } from '../../pki/csr.js';
+import { type CsrParts, csrParts, type ParsedCsr, verifyCsr } from '../../pki/csr.js';
 import { extendedKeyUsage as encodeUsages, ExtensionOid } from '../../pki/extensions.js';
 import { canonicalSpki, isKeyIdentifierOf, resolveKeyType } from '../../pki/key.js';
 import {
@@ -14,7 +15,7 @@ import {
 } from '../../pki/names.js';
 import { PkiError } from '../../pki/pki-error.js';
 import { rebuildName } from '../../pki/requested-name.js';
-import { normaliseSan } from '../../pki/subject-alt-name.js';
+import { normaliseNewSan } from '../../pki/subject-alt-name.js';
 import type { RawExtension, SubjectAltName, SubjectFields } from '../../plugin-api/terms.js';
 import type { Implied } from '../../profiles/asked-terms.js';
 import { caUsages, type TermsWithoutDates } from '../terms.js';
@@ -61,30 +62,51 @@ export interface RequestedCsr extends ParsedCsr {
   commonNames: string[];
   /** True when the re-encoded subject and key equal those in the CSR, so that an issuer reads the same from it. */
   isExact: boolean;
+  /** True when its key is strong and has signed it. */
+  isProven: boolean;
   /** True when the request overrides its subject or names. */
   isOverridden?: boolean;
 }
 
 /**
- * Parses a CSR, verifies its signature, and re-encodes its subject by RFC 5280. Throws Problem `invalid-request` that
- * blames `csr`.
+ * Parses a CSR, verifies its signature, and re-encodes its subject by RFC 5280. `faults` takes a weak key, a wrong
+ * signature and an improper subject; the rest of the CSR is then read all the same. Throws Problem `invalid-request`
+ * that blames `csr`, also when `faults` collects, for a CSR that cannot be parsed.
  */
-export function readCsr(csrPem: string): Promise<RequestedCsr> {
-  return blame('csr', async () => {
-    const parsed = csrParts(csrPem);
-    const key = await verifyCsr(parsed);
-    const { name, der: subjectDer, isProper } = rebuildName(parsed.subjectDer);
-    const spkiDer = canonicalSpki(parsed.spkiDer, key);
-    return {
-      commonNames: commonNamesOf(name),
-      isExact: isProper && spkiDer.equals(parsed.spkiDer),
-      ...parsed,
-      subjectDer,
-      subject: formatName(name),
-      subjectFields: fieldsOf(name),
-      spkiDer,
-    };
-  });
+export async function readCsr(csrPem: string, faults: FaultSink = refuseAtOnce): Promise<RequestedCsr> {
+  const parsed = blame('csr', () => csrParts(csrPem));
+  const provenSpkiDer = await provenKey(parsed, faults);
+  const spkiDer = provenSpkiDer ?? parsed.spkiDer;
+  const {
+    name,
+    der: subjectDer,
+    isProper,
+  } = faults.keep(() => blame('csr', () => rebuildName(parsed.subjectDer)), null) ?? {
+    name: blame('csr', () => readName(parsed.subjectDer)),
+    der: parsed.subjectDer,
+    isProper: false,
+  };
+  return {
+    commonNames: commonNamesOf(name),
+    isExact: isProper && spkiDer.equals(parsed.spkiDer),
+    isProven: provenSpkiDer !== null,
+    ...parsed,
+    subjectDer,
+    subject: formatName(name),
+    subjectFields: fieldsOf(name),
+    spkiDer,
+  };
+}
+
+/** The key as RFC 3279 and RFC 5480 encode it; null when `faults` takes a weak key or a wrong signature. */
+async function provenKey(csr: CsrParts, faults: FaultSink): Promise<Buffer | null> {
+  try {
+    return canonicalSpki(csr.spkiDer, await verifyCsr(csr));
+  } catch (error) {
+    if (!(error instanceof PkiError)) throw error;
+    faults.add('csr', error.message);
+    return null;
+  }
 }
 
 /**
@@ -110,43 +132,51 @@ export function demandExact({ isExact, isOverridden, otherAttributes }: Requeste
 
 /**
  * The terms that a CSR requests; nothing of it is dropped. Other members of the request may repeat them, or add usages
- * and extensions that the CSR lacks. Throws Problem `invalid-request` that names the member that contradicts the CSR,
- * or `csr`.
+ * and extensions that the CSR lacks. `faults` takes the members that contradict the CSR, and what it must not ask for.
  */
-export function termsOfCsr(csr: RequestedCsr, request: IssueRequest): TermsWithoutDates {
-  demandLeaf(csr);
-  const names = withCommonNames(
-    csr.commonNames,
-    blame('csr', () => csr.subjectAltNames.map(normaliseAscii)),
-  );
-  if (names.length > maxNames) throw invalid('csr', `A certificate carries at most ${maxNames} names.`);
-  if (names.length === 0 && !csr.subjectFields.commonName)
-    throw invalid('csr', 'The CSR has neither a common name nor other names.');
-  demandNoContradiction(csr, names, request);
+export function termsOfCsr(
+  csr: RequestedCsr,
+  request: IssueRequest,
+  faults: FaultSink = refuseAtOnce,
+): TermsWithoutDates {
+  demandLeaf(csr, faults);
+  const names = withCommonNames(csr.commonNames, namesOfCsr(csr, faults));
+  if (names.length > maxNames) faults.add('csr', `A certificate carries at most ${maxNames} names.`);
+  if (csr.subjectAltNames.length === 0 && names.length === 0 && !csr.subjectFields.commonName)
+    faults.add('csr', 'The CSR has neither a common name nor other names.');
+  demandNoContradiction(csr, names, { request, faults });
   return {
     subject: csr.subjectFields,
     subjectDer: csr.subjectDer,
     subjectAltNames: names,
-    keyUsage: csr.keyUsage.length > 0 ? csr.keyUsage : usagesOf(request, csr.keyType),
+    keyUsage: csr.keyUsage.length > 0 ? csr.keyUsage : usagesOf(request, csr.keyType, faults),
     extendedKeyUsage: csr.extendedKeyUsage.length > 0 ? csr.extendedKeyUsage : purposesOf(request),
-    extensions: furtherExtensions(csr, rawExtensionsOf(request.extensions)),
+    extensions: furtherExtensions(csr, rawExtensionsOf(request.extensions), faults),
   };
 }
 
 /**
  * The CSR with the subject and the names of the request in place of its own. An empty text leaves a member of the
- * subject out; attributes that no member names stay. Throws Problem `invalid-request` that blames the member.
+ * subject out; attributes that no member names stay. `faults` takes members that a subject cannot hold.
  */
-export function overriddenCsr(csr: RequestedCsr, request: IssueRequest): RequestedCsr {
+export function overriddenCsr(
+  csr: RequestedCsr,
+  request: IssueRequest,
+  faults: FaultSink = refuseAtOnce,
+): RequestedCsr {
   const given = subjectMembers.filter((member) => request[member] !== undefined);
-  const asked = namesOf(request);
+  const asked = namesOf(request, faults);
   if (given.length === 0 && asked.length === 0) return csr;
-  const wanted: SubjectFields = Object.fromEntries(given.map((member) => [member, request[member]]));
-  for (const member of given) blame(member, () => rebuildName(encodeSubject({ [member]: wanted[member] })));
+  const sound = given.filter((member) => {
+    const alone = { [member]: request[member] };
+    return faults.keep(() => blame(member, () => rebuildName(encodeSubject(alone))), null) !== null;
+  });
+  const wanted: SubjectFields = Object.fromEntries(sound.map((member) => [member, request[member]]));
   const isKept = (attribute: NameAttribute): boolean => given.every((member) => !(member in fieldsOf([[attribute]])));
   const kept = readName(csr.subjectDer).map((attributes) => attributes.filter(isKept));
+  const nameDer = encodeName([...kept, ...readName(encodeSubject(wanted))]);
   return {
-    ...withSubject(csr, encodeName([...kept, ...readName(encodeSubject(wanted))])),
+    ...faults.keep(() => blame('csr', () => withSubject(csr, nameDer)), csr),
     ...(asked.length > 0 && { subjectAltNames: asked, otherAltNames: [] }),
   };
 }
@@ -172,7 +202,9 @@ export function withoutOverrides({ extensions, ...request }: IssueRequest): Issu
 
 /** The parts of `termsOfCsr` that neither the CSR nor the request asks for. */
 export function impliedByCsr(csr: RequestedCsr, request: IssueRequest): Implied {
-  const asked = [...csr.subjectAltNames.map(normaliseAscii), ...namesOf(request)];
+  // What is no name has been refused already.
+  const refused = new Faults();
+  const asked = [...namesOfCsr(csr, refused), ...namesOf(request, refused)];
   const usages = impliedUsages(request);
   return {
     subject: [],
@@ -187,29 +219,36 @@ export function impliedByCsr(csr: RequestedCsr, request: IssueRequest): Implied 
  * the name is refused. Throws PkiError `bad-name`.
  */
 function normaliseAscii({ type, value }: SubjectAltName): SubjectAltName {
-  if (/^[\x20-\x7e]*$/.test(value)) return normaliseSan({ type, value });
+  if (/^[\x20-\x7e]*$/.test(value)) return normaliseNewSan({ type, value });
   throw new PkiError(
     'bad-name',
     `The ${type} name "${value.slice(0, 100)}" is not ASCII; write a domain in punycode, as xn--bcher-kva.example`,
   );
 }
 
-function demandLeaf(csr: RequestedCsr): void {
-  if (csr.isCa || csr.keyUsage.some((usage) => caUsages.includes(usage))) {
-    throw invalid('csr', 'The CSR asks for a CA certificate; authorities are made at /authorities.');
-  }
-  blame('csr', () => encodeUsages(csr.extendedKeyUsage));
-  const unwanted = unrequestableUsage(csr.extendedKeyUsage);
-  if (unwanted)
-    throw invalid('csr', `The CSR asks for the extended key usage ${unwanted}, which is not issued on request.`);
-  if (csr.otherAltNames.length > 0)
-    throw invalid(
-      'csr',
-      'The CSR asks for names of a kind that is not issued here, such as otherName or directoryName.',
-    );
+/** Its names, normalised; `faults` takes the others. */
+function namesOfCsr({ subjectAltNames }: RequestedCsr, faults: FaultSink): SubjectAltName[] {
+  return subjectAltNames.flatMap((name) => faults.keep(() => blame('csr', () => [normaliseAscii(name)]), []));
 }
 
-function demandNoContradiction(csr: RequestedCsr, names: readonly SubjectAltName[], request: IssueRequest): void {
+function demandLeaf(csr: RequestedCsr, faults: FaultSink): void {
+  if (csr.isCa || csr.keyUsage.some((usage) => caUsages.includes(usage)))
+    faults.add('csr', 'The CSR asks for a CA certificate; authorities are made at /authorities.');
+  faults.keep(() => blame('csr', () => encodeUsages(csr.extendedKeyUsage)), undefined);
+  const unwanted = unrequestableUsage(csr.extendedKeyUsage);
+  if (unwanted)
+    faults.add('csr', `The CSR asks for the extended key usage ${unwanted}, which is not issued on request.`);
+  if (csr.otherAltNames.length > 0)
+    faults.add('csr', 'The CSR asks for names of a kind that is not issued here, such as otherName or directoryName.');
+}
+
+/** What a request says besides its CSR, and what takes its contradictions. */
+interface Beside {
+  request: IssueRequest;
+  faults: FaultSink;
+}
+
+function demandNoContradiction(csr: RequestedCsr, names: readonly SubjectAltName[], { request, faults }: Beside): void {
   for (const field of subjectMembers) {
     const [asked, said] = [request[field], csr.subjectFields[field] ?? ''];
     if (
@@ -217,41 +256,43 @@ function demandNoContradiction(csr: RequestedCsr, names: readonly SubjectAltName
       asked !== said &&
       !(field === 'commonName' && asked.toLowerCase() === said.toLowerCase())
     ) {
-      throw invalid(field, said === '' ? 'The subject of the CSR has no such part.' : `The CSR says "${said}".`);
+      faults.add(field, said === '' ? 'The subject of the CSR has no such part.' : `The CSR says "${said}".`);
     }
   }
-  if (request.keyType !== undefined && blame('keyType', () => resolveKeyType(request.keyType ?? '')) !== csr.keyType) {
-    throw invalid('keyType', `The key of the CSR is ${csr.keyType}.`);
+  const { extensions, keyType } = request;
+  if (
+    keyType !== undefined &&
+    faults.keep(() => blame('keyType', () => resolveKeyType(keyType)), csr.keyType) !== csr.keyType
+  ) {
+    faults.add('keyType', `The key of the CSR is ${csr.keyType}.`);
   }
-  const { extensions } = request;
   if (!extensions) return;
+  const demandSame = (member: string, asked: readonly string[], ofCsr: readonly string[]): void => {
+    if (asked.every((one) => ofCsr.includes(one)) && ofCsr.every((one) => asked.includes(one))) return;
+    faults.add(`extensions.${member}`, `The CSR asks for others: ${ofCsr.slice(0, 20).join(', ')}.`);
+  };
   const spelled = (all: readonly SubjectAltName[]): string[] => all.map(({ type, value }) => `${type}:${value}`);
-  const wanted = namesOf(request);
+  const wanted = namesOf(request, faults);
   if (wanted.length > 0) demandSame('subAltNames', spelled(withCommonNames(csr.commonNames, wanted)), spelled(names));
   if (csr.keyUsage.length > 0) demandSame('keyUsage', keyUsageOf(extensions, csr.keyUsage), csr.keyUsage);
   if (csr.extendedKeyUsage.length > 0)
     demandSame('extendedKeyUsage', extendedKeyUsageOf(extensions, csr.extendedKeyUsage), csr.extendedKeyUsage);
 }
 
-function demandSame(member: string, asked: readonly string[], ofCsr: readonly string[]): void {
-  if (asked.every((one) => ofCsr.includes(one)) && ofCsr.every((one) => asked.includes(one))) return;
-  throw invalid(`extensions.${member}`, `The CSR asks for others: ${ofCsr.slice(0, 20).join(', ')}.`);
-}
-
 /** The extensions of the CSR without their own member in the terms, then the other extensions of the request. */
-function furtherExtensions(csr: ParsedCsr, asked: RawExtension[]): RawExtension[] {
+function furtherExtensions(csr: ParsedCsr, asked: RawExtension[], faults: FaultSink): RawExtension[] {
   const ofCsr = csr.extensions.filter((one) => !withFieldsOfTheirOwn.has(one.oid) && !isOwnKeyIdentifier(csr, one));
   if (ofCsr.length === 0) return asked;
   for (const extension of ofCsr) {
     const fault = extensionFault(extension);
-    if (fault) throw invalid('csr', `The CSR asks for the extension ${extension.oid}. ${fault}`);
+    if (fault) faults.add('csr', `The CSR asks for the extension ${extension.oid}. ${fault}`);
     const beside = asked.find(({ oid }) => oid === extension.oid);
     if (beside && !beside.valueDer.equals(extension.valueDer))
-      throw invalid('extensions.custom', `The CSR asks for ${extension.oid} with another value.`);
+      faults.add('extensions.custom', `The CSR asks for ${extension.oid} with another value.`);
   }
   const all = [...ofCsr, ...asked.filter(({ oid }) => ofCsr.every((one) => one.oid !== oid))];
   if (all.length > maxCustomExtensions)
-    throw invalid('csr', `A certificate carries at most ${maxCustomExtensions} extensions of other kinds.`);
+    faults.add('csr', `A certificate carries at most ${maxCustomExtensions} extensions of other kinds.`);
   return all;
 }
 

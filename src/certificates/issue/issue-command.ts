@@ -6,6 +6,7 @@ import { rebuildName } from '../../pki/requested-name.js';
 import type { Config } from '../../platform/config.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { blame } from '../../platform/http/blame.js';
+import { type Fault, Faults } from '../../platform/http/faults.js';
 import { invalid } from '../../platform/http/problem.js';
 import type { Reference } from '../../platform/http/reference.js';
 import type { SubjectFields } from '../../plugin-api/terms.js';
@@ -16,7 +17,7 @@ import type { LinkWishes } from '../relations.js';
 import type { Renewal } from '../successors.js';
 import type { TermsWithoutDates } from '../terms.js';
 import { impliedByCsr, overriddenCsr, readCsr, type RequestedCsr, termsOfCsr, withoutOverrides } from './csr-terms.js';
-import { rawExtensionsOf } from './extensions.schema.js';
+import { rawExtensionsOf, sansOf } from './extensions.schema.js';
 import { type IssuerExtensionWish, issuerExtensionWishes } from './issuer-extensions.js';
 import type { IssueRequest } from './issue.schema.js';
 import {
@@ -53,6 +54,8 @@ export interface IssueCommand extends Care {
   /** The parts of the terms that the request did not ask for; only a profile needs to know. */
   implied: () => Implied;
   key: KeyWish;
+  /** What is wrong with the request by itself; Approval refuses it, with what else is wrong. */
+  faults?: readonly Fault[];
   /** Empty for a renewal, which has the validity period of its predecessor. */
   validity: ValidityWish;
   issuerExtensions: readonly IssuerExtensionWish[];
@@ -79,7 +82,8 @@ const defaultKeyType = 'ECCPRIME256V1';
 
 /**
  * Makes the command of a POST /certificates. `idempotencyKey`: a repeated request returns the certificate of the first.
- * Throws Problem `invalid-request` that names the member at fault.
+ * What is wrong with the request is in `faults` of the command; a CSR that cannot be read is refused at once: throws
+ * Problem `invalid-request`.
  */
 export async function commandOf(
   actor: Actor,
@@ -87,9 +91,13 @@ export async function commandOf(
   defaults: IssueDefaults,
   idempotencyKey?: string,
 ): Promise<IssueCommand> {
+  const { csr: csrPem } = request;
+  const faults = new Faults();
   const parts =
-    request.csr === undefined ? ofMembers(request, defaults) : termsAndKey(await readCsr(request.csr), request);
-  return commandWith(parts, actor, { request, defaults, idempotencyKey });
+    csrPem === undefined
+      ? ofMembers(request, defaults, faults)
+      : termsAndKey(await readCsr(csrPem, faults), request, faults);
+  return commandWith(parts, actor, { request, defaults, idempotencyKey, faults });
 }
 
 /**
@@ -116,7 +124,9 @@ export function commandForCsr(
   idempotencyKey?: string,
 ): IssueCommand {
   const asked = [request, csr.der.toString('hex'), csr.subjectDer.toString('hex'), csr.subjectAltNames];
-  return commandWith(termsAndKey(csr, withoutOverrides(request)), actor, { request, defaults, idempotencyKey, asked });
+  const faults = new Faults();
+  const parts = termsAndKey(csr, withoutOverrides(request), faults);
+  return commandWith(parts, actor, { request, defaults, idempotencyKey, asked, faults });
 }
 
 /**
@@ -130,8 +140,10 @@ export async function signCommandOf(
   idempotencyKey?: string,
 ): Promise<IssueCommand> {
   if (request.csr === undefined) throw invalid('csr', 'Missing: send a PKCS#10 request in PEM.');
-  const csr = overriddenCsr(await readCsr(request.csr), request);
-  return commandWith(termsAndKey(csr, withoutOverrides(request)), actor, { request, defaults, idempotencyKey });
+  const faults = new Faults();
+  const csr = overriddenCsr(await readCsr(request.csr, faults), request, faults);
+  const parts = termsAndKey(csr, withoutOverrides(request), faults);
+  return commandWith(parts, actor, { request, defaults, idempotencyKey, faults });
 }
 
 interface Asking {
@@ -140,12 +152,13 @@ interface Asking {
   idempotencyKey?: string;
   /** All that decides about the certificate, where that is more than the request. */
   asked?: unknown;
+  faults?: Faults;
 }
 
 function commandWith(
   { terms, implied, key }: TermsAndKey,
   actor: Actor,
-  { request, defaults, idempotencyKey, asked = request }: Asking,
+  { request, defaults, idempotencyKey, asked = request, faults }: Asking,
 ): IssueCommand {
   const { owner, name, description, labels, notify, active, rotation, rotationPolicy } = request;
   return {
@@ -155,6 +168,7 @@ function commandWith(
     terms,
     implied,
     key,
+    ...(faults && faults.all.length > 0 && { faults: faults.all }),
     validity: request,
     issuerExtensions: issuerExtensionWishes(request.extensions),
     name,
@@ -181,24 +195,26 @@ export function commandBy(actor: Actor, command: IssueCommand): IssueCommand {
 
 type TermsAndKey = Pick<IssueCommand, 'terms' | 'implied' | 'key'>;
 
-function termsAndKey(csr: RequestedCsr, request: IssueRequest): TermsAndKey {
-  return { terms: termsOfCsr(csr, request), implied: () => impliedByCsr(csr, request), key: { csr } };
+function termsAndKey(csr: RequestedCsr, request: IssueRequest, faults: Faults): TermsAndKey {
+  return { terms: termsOfCsr(csr, request, faults), implied: () => impliedByCsr(csr, request), key: { csr } };
 }
 
-function ofMembers(request: IssueRequest, defaults: IssueDefaults): TermsAndKey {
-  const keyType = blame('keyType', () => resolveKeyType(request.keyType ?? defaultKeyType));
+function ofMembers(request: IssueRequest, defaults: IssueDefaults, faults: Faults): TermsAndKey {
+  const wanted = request.keyType ?? defaultKeyType;
+  const keyType = faults.keep(() => blame('keyType', () => resolveKeyType(wanted)), defaultKeyType);
   const { subject, implied } = subjectOf(request, defaults);
-  demandSubject(subject);
-  const asked = namesOf(request);
+  for (const [member, value] of Object.entries(subject))
+    faults.keep(() => demandSubject({ [member]: value }), undefined);
+  const asked = namesOf(request, faults);
   const names = withCommonName(subject.commonName, asked);
-  if (!subject.commonName && names.length === 0)
-    throw invalid('commonName', 'Missing common_name: give it or at least one name.');
+  if (!subject.commonName && sansOf(request.extensions).length === 0)
+    faults.add('commonName', 'Missing common_name: give it or at least one name.');
   return {
     key: { keyType },
     terms: {
       subject,
       subjectAltNames: names,
-      keyUsage: usagesOf(request, keyType),
+      keyUsage: usagesOf(request, keyType, faults),
       extendedKeyUsage: purposesOf(request),
       extensions: rawExtensionsOf(request.extensions),
     },

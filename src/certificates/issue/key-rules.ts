@@ -4,7 +4,7 @@ import { isSameKey } from '../../pki/key.js';
 import { keyWeakness } from '../../pki/weak-keys.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
-import type { Tx } from '../../platform/db/database.js';
+import { Database, type Tx } from '../../platform/db/database.js';
 import { blame } from '../../platform/http/blame.js';
 import { invalid } from '../../platform/http/problem.js';
 import { KnownBadKeys } from '../../platform/known-bad-keys.js';
@@ -36,6 +36,7 @@ export interface KeyFault {
 @Injectable()
 export class KeyRules {
   constructor(
+    private readonly db: Database,
     private readonly clock: Clock,
     private readonly config: Config,
     private readonly knownBadKeys: KnownBadKeys,
@@ -66,6 +67,11 @@ export class KeyRules {
       [keys, owners, now],
     );
     faults.forEach((fault) => this.demandFaultless(fault));
+  }
+
+  /** As `claim`, for a request that is refused anyway: locks nothing for longer than the query. Throws as `claim`. */
+  async demandUnclaimed(claim: KeyClaim): Promise<void> {
+    await this.claim(this.db.single, [claim]);
   }
 
   /** The arguments of `claim_keys` (see migrations/), and whether owners may share a key. */

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { blame } from '../../platform/http/blame.js';
-import { invalid } from '../../platform/http/problem.js';
-import { normaliseSan } from '../../pki/subject-alt-name.js';
+import { type FaultSink, refuseAtOnce } from '../../platform/http/faults.js';
+import { normaliseNewSan, normaliseSan } from '../../pki/subject-alt-name.js';
 import type { KeyUsage, SubjectAltName } from '../../plugin-api/terms.js';
 import type { Implied } from '../../profiles/asked-terms.js';
 import { caUsages } from '../terms.js';
@@ -10,10 +10,10 @@ import type { IssueRequest } from './issue.schema.js';
 
 const serverAuthentication = '1.3.6.1.5.5.7.3.1';
 
-/** The names in `extensions.subAltNames` of a request, normalised. Throws Problem `invalid-request`. */
-export function namesOf(request: IssueRequest): SubjectAltName[] {
-  return sansOf(request.extensions).map((san, index) =>
-    blame(`extensions.subAltNames.names.${index}.value`, () => normaliseSan(san)),
+/** The names in `extensions.subAltNames` of a request, normalised; `faults` takes those that are no names. */
+export function namesOf(request: IssueRequest, faults: FaultSink = refuseAtOnce): SubjectAltName[] {
+  return sansOf(request.extensions).flatMap((san, index) =>
+    faults.keep(() => blame(`extensions.subAltNames.names.${index}.value`, () => [normaliseNewSan(san)]), []),
   );
 }
 
@@ -56,14 +56,18 @@ export function impliedUsages({ extensions }: IssueRequest): Pick<Implied, 'keyU
   };
 }
 
-/** The key usages of a request, or the usual ones for this type of key. Throws Problem `invalid-request`. */
-export function usagesOf({ extensions }: IssueRequest, keyType: string): readonly KeyUsage[] {
+/** The key usages of a request, or the usual ones for this type of key; `faults` takes those of CAs. */
+export function usagesOf(
+  { extensions }: IssueRequest,
+  keyType: string,
+  faults: FaultSink = refuseAtOnce,
+): readonly KeyUsage[] {
   const usual: readonly KeyUsage[] = keyType.startsWith('RSA')
     ? ['digitalSignature', 'keyEncipherment']
     : ['digitalSignature'];
   const usages = some(keyUsageOf(extensions, usual), usual);
   if (usages.some((usage) => caUsages.includes(usage))) {
-    throw invalid(
+    faults.add(
       'extensions.keyUsage',
       'Only an authority signs certificates and CRLs; authorities are made at /authorities.',
     );

@@ -1,7 +1,7 @@
-import { domainToASCII, domainToUnicode } from 'node:url';
 import { decodeOid, DerError } from '../der/reader.js';
 import { ExtensionOid } from '../extensions.js';
 import type { GeneralName, GeneralNameKind } from '../path/general-name.js';
+import { hasSoundALabels } from '../subject-alt-name.js';
 import { isCritical, isEmptyName, lint, type Lint, repeated } from './lint.js';
 
 // Subject alternative names.
@@ -45,8 +45,9 @@ export const sanLints: readonly Lint[] = [
     'A label with xn-- is punycode of a normalised internationalised label.',
     ({ values }) => {
       const names = (values.subjectAltName ?? []).filter(({ kind }) => kind === 'dns').map(textOf);
-      return names.find((name) => name.includes('xn--') && !hasSoundALabels(name)) ?? false;
+      return names.find((name) => !hasSoundALabels(name)) ?? false;
     },
+    { severity: 'warning' },
   ),
   lint('san-ip-length', source, 'An IP address has 4 or 16 octets.', everyOf('ip')),
   lint('san-email-syntax', `${source}, RFC 5321 §4.1.2`, 'An e-mail address is an ASCII mailbox.', everyOf('email')),
@@ -86,12 +87,6 @@ function shown(name: GeneralName): string {
 function isHostName(text: string): boolean {
   const labels = text.split('.');
   return text.length <= 253 && labels.every((label) => LABEL.test(label));
-}
-
-function hasSoundALabels(name: string): boolean {
-  const host = name.replace(/^\*\./, '').toLowerCase();
-  const unicode = domainToUnicode(host);
-  return unicode !== '' && unicode.normalize('NFC') === unicode && domainToASCII(unicode) === host;
 }
 
 function isOid(content: Buffer): boolean {
