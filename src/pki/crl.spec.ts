@@ -9,6 +9,7 @@ import { parseCertificate, type ParsedCertificate } from './certificate.js';
 import { type CrlEntry, type CrlHead, encodeCrlEntry, signCrl } from './crl.js';
 import { DerReader } from './der/reader.js';
 import { generatePrivateKey } from './key.js';
+import { lintCrl } from './lint/lint-crl.js';
 import { signatureAlgorithmOf, signerOf } from './sign.js';
 
 const thisUpdate = new Date('2026-11-01T12:00:00Z');
@@ -43,9 +44,10 @@ function headOf({ certificate, signer }: Ca, more: Partial<CrlHead> = {}): CrlHe
 }
 
 const signed = (ca: Ca, entries: readonly CrlEntry[], more: Partial<CrlHead> = {}): Promise<Buffer> =>
-  signCrl(headOf(ca, more), entries.map(encodeCrlEntry), (tbs) =>
-    ca.signer.sign(signatureAlgorithmOf(ca.signer).hash, tbs),
-  );
+  signCrl(headOf(ca, more), entries.map(encodeCrlEntry), (tbs) => {
+    expect(lintCrl(tbs, headOf(ca), { entries: true })).toEqual([]);
+    return ca.signer.sign(signatureAlgorithmOf(ca.signer).hash, tbs);
+  });
 const textOf = (crl: Buffer): string =>
   runOn({ 'list.crl': crl }, 'openssl', 'crl', '-inform', 'DER', '-in', 'list.crl', '-noout', '-text').replace(
     /\s+/g,
@@ -149,7 +151,7 @@ describe('a CRL', () => {
   it('of any number of entries has each once, whatever the lengths of its headers', async () => {
     const lengths = fc.constantFrom(1, 2, 3, 5, 10, 100, 1700);
     await fc.assert(
-      fc.asyncProperty(lengths, fc.integer({ min: 1, max: 20 }), async (count, octets) => {
+      fc.asyncProperty(lengths, fc.integer({ min: 1, max: 19 }), async (count, octets) => {
         const entries = Array.from({ length: count }, (_, n) => {
           const serial = Buffer.concat([Buffer.from([1]), randomBytes(octets)]);
           serial.writeUInt16BE(n, Math.max(0, serial.length - 2));

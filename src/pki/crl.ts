@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers';
 import type { RawExtension } from '../plugin-api/terms.js';
 import * as der from './der/writer.js';
+import { demandCleanCrl } from './lint/lint-crl.js';
 import { authorityKeyIdentifier, encodeExtension, ExtensionOid, generalNamesOf } from './extensions.js';
 
 /** CRLReason codes that the writer treats alone (RFC 5280 §5.3.1). */
@@ -55,7 +56,8 @@ const [roomBefore, roomAfter] = [8, 16_384];
 
 /**
  * A CRL of version 2 (RFC 5280 §5), DER. `entries` are parts of one or many encoded entries, in any order; their octets
- * are copied once, in slices, so that a million of them does not hold up the event loop.
+ * are copied once, in slices, so that a million of them does not hold up the event loop. Throws PkiError `lint` before
+ * anything is signed when the CRL breaks a rule; the entries are not read for that.
  */
 export async function signCrl(
   head: CrlHead,
@@ -84,7 +86,9 @@ export async function signCrl(
     if (entriesLength > sliceOctets) await new Promise((resolve) => setImmediate(resolve));
   }
   put(after);
-  const signature = der.bitString(await sign(out.subarray(roomBefore, at)));
+  const tbs = out.subarray(roomBefore, at);
+  demandCleanCrl(tbs, head);
+  const signature = der.bitString(await sign(tbs));
   [head.signatureAlgorithm, signature].forEach(put);
   const outer = der.header(0x30, at - roomBefore);
   outer.copy(out, roomBefore - outer.length);

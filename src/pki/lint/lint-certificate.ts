@@ -2,7 +2,7 @@ import { DerError } from '../der/reader.js';
 import { EXTENDED_KEY_USAGES } from '../extensions.js';
 import { PkiError } from '../pki-error.js';
 import { extensionLints } from './extension-lints.js';
-import { isCa, lint, type Lint, type LintFinding, type LintIssuer, type LintScope } from './lint.js';
+import { isCa, lint, type Lint, type LintFinding, type LintIssuer, type LintScope, sentenceOf } from './lint.js';
 import { type LintedCertificate, readTbs } from './linted-certificate.js';
 import { nameLints } from './name-lints.js';
 import { publicTlsLints } from './public-tls-lints.js';
@@ -84,9 +84,4 @@ export function demandClean(tbs: Buffer, issuer: LintIssuer): LintFinding[] {
   const errors = findings.filter(({ severity }) => severity === 'error');
   if (errors.length > 0) throw new PkiError('lint', `Not signed: ${errors.map(sentenceOf).join(' ')}`);
   return findings;
-}
-
-/** E.g. `It breaks the rule san-ip-length (RFC 5280 §4.2.1.6) with "#0a": An IP address has 4 or 16 octets.` */
-export function sentenceOf({ name, source, demands, about }: LintFinding): string {
-  return `It breaks the rule ${name} (${source})${about === undefined ? '' : ` with "${about}"`}: ${demands}`;
 }

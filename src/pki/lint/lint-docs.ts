@@ -1,4 +1,5 @@
 import { certificateLints } from './lint-certificate.js';
+import { crlLints } from './lint-crl.js';
 import type { LintScope } from './lint.js';
 
 const scopes: Readonly<Record<LintScope, string>> = {
@@ -16,4 +17,10 @@ export function lintTable(): string {
       `| ${name} | ${scopes[scope]} | ${severity} | ${demands} | ${source} |`,
   );
   return ['| rule | for | severity | what must hold | source |', '| --- | --- | --- | --- | --- |', ...rows].join('\n');
+}
+
+/** The rules on CRLs, as `lintTable`. */
+export function crlLintTable(): string {
+  const rows = crlLints.map(({ name, demands, source }) => `| ${name} | ${demands} | ${source} |`);
+  return ['| rule | what must hold | source |', '| --- | --- | --- |', ...rows].join('\n');
 }

@@ -89,3 +89,8 @@ export function isEmptyName(nameDer: Buffer): boolean {
 export function repeated(texts: readonly string[]): string | undefined {
   return texts.find((text, at) => texts.indexOf(text) !== at);
 }
+
+/** E.g. `It breaks the rule san-ip-length (RFC 5280 §4.2.1.6) with "#0a": An IP address has 4 or 16 octets.` */
+export function sentenceOf({ name, source, demands, about }: LintFinding): string {
+  return `It breaks the rule ${name} (${source})${about === undefined ? '' : ` with "${about}"`}: ${demands}`;
+}

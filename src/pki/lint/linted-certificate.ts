@@ -67,14 +67,16 @@ export function readTbs(tbs: Buffer): LintedCertificate {
     reader.next();
     hasUniqueIds = true;
   }
-  const extensions = readExtensions(reader.enterIf(0xa3));
+  const wrapper = reader.enterIf(0xa3);
+  const extensions = wrapper ? readExtensionList(wrapper) : [];
   reader.end();
   const subject = readSubject(subjectDer);
   const parts = { version, serial, algorithmDer, issuerDer, notBefore, notAfter, subjectDer, subject, key };
   return { ...parts, hasUniqueIds, extensions, ...readValues(extensions) };
 }
 
-function readTime(reader: DerReader): LintedTime {
+/** Reads a time in any form. Throws DerError when the next element cannot be read. */
+export function readTime(reader: DerReader): LintedTime {
   const tag = reader.peek() ?? 0;
   const text = reader.content().toString('latin1');
   return { tag, text, at: derTime(text, tag === Tag.utcTime)?.getTime() ?? NaN };
@@ -106,9 +108,17 @@ function readSubject(subjectDer: Buffer): LintedAttribute[][] {
   return subject;
 }
 
-function readExtensions(wrapper: DerReader | undefined): LintedExtension[] {
+const YEAR_2050 = Date.UTC(2050, 0);
+
+/** Whether it has the form of RFC 5280 §4.1.2.5. */
+export function isProperTime({ tag, at }: LintedTime): boolean {
+  return tag === Tag.utcTime ? !Number.isNaN(at) : tag === Tag.generalizedTime && at >= YEAR_2050;
+}
+
+/** Reads Extensions, the only element of `wrapper`. Throws DerError. */
+export function readExtensionList(wrapper: DerReader): LintedExtension[] {
   const extensions: LintedExtension[] = [];
-  for (const reader = wrapper?.enter(); reader?.more;) {
+  for (const reader = wrapper.enter(); reader.more;) {
     const member = reader.enter();
     const oid = member.oid();
     const isWritten = member.peek() === Tag.boolean;
@@ -116,7 +126,7 @@ function readExtensions(wrapper: DerReader | undefined): LintedExtension[] {
     extensions.push({ oid, critical, writesDefault: isWritten && !critical, valueDer: member.octetString() });
     member.end();
   }
-  wrapper?.end();
+  wrapper.end();
   return extensions;
 }
 

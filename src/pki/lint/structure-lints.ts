@@ -1,6 +1,6 @@
 import { DerError, DerReader, readTlv, Tag } from '../der/reader.js';
 import { lint, type Lint, repeated } from './lint.js';
-import { isKnownExtension, type LintedTime } from './linted-certificate.js';
+import { isKnownExtension, isProperTime } from './linted-certificate.js';
 
 // Version, serial number, algorithms, keys and times.
 
@@ -106,12 +106,6 @@ export const structureLints: readonly Lint[] = [
     { severity: 'warning' },
   ),
 ];
-
-const YEAR_2050 = Date.UTC(2050, 0);
-
-function isProperTime({ tag, at }: LintedTime): boolean {
-  return tag === Tag.utcTime ? !Number.isNaN(at) : tag === Tag.generalizedTime && at >= YEAR_2050;
-}
 
 function isOneElement(valueDer: Buffer): boolean {
   try {
