@@ -88,6 +88,7 @@ type Request = typeof request extends fc.Arbitrary<infer R> ? R : never;
 /** Warnings of what a request may ask for. */
 const onRequest: readonly string[] = [
   'subject-spaces',
+  'san-uri-host',
   'key-usage-fits-key',
   'key-agreement-only-one-way',
   'usages-consistent',

@@ -172,6 +172,9 @@ export const brokenCertificates: Record<string, readonly (Buffer | readonly [Buf
   'san-uri-syntax': ['//a.example', 'http:', 'http://a b', 'urn', 'http://ä.example', 'http://a\\b'].map((text) =>
     leaf({}, san(der.implicit(6, Buffer.from(text)))),
   ),
+  'san-uri-host': ['spiffe://a/b', 'http://joe@a:80/', 'http:///x'].map((text) =>
+    leaf({}, san(der.implicit(6, Buffer.from(text)))),
+  ),
   'san-registered-id': [
     leaf({}, san(der.implicit(8, Buffer.from([0x80, 1])))),
     leaf({}, san(der.implicit(8, Buffer.alloc(0)))),

@@ -68,7 +68,7 @@ describe('the lint of a certificate', () => {
           dns('*.xn--bcher-kva.example'),
           der.implicit(7, Buffer.alloc(16)),
           der.implicit(1, Buffer.from("o'b+x@b.example")),
-          der.implicit(6, Buffer.from('spiffe://a/b')),
+          der.implicit(6, Buffer.from('spiffe://a.example/b')),
           der.implicit(8, Buffer.from([0x2a, 3])),
         ),
       ),

@@ -52,6 +52,16 @@ export const sanLints: readonly Lint[] = [
   lint('san-ip-length', source, 'An IP address has 4 or 16 octets.', everyOf('ip')),
   lint('san-email-syntax', `${source}, RFC 5321 §4.1.2`, 'An e-mail address is an ASCII mailbox.', everyOf('email')),
   lint('san-uri-syntax', `${source}, RFC 3986 §3`, 'A URI is absolute and in ASCII.', everyOf('uri')),
+  lint(
+    'san-uri-host',
+    source,
+    'The host of a URI is a name with a dot in it, or an IP address.',
+    ({ values }) => {
+      const uris = (values.subjectAltName ?? []).filter(({ kind }) => kind === 'uri').map(textOf);
+      return uris.find((uri) => !hasFullHost(uri)) ?? false;
+    },
+    { severity: 'warning' },
+  ),
   lint('san-registered-id', source, 'A registered ID is an object identifier.', everyOf('registeredId')),
 ];
 
@@ -87,6 +97,14 @@ function shown(name: GeneralName): string {
 function isHostName(text: string): boolean {
   const labels = text.split('.');
   return text.length <= 253 && labels.every((label) => LABEL.test(label));
+}
+
+/** True also for a URI without an authority, e.g. a URN. */
+function hasFullHost(uri: string): boolean {
+  const authority = /^[^:]+:\/\/([^/?#]*)/.exec(uri)?.[1];
+  if (authority === undefined) return true;
+  const host = authority.replace(/^.*@/, '').replace(/:\d*$/, '');
+  return host.startsWith('[') || (isHostName(host) && host.includes('.'));
 }
 
 function isOid(content: Buffer): boolean {
