@@ -68,7 +68,6 @@ import { AuthorityRenewal } from './renew-authority.js';
     AuthorityRemoval,
     AuthorityRepository,
     AuthoritySerialRepository,
-    AuthorityService,
   ],
 })
 export class AuthoritiesModule {}

@@ -1,16 +1,16 @@
 import { Injectable } from '@nestjs/common';
+import { In } from 'typeorm';
 import type { Tx } from '../platform/db/database.js';
+import { Authority } from './authority.entity.js';
 import { type Viewer, visible } from './authority.repository.js';
 
 /** Queries that find authorities by the serial numbers of their certificates, as other systems name them. */
 @Injectable()
 export class AuthoritySerialRepository {
   /** The active authorities that the viewer sees, in order of id. */
-  async active(tx: Tx, viewer: Viewer): Promise<number[]> {
-    const rows: { id: number }[] = await tx.query(
-      `select id from authority where active and ${visible(viewer)} order by id`,
-    );
-    return rows.map(({ id }) => id);
+  async active(tx: Tx, viewer: Viewer): Promise<Authority[]> {
+    const rows: { id: number }[] = await tx.query(`select id from authority where active and ${visible(viewer)}`);
+    return tx.find(Authority, { where: { id: In(rows.map(({ id }) => id)) }, order: { id: 'ASC' } });
   }
 
   /**

@@ -158,7 +158,7 @@ export const linkedColumns = `
  * When the CA was asked to put the certificate `c` on hold, unless it has refused or was asked for something else since
  * then; for whichever row of the certificate.
  */
-const heldAt = `case when c.state in ('issued', 'superseded') then (
+export const heldAt = `case when c.state in ('issued', 'superseded') then (
     select case when x.reason = ${certificateHold} then x.created_at end from withdrawal x
     where x.authority_id = c.authority_id and x.serial_hex = c.serial_hex and x.kind = 'revoke'
       and x.state <> 'given-up' order by x.id desc limit 1) end`;

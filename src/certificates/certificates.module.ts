@@ -81,6 +81,8 @@ import { CertificateReader } from './list/certificate-reader.js';
 import { CertificateViews } from './certificate.view.js';
 import { CertificateFinder } from './list/certificate-finder.js';
 import { CertificateLists } from './list/certificate-lists.js';
+import { IssuedCertificateRepository } from './list/issued-certificate.repository.js';
+import { IssuedCertificates } from './list/issued-certificates.js';
 import { LinkedController } from './list/linked.controller.js';
 import {
   DestinationStatsController,
@@ -217,6 +219,8 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     CertificateInLog,
     CertificateLists,
     CertificateFinder,
+    IssuedCertificateRepository,
+    IssuedCertificates,
     SelectionBuilder,
     Statistics,
     RetirementSweep,
@@ -329,6 +333,15 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     ReplanWarnings,
   ],
   // For the dialects.
-  exports: [CertificateLists, CertificateReader, ExportService, IssueService, RevokeService],
+  exports: [
+    CertificateLists,
+    CertificateReader,
+    CertificateRepository,
+    ExportService,
+    HoldService,
+    IssuedCertificates,
+    IssueService,
+    RevokeService,
+  ],
 })
 export class CertificatesModule {}

@@ -115,7 +115,7 @@ export function commandForSubject(
   return commandWith(ofSubject(request, subjectDer), actor, { request, defaults, idempotencyKey, asked });
 }
 
-/** As `commandOf`, for a CSR that has been read, and whose subject or names others may have taken the place of. */
+/** As `commandOf`, for a CSR that has been read, and whose content other content may have taken the place of. */
 export function commandForCsr(
   actor: Actor,
   request: IssueRequest,
@@ -123,7 +123,9 @@ export function commandForCsr(
   defaults: IssueDefaults,
   idempotencyKey?: string,
 ): IssueCommand {
-  const asked = [request, csr.der.toString('hex'), csr.subjectDer.toString('hex'), csr.subjectAltNames];
+  const { der, subjectDer, subjectAltNames, keyUsage, extendedKeyUsage, extensions } = csr;
+  const binaries = [der, subjectDer].map((one) => one.toString('hex'));
+  const asked = [request, ...binaries, subjectAltNames, keyUsage, extendedKeyUsage, extensions];
   const faults = new Faults();
   const parts = termsAndKey(csr, withoutOverrides(request), faults);
   return commandWith(parts, actor, { request, defaults, idempotencyKey, asked, faults });

@@ -1,4 +1,5 @@
 import type { Authority } from '../../authorities/authority.entity.js';
+import { responderValidityMs } from '../../revocation/ocsp/ocsp-responder-maker.js';
 import { type CertificateMembers, certificateMembers, time } from './certificate-object.js';
 
 /** A CA in this dialect, with the members of both generations. */
@@ -36,8 +37,14 @@ const without = {
   acme_requires_contact: false,
 } as const;
 
-/** `now` decides whether it can still sign. */
-export function caView(authority: Authority, now: Date): CaView {
+/** What is shown of a CA beside its row. */
+export interface CaContext {
+  /** Decides whether it can still sign. */
+  now: Date;
+  ocspValidityHours: number;
+}
+
+export function caView(authority: Authority, { now, ocspValidityHours }: CaContext): CaView {
   const { id, name, active, parentId, createdAt, certificatePem } = authority;
   const created = time(createdAt);
   return {
@@ -54,6 +61,8 @@ export function caView(authority: Authority, now: Date): CaView {
     revoked_reason: '',
     compromised: null,
     ...without,
+    ocsp_response_validity: ocspValidityHours * 3600,
+    ocsp_responder_key_validity: Math.round(responderValidityMs / 86_400_000),
     ...certificateMembers(certificatePem, authority),
   };
 }

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { parseCertificate, type ParsedCertificate } from '../../pki/certificate.js';
-import { DerReader } from '../../pki/der/reader.js';
+import { DerError, DerReader } from '../../pki/der/reader.js';
 import { ExtensionOid, KEY_USAGES } from '../../pki/extensions.js';
 import { serviceUrls } from '../../pki/extension-reader.js';
 import { readName } from '../../pki/names.js';
@@ -120,7 +120,7 @@ function objectOf(certificate: ParsedCertificate, pem: string): CertificateObjec
     subject: attributesOf(subjectDer),
     signature_hash_algorithm: hashName(certificate.signatureAlgorithm),
     signature_algorithm_oid: algorithmOid(algorithmDer),
-    public_key_algorithm_oid: algorithmOid(DerReader.over(spkiDer, 'ber').enter().raw()),
+    public_key_algorithm_oid: algorithmOid(spkiDer, true),
     extensions: extensions.map((extension) => extensionOf(extension, certificate)),
     pem,
   };
@@ -138,8 +138,15 @@ function hashName(algorithm: string): string | null {
   return bits === undefined ? null : `SHA-${bits}`;
 }
 
-function algorithmOid(algorithmDer: Buffer): string {
-  return DerReader.over(algorithmDer, 'ber').enter().oid();
+/** Of an AlgorithmIdentifier, or of what begins with one; empty when it cannot be read. */
+function algorithmOid(outer: Buffer, isInside = false): string {
+  try {
+    const algorithm = DerReader.over(outer, 'ber').enter();
+    return (isInside ? algorithm.enter() : algorithm).oid();
+  } catch (error) {
+    if (error instanceof DerError) return '';
+    throw error;
+  }
 }
 
 type Show = (certificate: ParsedCertificate) => unknown;

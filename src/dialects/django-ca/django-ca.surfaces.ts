@@ -14,6 +14,12 @@ interface FieldFault {
   msg: string;
 }
 
+/** An error does not repeat the request. */
+const [mostFaults, longestField, longestText] = [100, 200, 2000];
+
+/** Members of a request here that have another name there. */
+const renamed: Readonly<Record<string, string>> = { validityEnd: 'notAfter', validityDays: 'notAfter' };
+
 /** Texts that clients compare. */
 const fixed: Readonly<Record<number, string>> = { 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found' };
 
@@ -22,7 +28,7 @@ function render(problem: Problem, context: ErrorContext): ErrorAnswer {
   const { status } = problems[problem.code];
   const { reasons } = problem.extra;
   if (problem.code === 'invalid-request' && reasons) return answer(422, faultsOf(reasons, context.method));
-  return answer(status === 409 || status === 412 ? 400 : status, fixed[status] ?? problem.detail);
+  return answer(status === 409 || status === 412 ? 400 : status, fixed[status] ?? bounded(problem.detail));
 }
 
 function answer(status: number, detail: string | FieldFault[]): ErrorAnswer {
@@ -39,11 +45,20 @@ function answer(status: number, detail: string | FieldFault[]): ErrorAnswer {
 /** A request with a body has its faults there; any other in its query. */
 function faultsOf(reasons: Reasons, method: string): FieldFault[] {
   const place = method === 'GET' || method === 'HEAD' ? ['query'] : ['body', 'data'];
-  return Object.entries(reasons).flatMap(([field, texts]) => {
-    const path =
-      field === 'body' ? [] : field.split('.').map((part) => (/^\d+$/.test(part) ? Number(part) : snakeCase(part)));
-    return texts.map((msg): FieldFault => ({ type: 'value_error', loc: [...place, ...path], msg }));
-  });
+  const faults = Object.entries(reasons).flatMap(([field, texts]) =>
+    texts.map((msg): FieldFault => ({ type: 'value_error', loc: [...place, ...pathOf(field)], msg: bounded(msg) })),
+  );
+  return faults.slice(0, mostFaults);
+}
+
+function pathOf(field: string): FieldFault['loc'] {
+  if (field === 'body') return [];
+  const parts = field.slice(0, longestField).split('.');
+  return parts.map((part) => (/^\d+$/.test(part) ? Number(part) : snakeCase(renamed[part] ?? part)));
+}
+
+function bounded(text: string): string {
+  return text.slice(0, longestText);
 }
 
 /** The REST API of django-ca: Basic sign-in with the users of this program, errors as django-ninja writes them. */

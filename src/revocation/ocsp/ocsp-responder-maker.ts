@@ -18,7 +18,8 @@ import { type OcspResponder, responderKeyPlace } from './ocsp-responder.entity.j
 import { type CaKey, OcspResponderRepository } from './ocsp-responder.repository.js';
 
 const hourMs = 3_600_000;
-const validityMs = 4 * 24 * hourMs;
+/** How long a delegated certificate is valid. */
+export const responderValidityMs = 4 * 24 * hourMs;
 /** Clients whose clocks are slow accept a new certificate too. */
 const backdatedMs = hourMs;
 const tickS = 600;
@@ -58,7 +59,7 @@ export class OcspResponderMaker {
     const [now, secretId] = [this.clock.now().getTime(), randomUUID()];
     const period = {
       notBefore: new Date(Math.max(now - backdatedMs, ca.notBefore.getTime())),
-      notAfter: new Date(Math.min(now + validityMs, ca.notAfter.getTime())),
+      notAfter: new Date(Math.min(now + responderValidityMs, ca.notAfter.getTime())),
     };
     const serial = newSerial();
     const der = await responderCertificate({ ca, caSigner, spkiDer: signerOf(privateKey).spkiDer, serial, ...period });
