@@ -200,6 +200,20 @@ describe('lists of certificates', () => {
     expect(await names('?expired=true')).toEqual(of('a b c short'));
     expect(await names('?expired=true&offset=2')).toEqual(of('c short'));
   });
+
+  it('have any length, and are the same in parts', async () => {
+    const copies = 5100;
+    await program.database.db.single.query(
+      `insert into certificate overriding system value
+       select (jsonb_populate_record(c, jsonb_build_object('id', 100000 + n, 'name', 'copy ' || n,
+         'sha256', encode(sha256(n::text::bytea), 'hex'), 'serial_hex', 'C' || n, 'secret_id', gen_random_uuid()))).*
+       from certificate c, generate_series(1, $1::int) n where c.common_name = 'c.example.com'`,
+      [copies],
+    );
+    expect(await names('')).toHaveLength(3 + copies);
+    expect(await names('?offset=4990&limit=20')).toHaveLength(20);
+    expect(await names('?offset=5100')).toHaveLength(3);
+  });
 });
 
 describe('the issuer django-ca of this program, as a client', () => {
