@@ -113,6 +113,16 @@ export class DjangoCaClient {
     }
   }
 
+  /** Everything that django-ca says of its CA. */
+  settings(): Promise<Record<string, unknown>> {
+    return this.api.json(z.record(z.string(), z.unknown()), { path: `${this.caPath}/` });
+  }
+
+  /** Changes these settings of the CA alone. */
+  async change(settings: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.api.send({ method: 'PUT', path: `${this.caPath}/`, json: settings });
+  }
+
   /** The CA and those above it that the API shows, PEM, the CA first. */
   async chainPem(): Promise<string[]> {
     const own = await this.api.json(Authority, { path: `${this.caPath}/` });

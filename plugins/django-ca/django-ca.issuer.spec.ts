@@ -58,6 +58,35 @@ describe('django-ca', () => {
     });
   });
 
+  it('reads and changes the settings of its CA, each by itself', async () => {
+    const before = await djangoCa.settings?.get(options(), networkContext());
+    expect(before).toMatchObject({ name: 'child', website: '', sign_crl_distribution_points: null });
+    expect(djangoCa.settings?.changes.parse(before)).toEqual(before);
+    const points = { type: 'crl_distribution_points', critical: false, value: [{ full_name: [] }] };
+    const changed = { website: 'https://ca.example.com', sign_crl_distribution_points: points };
+    await djangoCa.settings?.update({ changes: changed }, options(), networkContext());
+    expect(await djangoCa.settings?.get(options(), networkContext())).toEqual({ ...before, ...changed });
+    await djangoCa.settings?.update({ changes: { sign_crl_distribution_points: null } }, options(), networkContext());
+    expect(await djangoCa.settings?.get(options(), networkContext())).toEqual({ ...before, website: changed.website });
+  });
+
+  it.each([
+    ['an unknown setting', { enabled: false }],
+    ['no URL', { website: 'ca.example.com' }],
+    ['null for a text', { caa_identity: null }],
+    ['an extension of another type', { sign_certificate_policies: { type: 'key_usage', critical: true, value: [] } }],
+    ['a response validity below ten minutes', { ocsp_response_validity: 599 }],
+  ])('takes %s for no setting', (_, given) => {
+    expect(djangoCa.settings?.changes.safeParse(given).success).toBe(false);
+  });
+
+  it('says in the words of django-ca why a setting is refused', async () => {
+    const error = await failureOf(
+      djangoCa.settings?.update({ changes: { website: 'ftp://x' } }, options(), networkContext()) ?? Promise.resolve(),
+    );
+    expect([error.fault, error.detail]).toEqual(['refused', expect.stringContaining('Enter a valid URL.')]);
+  });
+
   it('refuses an extension that django-ca is not asked for', async () => {
     const { order } = await requestFor(bench.names, { ca });
     const extensions = [{ oid: '1.2.3', critical: false, valueDer: Buffer.from('0500', 'hex') }];

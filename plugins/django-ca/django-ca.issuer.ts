@@ -7,6 +7,7 @@ import { PluginError } from '../../src/plugin-api/errors.js';
 import { type CertificateRequest, defineIssuer, type OrderRequest, type Outcome } from '../../src/plugin-api/issuer.js';
 import { HttpFailure } from '../../src/plugin-api/json-client.js';
 import type { SubjectAltName } from '../../src/plugin-api/terms.js';
+import { settings } from './ca-settings.js';
 import { type CertificateOrder, DjangoCaClient, type HeldAtDjango } from './django-ca.client.js';
 import { options } from './django-ca.options.js';
 import { signRequestOf } from './sign-request.js';
@@ -87,6 +88,8 @@ export const djangoCa = defineIssuer({
       throw new PluginError('refused', `django-ca does not know the revocation reason ${reason}.`);
     await new DjangoCaClient(o, ctx).revoke(parseCertificate(leafPem).serialHex, name);
   },
+
+  settings,
 
   async describe(o, ctx) {
     return { issuers: [{ chainPem: await new DjangoCaClient(o, ctx).chainPem() }] };

@@ -8,10 +8,16 @@ export const options = z.strictObject({
     description: 'Where django-ca is, with its path and without `/api`.',
     examples: ['https://ca.example.com/django_ca'],
   }),
-  username: z.string().min(1).max(150).meta({
-    title: 'User name',
-    description: 'A user with the permissions to view CAs, and to sign, view and revoke certificates.',
-  }),
+  username: z
+    .string()
+    .min(1)
+    .max(150)
+    .meta({
+      title: 'User name',
+      description:
+        'A user with the permissions to view CAs, and to sign, view and revoke certificates; to change CAs for their ' +
+        'settings.',
+    }),
   password: secret('Password', 'Password of the user.').max(256),
   caSerial: z
     .string()

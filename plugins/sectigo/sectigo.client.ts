@@ -58,9 +58,12 @@ export class SectigoClient {
   }
 
   /** The IDs and names of what a request can be made for: organizations and their departments. */
-  async organizations(): Promise<{ id: number; name: string }[]> {
+  async organizations(): Promise<{ id: number; name: string; parentId?: number }[]> {
     const all = await this.json(z.array(Organization), { path: '/organization/v1' });
-    return all.flatMap(({ departments, ...one }) => [one, ...(departments ?? [])]);
+    return all.flatMap(({ departments, ...one }) => [
+      one,
+      ...(departments ?? []).map((department) => ({ ...department, parentId: one.id })),
+    ]);
   }
 
   private async signedIn<T>(work: (headers: Record<string, string>) => Promise<T>): Promise<T> {

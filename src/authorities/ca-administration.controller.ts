@@ -1,9 +1,15 @@
-import { Controller, Get, Put } from '@nestjs/common';
+import { Controller, Get, Post, Put } from '@nestjs/common';
 import type { z } from 'zod';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, PathText, QueryOf, Summary } from '../platform/http/contract.js';
+import { Idempotent } from '../platform/http/idempotent.js';
 import { CaAdministration, found } from './ca-administration.js';
 import {
+  CaOrganizationView,
+  caOrganizationView,
+  CaPersonQuery,
+  CaPersonView,
+  caPersonView,
   CaProfileLabelView,
   caProfileLabelView,
   CaProfileView,
@@ -13,7 +19,10 @@ import {
   CaRequestQuery,
   CaRequestView,
   caRequestView,
+  CaSettingsView,
   ChangeCaProfile,
+  ChangeCaSettings,
+  CreateCaPerson,
   DecideCaRequest,
   HeldQuery,
   HeldView,
@@ -118,6 +127,63 @@ export class CaAdministrationController {
     @QueryOf(HeldQuery) query: HeldQuery,
   ): Promise<Listed<HeldView>> {
     return listed(await this.ca.certificates(actor, id, query), heldView);
+  }
+
+  @Get('settings')
+  @Requires('authority:update')
+  @Summary('The settings of the CA at its service', elsewhere)
+  @Answers(200, CaSettingsView)
+  async settings(@Who() actor: Actor, @Id() id: number): Promise<CaSettingsView> {
+    const { verbs, options, ctx } = await this.ca.settings(actor, id);
+    return { options: await verbs.get(options, ctx) };
+  }
+
+  @Put('settings')
+  @Requires('authority:update')
+  @Summary('Change settings of the CA at its service', 'Those that are given; the others stay as they are.')
+  @Answers(200, CaSettingsView)
+  async changeSettings(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @JsonBody(ChangeCaSettings) { options }: ChangeCaSettings,
+  ): Promise<CaSettingsView> {
+    await this.ca.changeSettings(actor, id, options);
+    return this.settings(actor, id);
+  }
+
+  @Get('organizations')
+  @Requires('authority:update')
+  @Summary('The organizations that the account has at the CA', `And their departments. ${elsewhere}`)
+  @Answers(200, partOf(CaOrganizationView))
+  async organizations(@Who() actor: Actor, @Id() id: number): Promise<Listed<CaOrganizationView>> {
+    const items = await this.ca.organizations(actor, id);
+    return listed({ items, total: items.length }, caOrganizationView);
+  }
+
+  @Get('persons')
+  @Requires('authority:update')
+  @Summary('The persons whom the CA knows', elsewhere)
+  @Answers(200, partOf(CaPersonView))
+  async persons(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @QueryOf(CaPersonQuery) query: z.output<typeof CaPersonQuery>,
+  ): Promise<Listed<CaPersonView>> {
+    const { verbs, options, ctx } = await this.ca.persons(actor, id);
+    return listed(await verbs.list(query, options, ctx), caPersonView);
+  }
+
+  @Post('persons')
+  @Idempotent()
+  @Requires('authority:update')
+  @Summary('Tell the CA of a person', 'So that it issues client certificates for the address.')
+  @Answers(200, CaPersonView)
+  async createPerson(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @JsonBody(CreateCaPerson) person: CreateCaPerson,
+  ): Promise<CaPersonView> {
+    return caPersonView({ ...person, id: await this.ca.createPerson(actor, id, person) });
   }
 }
 

@@ -5,6 +5,8 @@ import { serialDecimal } from '../pki/serial.js';
 import { instant, InstantOut } from '../platform/http/instant.js';
 import { queryInt } from '../platform/http/query.js';
 import {
+  type CaOrganization,
+  type CaPerson,
   type CaProfile,
   type CaRequest,
   caRequestActions,
@@ -190,6 +192,104 @@ export function caRequestView(request: CaRequest): CaRequestView {
     csr: csrPem ?? null,
     inputs,
     policies: policies.map(({ values, ...policy }) => ({ ...policy, values: [...values] })),
+  };
+}
+
+/** GET and PUT /authorities/{id}/settings. */
+export const CaSettingsView = z
+  .object({
+    options: z
+      .record(z.string(), z.unknown())
+      .meta({ description: 'In the words of the CA; the page of the issuer lists what can be changed.' }),
+  })
+  .meta({ id: 'CaSettings' });
+export type CaSettingsView = z.output<typeof CaSettingsView>;
+
+export const ChangeCaSettings = z
+  .strictObject({
+    options: z.record(z.string(), z.unknown()).meta({ description: 'What is absent stays as it is.' }),
+  })
+  .meta({ id: 'ChangeCaSettings' });
+export type ChangeCaSettings = z.output<typeof ChangeCaSettings>;
+
+export const CaOrganizationView = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    parentId: z.string().nullable().meta({ description: 'The organization of a department.' }),
+  })
+  .meta({ id: 'CaOrganization' });
+export type CaOrganizationView = z.output<typeof CaOrganizationView>;
+
+export const CaPersonQuery = PartQuery.extend({
+  email: z.string().max(254).optional(),
+  name: z.string().max(256).optional(),
+  organizationId: z.string().max(64).optional(),
+});
+
+const personName = z.string().trim().min(1).max(64);
+/** POST /authorities/{id}/persons. */
+export const CreateCaPerson = z
+  .strictObject({
+    email: z.email().max(254),
+    firstName: personName,
+    middleName: personName.optional(),
+    lastName: personName,
+    organizationId: z
+      .string()
+      .min(1)
+      .max(64)
+      .meta({ description: 'Of GET /authorities/{id}/organizations; a department counts too.' }),
+    commonName: personName.optional(),
+    phone: z.string().max(64).optional(),
+    secondaryEmails: z.array(z.email().max(254)).max(20).optional(),
+    eppn: z.string().max(254).optional().meta({ description: 'eduPersonPrincipalName.' }),
+    upn: z.string().max(254).optional().meta({ description: 'userPrincipalName.' }),
+    validation: z
+      .enum(['standard', 'high'])
+      .optional()
+      .meta({ description: 'How well the CA is to know who the person is.' }),
+  })
+  .meta({ id: 'CreateCaPerson' });
+export type CreateCaPerson = z.output<typeof CreateCaPerson>;
+
+const known = z.string().nullable();
+export const CaPersonView = z
+  .object({
+    id: z.string(),
+    email: known,
+    firstName: known,
+    middleName: known,
+    lastName: known,
+    organizationId: known,
+    commonName: known,
+    phone: known,
+    secondaryEmails: z.array(z.string()),
+    eppn: known,
+    upn: known,
+    validation: z.enum(['standard', 'high']).nullable(),
+  })
+  .meta({ id: 'CaPerson' });
+export type CaPersonView = z.output<typeof CaPersonView>;
+
+export function caOrganizationView({ id, name, parentId }: CaOrganization): CaOrganizationView {
+  return { id, name, parentId: parentId ?? null };
+}
+
+export function caPersonView({ id, secondaryEmails, ...person }: CaPerson): CaPersonView {
+  return {
+    id,
+    email: person.email ?? null,
+    firstName: person.firstName ?? null,
+    middleName: person.middleName ?? null,
+    lastName: person.lastName ?? null,
+    organizationId: person.organizationId ?? null,
+    commonName: person.commonName ?? null,
+    phone: person.phone ?? null,
+    secondaryEmails: [...(secondaryEmails ?? [])],
+    eppn: person.eppn ?? null,
+    upn: person.upn ?? null,
+    validation: person.validation ?? null,
   };
 }
 

@@ -1,7 +1,15 @@
 import { Injectable } from '@nestjs/common';
+import { z } from 'zod';
 import { Audit } from '../audit/audit.js';
 import { serialHexOf } from '../pki/serial.js';
-import type { CaProfiles, CaRequests, Part } from '../plugin-api/ca-administration.js';
+import type {
+  CaOrganization,
+  CaPersons,
+  CaProfiles,
+  CaRequests,
+  CaSettings,
+  Part,
+} from '../plugin-api/ca-administration.js';
 import type { Held } from '../plugin-api/ca-inventory.js';
 import { PluginError } from '../plugin-api/errors.js';
 import type { OptionSchema, OptionValues } from '../plugin-api/options.js';
@@ -9,11 +17,12 @@ import type { PluginContext } from '../plugin-api/plugin.js';
 import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
+import { validate } from '../platform/http/validate.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import { Authorities, demandActive, type LoadedAuthority } from './authorities.js';
 import { AuthorityRepository, viewerOf } from './authority.repository.js';
 import { demandRight } from './authority-store.js';
-import type { CaRequestQuery, DecideCaRequest, HeldQuery } from './ca-administration.schema.js';
+import type { CaRequestQuery, CreateCaPerson, DecideCaRequest, HeldQuery } from './ca-administration.schema.js';
 
 const askMs = 55_000;
 
@@ -25,9 +34,9 @@ interface Asking<Verbs> {
 }
 
 /**
- * Profiles, requests and certificates at the CA of an authority, for those who may change the authority: they act with
- * its credentials. Nothing of it is kept here. Methods throw Problem `not-found`, `forbidden` or `authority-inactive`,
- * and PluginError: `misconfigured` when the issuer has no such thing.
+ * Profiles, requests, certificates, settings and customers at the CA of an authority, for those who may change the
+ * authority: they act with its credentials. Nothing of it is kept here. Methods throw Problem `not-found`, `forbidden`
+ * or `authority-inactive`, and PluginError: `misconfigured` when the issuer has no such thing.
  */
 @Injectable()
 export class CaAdministration {
@@ -64,6 +73,37 @@ export class CaAdministration {
     const { verbs, options, ctx } = await this.requests(actor, id);
     await this.recordAsked(actor, id, 'authority.ca-request-decided', { request: requestId, ...decision });
     await verbs.decide({ id: requestId, ...decision }, options, ctx);
+  }
+
+  async settings(actor: Actor, id: number): Promise<Asking<CaSettings<OptionSchema>>> {
+    const authority = await this.admitted(actor, id);
+    return this.asking(authority, authority.plugin.settings, 'settings');
+  }
+
+  /** Throws Problem `invalid-request` for what the issuer does not change. */
+  async changeSettings(actor: Actor, id: number, given: Record<string, unknown>): Promise<void> {
+    const { verbs, options, ctx } = await this.settings(actor, id);
+    const { options: changes } = validate(z.strictObject({ options: verbs.changes }), { options: given });
+    await this.recordAsked(actor, id, 'authority.ca-settings-changed', changes);
+    await verbs.update({ changes }, options, ctx);
+  }
+
+  async organizations(actor: Actor, id: number): Promise<readonly CaOrganization[]> {
+    const authority = await this.admitted(actor, id);
+    const { verbs, options, ctx } = this.asking(authority, authority.plugin.organizations, 'organizations');
+    return verbs.list(options, ctx);
+  }
+
+  async persons(actor: Actor, id: number): Promise<Asking<CaPersons<OptionSchema>>> {
+    const authority = await this.admitted(actor, id);
+    return this.asking(authority, authority.plugin.persons, 'persons');
+  }
+
+  /** The id of the person at the CA. */
+  async createPerson(actor: Actor, id: number, person: CreateCaPerson): Promise<string> {
+    const { verbs, options, ctx } = await this.persons(actor, id);
+    await this.recordAsked(actor, id, 'authority.ca-person-created', person);
+    return (await verbs.create(person, options, ctx)).id;
   }
 
   /** What the CA holds; `next` is how many to pass over. */

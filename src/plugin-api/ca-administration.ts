@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type { Options, OptionSchema } from './options.js';
 import type { PluginContext } from './plugin.js';
 
@@ -134,4 +135,66 @@ export interface CaRequests<S extends OptionSchema> {
    * rule of the profile, or there is no such request.
    */
   decide(request: CaRequestDecision, options: Options<S>, ctx: PluginContext): Promise<void>;
+}
+
+/**
+ * The settings of a CA at its service, for those who look after it. Names and values are in the words of the service.
+ * The faults are those of an issuer's verbs.
+ */
+export interface CaSettings<S extends OptionSchema> {
+  /** What can be changed: a strict object with optional members. What is read fits it, too. */
+  readonly changes: z.ZodObject;
+  get(options: Options<S>, ctx: PluginContext): Promise<Record<string, unknown>>;
+  /** Changes these settings and no others. Idempotent. `refused`: the CA does not take a value. */
+  update(
+    request: { changes: Readonly<Record<string, unknown>> },
+    options: Options<S>,
+    ctx: PluginContext,
+  ): Promise<void>;
+}
+
+/** For whom the CA issues: an organization, or a department of one. */
+export interface CaOrganization {
+  id: string;
+  name: string;
+  /** The organization of a department. */
+  parentId?: string;
+}
+
+/** A person to whom the CA issues. Absent members: the CA does not say, or is not told. */
+export interface NewCaPerson {
+  email: string;
+  firstName: string;
+  middleName?: string;
+  lastName: string;
+  organizationId: string;
+  commonName?: string;
+  phone?: string;
+  secondaryEmails?: readonly string[];
+  /** eduPersonPrincipalName. */
+  eppn?: string;
+  /** userPrincipalName. */
+  upn?: string;
+  /** How well the CA is to know who the person is. */
+  validation?: 'standard' | 'high';
+}
+
+export interface CaPerson extends Partial<NewCaPerson> {
+  id: string;
+}
+
+/** The organizations for which the account may ask. The faults are those of an issuer's verbs. */
+export interface CaOrganizations<S extends OptionSchema> {
+  list(options: Options<S>, ctx: PluginContext): Promise<readonly CaOrganization[]>;
+}
+
+/** The persons whom the CA knows, for those who look after them. The faults are those of an issuer's verbs. */
+export interface CaPersons<S extends OptionSchema> {
+  list(
+    request: PartRequest & { email?: string; name?: string; organizationId?: string },
+    options: Options<S>,
+    ctx: PluginContext,
+  ): Promise<Part<CaPerson>>;
+  /** The id of the new person. `refused`: the CA knows one with this address already, or does not take a value. */
+  create(person: NewCaPerson, options: Options<S>, ctx: PluginContext): Promise<{ id: string }>;
 }

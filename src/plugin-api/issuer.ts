@@ -1,4 +1,4 @@
-import type { CaProfiles, CaRequests } from './ca-administration.js';
+import type { CaOrganizations, CaPersons, CaProfiles, CaRequests, CaSettings } from './ca-administration.js';
 import type { Held, ListRequest } from './ca-inventory.js';
 import type { Challenges } from './challenges.js';
 import type { Options, OptionSchema } from './options.js';
@@ -236,6 +236,13 @@ export interface IssuerPlugin<S extends OptionSchema> extends Plugin<'issuer', S
 
   /** The requests at the CA, also those of others. */
   readonly requests?: CaRequests<S>;
+
+  /** Settings of the CA that its service lets be changed. */
+  readonly settings?: CaSettings<S>;
+
+  readonly organizations?: CaOrganizations<S>;
+
+  readonly persons?: CaPersons<S>;
 
   /**
    * Makes the certificate of a CA whose key the core holds, a new one or one that is renewed; `chainPem` starts with

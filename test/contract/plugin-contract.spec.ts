@@ -230,9 +230,11 @@ function issuerAttempts(
   return Object.entries(verbs).flatMap(([words, run]) => (run ? [one(words, async (ctx) => run(ctx))] : []));
 }
 
+const person = { email: 'a@example.com', firstName: 'A', lastName: 'B', organizationId: '7' };
+
 /** What an issuer lets people administer at its CA. */
 function administration(
-  { profiles, requests }: PluginOf<'issuer'>,
+  { profiles, requests, settings, organizations, persons }: PluginOf<'issuer'>,
   options: z.output<OptionSchema>,
 ): Record<string, ((ctx: PluginContext) => Promise<unknown>) | undefined> {
   const [one, part] = [
@@ -250,6 +252,15 @@ function administration(
       'requests.list': (ctx) => requests.list(part, options, ctx),
       'requests.get': (ctx) => requests.get(one, options, ctx),
       'requests.decide': (ctx) => requests.decide({ ...one, action: 'approve' }, options, ctx),
+    }),
+    ...(settings && {
+      'settings.get': (ctx) => settings.get(options, ctx),
+      'settings.update': (ctx) => settings.update({ changes: {}, ...fromLater }, options, ctx),
+    }),
+    ...(organizations && { 'organizations.list': (ctx) => organizations.list(options, ctx) }),
+    ...(persons && {
+      'persons.list': (ctx) => persons.list(part, options, ctx),
+      'persons.create': (ctx) => persons.create({ ...person, ...fromLater }, options, ctx),
     }),
   };
 }

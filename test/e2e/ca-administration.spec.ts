@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { djangoAccount, startDjangoCa } from '../fakes/django-ca.js';
 import { DogtagCa } from '../fakes/dogtag-ca.js';
+import { sectigoAccount, startSectigo } from '../fakes/sectigo.js';
 import type { StandIn } from '../fakes/stand-in.js';
 import type { Json } from '../support/json.js';
 import { ApiDocument } from '../support/open-api.js';
@@ -206,4 +208,67 @@ describe('the CA of an authority', () => {
     expect((await ask('GET', 'requests')).status).toBe(503);
     ca.isDown = false;
   });
+});
+
+describe('the service of a CA', () => {
+  /** The path of a new authority. */
+  async function authority(plugin: object): Promise<string> {
+    const { id: name } = plugin as { id: string };
+    const made = await program.ok('POST', '/authorities', { name, owner, chain: signing.issuingPem, plugin });
+    return `/authorities/${made.id}`;
+  }
+  async function asked(method: string, path: string, body?: object): Promise<Json> {
+    const answer = await program.call(method, path, body);
+    const template = `/api/1${path.replace(/\d+/, '{id}').replace(/\?.*/, '')}`;
+    const operation = api.operations.find((one) => one.method === method.toLowerCase() && one.path === template);
+    if (!operation) throw new Error(`Nothing is said of ${method} ${template}.`);
+    api.expectDescribed(operation, answer);
+    return answer.status === 200 ? answer.body : answer;
+  }
+
+  it('lets settings be changed, takes back what it shows, and says what cannot be', async () => {
+    const fake = await startDjangoCa(signing);
+    const path = `${await authority({ id: 'django-ca', options: { url: `${fake.url}/django_ca`, ...djangoAccount } })}/settings`;
+    const before = await asked('GET', path);
+    expect(before.options).toMatchObject({ name: 'child', acme_requires_contact: true });
+    expect(await asked('PUT', path, before)).toEqual(before);
+    const changed = await asked('PUT', path, { options: { website: 'https://ca.example.com' } });
+    expect(changed.options).toEqual({ ...before.options, website: 'https://ca.example.com' });
+    expect(await eventsOf('authority.ca-settings-changed')).toMatchObject([
+      { after: before.options },
+      { actor: 'admin', after: { website: 'https://ca.example.com' } },
+    ]);
+    const refused = await asked('PUT', path, { options: { enabled: false, website: 'x' } });
+    expect([refused.status, Object.keys(refused.body.reasons).sort()]).toEqual([
+      400,
+      ['options.enabled', 'options.website'],
+    ]);
+    await fake.stop();
+  }, 60_000);
+
+  it('shows organizations and persons, and is told of a new person once', async () => {
+    const fake = await startSectigo(signing);
+    const { clientId, clientSecret } = sectigoAccount;
+    const urls = { baseUrl: `${fake.url}/api`, oauthUrl: `${fake.url}/token` };
+    const options = { ...urls, organizationId: 8, profileId: 21, clientId, clientSecret };
+    const path = await authority({ id: 'sectigo', options });
+    expect(await asked('GET', `${path}/organizations`)).toMatchObject({
+      items: [
+        { id: '7', parentId: null },
+        { id: '8', name: 'Web', parentId: '7' },
+      ],
+      total: 2,
+    });
+    const person = { email: 'alice@example.com', firstName: 'Alice', lastName: 'Example', organizationId: '8' };
+    const headers = { 'idempotency-key': 'alice' };
+    const made = (await program.call('POST', `${path}/persons`, person, { headers })).body;
+    expect((await program.call('POST', `${path}/persons`, person, { headers })).body).toEqual(made);
+    expect(fake.persons).toHaveLength(1);
+    expect(made).toMatchObject({ ...person, id: expect.stringMatching(/^\d+$/), phone: null });
+    expect((await asked('GET', `${path}/persons?email=alice@example.com`)).items).toEqual([made]);
+    expect(await eventsOf('authority.ca-person-created')).toMatchObject([{ actor: 'admin', after: person }]);
+    expect((await asked('POST', `${path}/persons`, person)).body.detail).toContain('exists already');
+    expect((await program.call('GET', `${path}/settings`)).body.detail).toContain('does not show the settings');
+    await fake.stop();
+  }, 60_000);
 });

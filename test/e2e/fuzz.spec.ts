@@ -37,6 +37,11 @@ const ofCasElsewhere = [
   'get /api/1/authorities/{id}/requests/{request}',
   'put /api/1/authorities/{id}/requests/{request}',
   'get /api/1/authorities/{id}/certificates',
+  'get /api/1/authorities/{id}/settings',
+  'put /api/1/authorities/{id}/settings',
+  'get /api/1/authorities/{id}/organizations',
+  'get /api/1/authorities/{id}/persons',
+  'post /api/1/authorities/{id}/persons',
   'post /api/1/authorities/{id}/account-key',
 ];
 /**

@@ -24,7 +24,8 @@ const makeNothing: ReadonlySet<string> = new Set(
 );
 const posts = [...rights.keys()].filter((route) => route.startsWith('post ') && !makeNothing.has(route));
 /** They need a CA elsewhere. */
-const makesHere = posts.filter((route) => route !== 'post /authorities/:id/issuers');
+const elsewhere = ['post /authorities/:id/issuers', 'post /authorities/:id/persons'];
+const makesHere = posts.filter((route) => !elsewhere.includes(route));
 
 /** Their answer has a secret, which is shown once. */
 const shownOnce: ReadonlySet<string> = new Set(['post /keys', 'post /users/:id/keys']);

@@ -13,7 +13,7 @@ import type { Json } from '../support/json.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'openapi-'));
 /** What a CA elsewhere is asked for; ca-administration.spec.ts looks at these answers. */
-const atCa = /authorities.\{id\}.(profiles|requests|certificates)/;
+const atCa = /authorities.\{id\}.(profiles|requests|certificates|settings|organizations|persons)/;
 let program: TestProgram;
 let api: ApiDocument;
 let document: Json;

@@ -25,6 +25,23 @@ export interface FakeDjangoCa extends StandIn {
   fails: boolean;
 }
 
+/** What `PUT ca/{serial}/` changes, with the defaults. */
+const caSettings = {
+  name: 'child',
+  caa_identity: '',
+  website: '',
+  terms_of_service: '',
+  sign_authority_information_access: null,
+  sign_certificate_policies: null,
+  sign_crl_distribution_points: null,
+  sign_issuer_alternative_name: null,
+  ocsp_responder_key_validity: 3,
+  ocsp_response_validity: 86_400,
+  acme_enabled: false,
+  acme_registration: true,
+  acme_profile: 'webserver',
+  acme_requires_contact: true,
+};
 const requestTypes = ['subject_alternative_name', 'key_usage', 'extended_key_usage'];
 const usages = ['digital_signature', 'content_commitment', 'key_encipherment', 'key_agreement'];
 const reasons = ['unspecified', 'keyCompromise', 'cACompromise', 'affiliationChanged', 'superseded'];
@@ -53,7 +70,7 @@ export async function startDjangoCa(ca: SigningCa): Promise<FakeDjangoCa> {
   };
   const { username, password, caSerial } = djangoAccount;
   const expected = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
-  const authority = { id: 2, parent: 1, name: 'child', enabled: true, ...shown(ca.issuingPem, state) };
+  const authority = { id: 2, parent: 1, enabled: true, ...caSettings, ...shown(ca.issuingPem, state) };
   const root = { id: 1, parent: null, name: 'root', enabled: true, ...shown(ca.rootPem, state) };
   const standIn = await startStandIn((exchange) => {
     const { path, headers, method } = exchange;
@@ -63,6 +80,7 @@ export async function startDjangoCa(ca: SigningCa): Promise<FakeDjangoCa> {
     if (kind !== 'ca' || (serial && !/^[0-9A-F:]+$/.test(serial))) return html(404);
     if (!serial) return { status: 200, body: [authority, root] };
     if (serial !== caSerial) return detail(404, 'Not Found');
+    if (!what && method === 'PUT') return change(exchange, authority);
     if (!what) return { status: 200, body: authority };
     if (method === 'POST' && what === 'sign') return sign(exchange, state, ca);
     if (what === 'orders') return order(state, which ?? '');
@@ -75,6 +93,17 @@ export async function startDjangoCa(ca: SigningCa): Promise<FakeDjangoCa> {
     return found ? { status: 200, body: certificate(found, state) } : html(500);
   });
   return Object.assign(state, standIn);
+}
+
+/** Unknown members are ignored; a text cannot be null, an extension can. */
+function change({ json }: Exchange, authority: object): Reply {
+  const given = Object.entries(json as object).filter(([name]) => name in caSettings);
+  const isNull = given.find(([name, value]) => value === null && !name.startsWith('sign_'));
+  if (isNull) return html(500);
+  const wrong = given.find(([name, value]) => name === 'website' && !/^(https?:.*)?$/.test(String(value)));
+  if (wrong) return detail(400, "{'website': ['Enter a valid URL.']}");
+  Object.assign(authority, Object.fromEntries(given));
+  return { status: 200, body: authority };
 }
 
 function shown(pem: string, { generation }: Pick<FakeDjangoCa, 'generation'>): object {

@@ -16,6 +16,16 @@ export interface SectigoOrder {
   renews?: string;
 }
 
+/** What `person/v2` shows; the rest is null there. */
+export interface SectigoPerson {
+  id?: number;
+  firstName: string;
+  lastName: string;
+  email: string;
+  organizationId?: number;
+  validationType?: string;
+}
+
 export interface FakeSectigo extends StandIn {
   readonly orders: SectigoOrder[];
   readonly calls: Exchange[];
@@ -23,7 +33,7 @@ export interface FakeSectigo extends StandIn {
   form: 'root first' | 'leaf first' | 'PKCS#7 PEM' | 'PKCS#7 DER' | 'leaf only';
   /** The answer to collecting what is not there yet. */
   notYet: { code: number; description: string };
-  persons: { firstName: string; lastName: string; email: string }[];
+  persons: SectigoPerson[];
   mandatoryFields: string[];
   /** Approves and issues whatever waits. */
   issueAll(): void;
@@ -124,7 +134,8 @@ function answer(exchange: Exchange, account: Omit<FakeSectigo, keyof StandIn>, c
   const route = `${method} ${product}/${rest.join('/')}`;
   if (route === 'GET organization/')
     return ok([{ id: 7, name: 'Example', departments: [{ id: 8, name: 'Web', parentName: 'Example' }] }]);
-  if (route === 'GET person/') return ok(account.persons.filter(({ email }) => email === query.get('email')));
+  if (product === 'person' && rest.length === 0)
+    return method === 'POST' ? newPerson(exchange, account) : persons(query, account);
   if (product !== 'ssl' && product !== 'smime') return { status: 404 };
   if (rest[0] === 'types') return ok(profiles);
   if (rest[0] === 'customFields')
@@ -144,6 +155,34 @@ function answer(exchange: Exchange, account: Omit<FakeSectigo, keyof StandIn>, c
 
 function ok(body: object): Reply {
   return { status: 200, body };
+}
+
+function persons(query: URLSearchParams, account: Pick<FakeSectigo, 'persons'>): Reply {
+  const [email, name, organization] = ['email', 'name', 'organizationId'].map((one) => query.get(one));
+  const [size, position] = [Number(query.get('size') ?? 200), Number(query.get('position') ?? 0)];
+  const found = account.persons.filter(
+    (one) =>
+      (email === null || one.email === email) &&
+      (name === null || `${one.firstName} ${one.lastName}`.includes(name ?? '')) &&
+      (organization === null || String(one.organizationId) === organization),
+  );
+  const unset = { middleName: null, phone: null, secondaryEmails: [], commonName: '', eppn: null, upn: null };
+  return ok(found.slice(position, position + size).map((one, at) => ({ id: 900 + at, ...unset, ...one })));
+}
+
+/** The id is in the header alone. */
+function newPerson({ json }: Exchange, { persons }: Pick<FakeSectigo, 'persons'>): Reply {
+  const body = json as Required<SectigoPerson>;
+  if (typeof body.organizationId !== 'number') throw new Refusal(400, -1002, 'Cannot parse message body');
+  if (![7, 8].includes(body.organizationId)) throw new Refusal(400, -639, 'Organization not found');
+  if (!['STANDARD', 'HIGH', undefined].includes(body.validationType))
+    throw new Refusal(400, -1002, 'Cannot parse message body');
+  for (const name of ['email', 'firstName', 'lastName'] as const)
+    if (!body[name]) throw new Refusal(400, -7, `${name} is missing`);
+  if (persons.some(({ email }) => email === body.email)) throw new Refusal(400, -105, 'The person exists already.');
+  const id = 500 + persons.length;
+  persons.push({ ...body, id });
+  return { status: 201, headers: { location: `https://cert-manager.com/api/person/v2/${id}` } };
 }
 
 function find({ orders }: Pick<FakeSectigo, 'orders'>, product: string, ref?: string): SectigoOrder {

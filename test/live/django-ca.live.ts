@@ -175,6 +175,30 @@ describeLive('django-ca, the real one', missing(), () => {
     expect(revoked).toEqual([serialNumber.replace(/^0+/, '')]);
   });
 
+  it('reads and changes the settings of its CA', async () => {
+    const { settings: verbs } = djangoCa;
+    if (!verbs) throw new Error('It has no settings.');
+    const before = await verbs.get(optionsWith(), networkContext());
+    expect(verbs.changes.parse(before)).toEqual(before);
+    expect(before).toMatchObject({ name: 'child', acme_enabled: false });
+    await verbs.update({ changes: before }, optionsWith(), networkContext());
+    const value = [{ full_name: [{ type: 'URI', value: 'http://ca.example.com/crl' }] }];
+    const changed = {
+      website: 'https://ca.example.com',
+      terms_of_service: 'https://ca.example.com/terms',
+      caa_identity: 'ca.example.com',
+      ocsp_response_validity: 7200,
+      sign_crl_distribution_points: { type: 'crl_distribution_points', critical: false, value },
+    };
+    await verbs.update({ changes: changed }, optionsWith(), networkContext());
+    expect(await verbs.get(optionsWith(), networkContext())).toMatchObject(changed);
+    expect(openssl(['x509', '-noout', '-ext', 'crlDistributionPoints'], (await issued())[0])).toContain(
+      value[0]?.full_name[0]?.value,
+    );
+    await verbs.update({ changes: before }, optionsWith(), networkContext());
+    expect(await verbs.get(optionsWith(), networkContext())).toEqual(before);
+  });
+
   it('names its CA, and passes the test of the connection', async () => {
     const described = await djangoCa.describe?.(optionsWith(), networkContext());
     expect(new X509Certificate(described?.issuers[0]?.chainPem[0] ?? '').subject).toBe('CN=Live Issuing');

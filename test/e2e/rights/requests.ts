@@ -98,6 +98,17 @@ export const requests: Readonly<Record<string, Ask>> = {
   'get /authorities/:id/profiles': authority,
   'get /authorities/:id/profiles/:profile': atCa,
   'put /authorities/:id/profiles/:profile': async (f) => ({ ...(await atCa(f)), body: { enabled: true } }),
+  'get /authorities/:id/organizations': authority,
+  'get /authorities/:id/persons': authority,
+  'post /authorities/:id/persons': on(
+    (f) => f.authority(),
+    () => ({ email: 'a@example.com', firstName: 'A', lastName: 'B', organizationId: '1' }),
+  ),
+  'get /authorities/:id/settings': authority,
+  'put /authorities/:id/settings': on(
+    (f) => f.authority(),
+    () => ({ options: {} }),
+  ),
   'get /authorities/:id/requests': authority,
   'get /authorities/:id/requests/:request': atCa,
   'put /authorities/:id/requests/:request': async (f) => ({ ...(await atCa(f)), body: { action: 'approve' } }),
