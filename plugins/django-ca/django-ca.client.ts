@@ -31,6 +31,8 @@ const Authority = z
   .transform(withPem)
   .refine(({ pem }) => pem !== '');
 
+const Profile = z.object({ name: z.string(), description: z.string().nullish() });
+
 export type CertificateOrder = z.infer<typeof Order>;
 export type HeldAtDjango = z.infer<typeof Certificate>;
 
@@ -111,6 +113,11 @@ export class DjangoCaClient {
         if (!isRevokedAlready(older)) throw older;
       });
     }
+  }
+
+  /** Those of all its CAs; from version 2.4 on. */
+  profiles(): Promise<{ name: string; description?: string | null | undefined }[]> {
+    return this.api.json(z.array(Profile), { path: '/profiles/' });
   }
 
   /** Everything that django-ca says of its CA. */

@@ -58,6 +58,18 @@ describe('django-ca', () => {
     });
   });
 
+  it('names its profiles, part after part', async () => {
+    expect(await djangoCa.profiles?.list({ count: 1 }, options(), networkContext())).toEqual({
+      items: [{ id: 'webserver', name: 'webserver', description: 'A certificate for a webserver.' }],
+      total: 2,
+      next: '1',
+    });
+    expect(await djangoCa.profiles?.list({ count: 1, after: '1' }, options(), networkContext())).toEqual({
+      items: [{ id: 'ocsp', name: 'ocsp' }],
+      total: 2,
+    });
+  });
+
   it('reads and changes the settings of its CA, each by itself', async () => {
     const before = await djangoCa.settings?.get(options(), networkContext());
     expect(before).toMatchObject({ name: 'child', website: '', sign_crl_distribution_points: null });

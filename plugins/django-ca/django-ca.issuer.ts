@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parseCertificate } from '../../src/pki/certificate.js';
 import { certificatesIn, chainForKey, isOfKey } from '../../src/pki/issued-chain.js';
 import { PkiError } from '../../src/pki/pki-error.js';
+import { partOfAll } from '../../src/plugin-api/ca-administration.js';
 import type { Held } from '../../src/plugin-api/ca-inventory.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import { type CertificateRequest, defineIssuer, type OrderRequest, type Outcome } from '../../src/plugin-api/issuer.js';
@@ -87,6 +88,14 @@ export const djangoCa = defineIssuer({
     if (name === undefined)
       throw new PluginError('refused', `django-ca does not know the revocation reason ${reason}.`);
     await new DjangoCaClient(o, ctx).revoke(parseCertificate(leafPem).serialHex, name);
+  },
+
+  profiles: {
+    async list(request, o, ctx) {
+      const all = await new DjangoCaClient(o, ctx).profiles();
+      const labels = all.map(({ name, description }) => ({ id: name, name, ...(description && { description }) }));
+      return partOfAll(labels, request);
+    },
   },
 
   settings,

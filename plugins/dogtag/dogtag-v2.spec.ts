@@ -98,8 +98,8 @@ describe('Dogtag 11.6 and later', () => {
     await dogtag.requests?.decide({ id: '1', action: 'reject', note: 'No.' }, options(), ctx);
     expect(await dogtag.requests?.get({ id: '1' }, options(), ctx)).toMatchObject({ state: 'rejected', note: 'No.' });
     expect(await dogtag.requests?.get({ id: '99' }, options(), ctx)).toBeNull();
-    expect(await dogtag.profiles?.get({ id: 'tlsManual' }, options(), ctx)).toMatchObject({ enabled: true });
-    expect(await dogtag.profiles?.get({ id: 'other' }, options(), ctx)).toBeNull();
+    expect(await dogtag.profiles?.get?.({ id: 'tlsManual' }, options(), ctx)).toMatchObject({ enabled: true });
+    expect(await dogtag.profiles?.get?.({ id: 'other' }, options(), ctx)).toBeNull();
   });
 
   it('holds, releases and revokes, and names its CA', async () => {

@@ -286,16 +286,16 @@ describe('requests and profiles at Dogtag', () => {
 
   it('are enabled and disabled as often as one likes', async () => {
     const { profiles } = dogtag;
-    await twice(() => profiles?.disable({ id: 'tlsAuto' }, options(), ctx));
-    expect(await profiles?.get({ id: 'tlsAuto' }, options(), ctx)).toMatchObject({
+    await twice(() => profiles?.disable?.({ id: 'tlsAuto' }, options(), ctx));
+    expect(await profiles?.get?.({ id: 'tlsAuto' }, options(), ctx)).toMatchObject({
       enabled: false,
       needsApproval: false,
     });
-    await twice(() => profiles?.enable({ id: 'tlsAuto' }, options(), ctx));
+    await twice(() => profiles?.enable?.({ id: 'tlsAuto' }, options(), ctx));
     const part = await profiles?.list({ count: 2 }, options(), ctx);
     expect([part?.items.map(({ id }) => id), part?.next, part?.total]).toEqual([['tlsManual', 'tlsAuto'], '2', 3]);
-    expect(await profiles?.get({ id: 'nope' }, options(), ctx)).toBeNull();
-    expect(await profiles?.get({ id: '../certs' }, options(), ctx)).toBeNull();
+    expect(await profiles?.get?.({ id: 'nope' }, options(), ctx)).toBeNull();
+    expect(await profiles?.get?.({ id: '../certs' }, options(), ctx)).toBeNull();
   });
 });
 

@@ -3,7 +3,7 @@ import { type FakeSectigo, startSectigo } from '../../test/fakes/sectigo.js';
 import { failureOf } from '../../test/support/issuer-faults.js';
 import { sectigoBenches } from '../../test/support/sectigo-bench.js';
 import { networkContext, type SigningCa, startSigningCa } from '../../test/support/signing-ca.js';
-import { organizations, persons } from './customers.js';
+import { organizations, persons, profiles } from './customers.js';
 
 let ca: SigningCa;
 let fake: FakeSectigo;
@@ -36,6 +36,23 @@ describe('customers of Sectigo', () => {
     ];
     for (const options of [byPassword(), byToken()])
       expect(await organizations.list(options, networkContext())).toEqual(expected);
+  });
+
+  it('lists the profiles of either product, part after part', async () => {
+    expect(await profiles.list({ count: 2 }, byToken(), networkContext())).toEqual({
+      items: [
+        { id: '21', name: 'OV SSL' },
+        { id: '22', name: 'Long SSL' },
+      ],
+      total: 3,
+      next: '2',
+    });
+    const rest = await profiles.list({ count: 2, after: '2' }, byToken({ product: 'smime' }), networkContext());
+    expect(rest).toEqual({ items: [{ id: '23', name: 'RSA SSL' }], total: 3 });
+    expect(fake.seen.filter((line) => line.includes('types'))).toEqual([
+      'GET /api/ssl/v1/types',
+      'GET /api/smime/v1/types',
+    ]);
   });
 
   it('creates a person, whose id is in the header, and finds it by address, name and organization', async () => {

@@ -1,6 +1,14 @@
 import { z } from 'zod';
-import type { CaOrganizations, CaPerson, CaPersons, NewCaPerson } from '../../src/plugin-api/ca-administration.js';
+import {
+  type CaOrganizations,
+  type CaPerson,
+  type CaPersons,
+  type CaProfiles,
+  type NewCaPerson,
+  partOfAll,
+} from '../../src/plugin-api/ca-administration.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
+import { profilesOf } from './profile.js';
 import { SectigoClient } from './sectigo.client.js';
 import type { options } from './sectigo.options.js';
 
@@ -19,6 +27,18 @@ const Person = z.object({
   eppn: text,
   upn: text,
 });
+
+export const profiles: CaProfiles<typeof options> = {
+  async list(request, o, ctx) {
+    const all = await profilesOf(new SectigoClient(o, ctx), o);
+    const labels = all.map(({ id, name, description }) => ({
+      id: String(id),
+      name,
+      ...(description && { description }),
+    }));
+    return partOfAll(labels, request);
+  },
+};
 
 export const organizations: CaOrganizations<typeof options> = {
   async list(o, ctx) {

@@ -11,6 +11,7 @@ const dayMs = 24 * 60 * 60 * 1000;
 export const Profile = z.object({
   id: z.int(),
   name: z.string(),
+  description: z.string().nullish(),
   terms: z.array(z.int()).default([]),
   keyTypes: z.record(z.string(), z.array(z.string()).nullish()).nullish(),
 });
@@ -18,16 +19,18 @@ export type Profile = z.infer<typeof Profile>;
 
 const CustomField = z.object({ name: z.string(), mandatory: z.boolean().default(false) });
 
+/** The profiles of the organization, for the product of the options. Throws PluginError. */
+export function profilesOf(client: SectigoClient, { product, organizationId }: SectigoOptions): Promise<Profile[]> {
+  return client.json(z.array(Profile), { path: `/${product}/v1/types`, query: { organizationId } });
+}
+
 /**
  * The profile of the options, once the custom fields that the account demands are there. Throws PluginError
  * `misconfigured` without one of them.
  */
 export async function demandProfile(client: SectigoClient, options: SectigoOptions): Promise<Profile> {
-  const { product, organizationId, profileId } = options;
-  const profiles = await client.json(z.array(Profile), {
-    path: `/${product}/v1/types`,
-    query: { organizationId },
-  });
+  const { product, profileId } = options;
+  const profiles = await profilesOf(client, options);
   const profile = profiles.find(({ id }) => id === profileId);
   if (!profile) {
     const known = profiles.map(({ id, name }) => `${id} (${name})`).join(', ');

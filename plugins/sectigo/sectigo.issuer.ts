@@ -3,7 +3,7 @@ import { chainForKey, isOfKey } from '../../src/pki/issued-chain.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import { defineIssuer, type Outcome, type PollRequest } from '../../src/plugin-api/issuer.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
-import { organizations, persons } from './customers.js';
+import { organizations, persons, profiles } from './customers.js';
 import { heldBy, readable } from './inventory.js';
 import { type Product, reasonOf } from './product.js';
 import { demandProfile } from './profile.js';
@@ -107,6 +107,8 @@ export const sectigo = defineIssuer({
     const [, ...chainPem] = leaf ? await chainForKey({ certificates, spkiDer: leaf.spkiDer }) : [];
     return { issuers: chainPem.length > 0 ? [{ chainPem }] : [] };
   },
+
+  profiles,
 
   organizations,
 

@@ -57,8 +57,7 @@ export class CaAdministrationController {
   @Summary('One profile of the CA', 'With its inputs, outputs and policies.')
   @Answers(200, CaProfileView)
   async profile(@Who() actor: Actor, @Id() id: number, @PathText('profile') profile: string): Promise<CaProfileView> {
-    const { verbs, options, ctx } = await this.ca.profiles(actor, id);
-    return caProfileView(found(await verbs.get({ id: profile }, options, ctx), 'profile'));
+    return caProfileView(found(await this.ca.profile(actor, id, profile), 'profile'));
   }
 
   @Put('profiles/:profile')

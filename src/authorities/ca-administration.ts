@@ -5,6 +5,7 @@ import { serialHexOf } from '../pki/serial.js';
 import type {
   CaOrganization,
   CaPersons,
+  CaProfile,
   CaProfiles,
   CaRequests,
   CaSettings,
@@ -58,10 +59,20 @@ export class CaAdministration {
     return this.asking(authority, authority.plugin.requests, 'requests');
   }
 
+  /** Null: the CA has none with this id. */
+  async profile(actor: Actor, id: number, profileId: string): Promise<CaProfile | null> {
+    const { verbs, options, ctx } = await this.profiles(actor, id);
+    if (!verbs.get) throw new PluginError('misconfigured', 'The CA names its profiles, and shows no more of them.');
+    return verbs.get({ id: profileId }, options, ctx);
+  }
+
   async switchProfile(actor: Actor, id: number, profileId: string, enabled: boolean): Promise<void> {
     const { verbs, options, ctx } = await this.profiles(actor, id);
+    const verb = enabled ? 'enable' : 'disable';
+    if (!verbs[verb])
+      throw new PluginError('misconfigured', `The CA lets nobody ${verb} a profile over its interface.`);
     await this.recordAsked(actor, id, 'authority.ca-profile-switched', { profile: profileId, enabled });
-    await (enabled ? verbs.enable({ id: profileId }, options, ctx) : verbs.disable({ id: profileId }, options, ctx));
+    await verbs[verb]({ id: profileId }, options, ctx);
   }
 
   async listRequests(actor: Actor, id: number, query: CaRequestQuery): ReturnType<CaRequests<OptionSchema>['list']> {

@@ -16,6 +16,13 @@ export interface Part<T> {
   total?: number;
 }
 
+/** A part of a list that the CA gives as a whole. */
+export function partOfAll<T>(all: readonly T[], { after = '0', count }: PartRequest): Part<T> {
+  const start = /^\d{1,9}$/.test(after) ? Number(after) : 0;
+  const [items, end] = [all.slice(start, start + count), start + count];
+  return { items, total: all.length, ...(end < all.length && { next: String(end) }) };
+}
+
 /** A rule set of the CA, under which it issues. Absent members: the CA does not say. */
 export interface CaProfileLabel {
   id: string;
@@ -62,15 +69,18 @@ export interface CaProfile extends CaProfileLabel {
   policySets: readonly { id?: string; policies: readonly CaPolicy[] }[];
 }
 
-/** The profiles of a CA, for those who look after it. The faults are those of an issuer's verbs. */
+/**
+ * The profiles of a CA, for those who look after it. Absent verbs: its interface names profiles and does no more. The
+ * faults are those of an issuer's verbs.
+ */
 export interface CaProfiles<S extends OptionSchema> {
   list(request: PartRequest, options: Options<S>, ctx: PluginContext): Promise<Part<CaProfileLabel>>;
   /** Null: the CA has none with this id. */
-  get(request: { id: string }, options: Options<S>, ctx: PluginContext): Promise<CaProfile | null>;
+  get?(request: { id: string }, options: Options<S>, ctx: PluginContext): Promise<CaProfile | null>;
   /** Idempotent. */
-  enable(request: { id: string }, options: Options<S>, ctx: PluginContext): Promise<void>;
+  enable?(request: { id: string }, options: Options<S>, ctx: PluginContext): Promise<void>;
   /** Idempotent. */
-  disable(request: { id: string }, options: Options<S>, ctx: PluginContext): Promise<void>;
+  disable?(request: { id: string }, options: Options<S>, ctx: PluginContext): Promise<void>;
 }
 
 export const caRequestStates = ['pending', 'approved', 'issued', 'rejected', 'cancelled'] as const;

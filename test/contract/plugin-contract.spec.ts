@@ -244,10 +244,10 @@ function administration(
   return {
     ...(profiles && {
       'profiles.list': (ctx) => profiles.list(part, options, ctx),
-      'profiles.get': (ctx) => profiles.get(one, options, ctx),
-      'profiles.enable': (ctx) => profiles.enable(one, options, ctx),
-      'profiles.disable': (ctx) => profiles.disable(one, options, ctx),
     }),
+    ...(profiles?.get && { 'profiles.get': async (ctx) => profiles.get?.(one, options, ctx) }),
+    ...(profiles?.enable && { 'profiles.enable': async (ctx) => profiles.enable?.(one, options, ctx) }),
+    ...(profiles?.disable && { 'profiles.disable': async (ctx) => profiles.disable?.(one, options, ctx) }),
     ...(requests && {
       'requests.list': (ctx) => requests.list(part, options, ctx),
       'requests.get': (ctx) => requests.get(one, options, ctx),

@@ -269,6 +269,12 @@ describe('the service of a CA', () => {
     expect(await eventsOf('authority.ca-person-created')).toMatchObject([{ actor: 'admin', after: person }]);
     expect((await asked('POST', `${path}/persons`, person)).body.detail).toContain('exists already');
     expect((await program.call('GET', `${path}/settings`)).body.detail).toContain('does not show the settings');
+    expect((await asked('GET', `${path}/profiles`)).items).toContainEqual(
+      expect.objectContaining({ id: '21', name: 'OV SSL', enabled: null }),
+    );
+    expect((await program.call('GET', `${path}/profiles/21`)).body.detail).toContain('shows no more of them');
+    const disabled = await program.call('PUT', `${path}/profiles/21`, { enabled: false });
+    expect([disabled.status, disabled.body.detail]).toEqual([400, expect.stringContaining('lets nobody disable')]);
     await fake.stop();
   }, 60_000);
 });

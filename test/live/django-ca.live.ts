@@ -175,6 +175,15 @@ describeLive('django-ca, the real one', missing(), () => {
     expect(revoked).toEqual([serialNumber.replace(/^0+/, '')]);
   });
 
+  it('names its profiles', async () => {
+    const { items = [] } = (await djangoCa.profiles?.list({ count: 100 }, optionsWith(), networkContext())) ?? {};
+    expect(items).toContainEqual({
+      id: 'webserver',
+      name: 'webserver',
+      description: expect.stringMatching(/webserver/),
+    });
+  });
+
   it('reads and changes the settings of its CA', async () => {
     const { settings: verbs } = djangoCa;
     if (!verbs) throw new Error('It has no settings.');
