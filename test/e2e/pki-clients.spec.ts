@@ -2,13 +2,16 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseCertificate } from '../../src/pki/certificate.js';
 import { parseCrl, findEntry } from '../../src/pki/crl-reader.js';
 import { serialOf } from '../../src/pki/crl-status.js';
-import { splitCertificates } from '../../src/pki/pem.js';
+import { serviceUrls } from '../../src/pki/extension-reader.js';
+import { KEY_TYPES } from '../../src/pki/key.js';
+import { parsePem, splitCertificates } from '../../src/pki/pem.js';
 import { crlUrlIn } from '../engines/cases.js';
 import { javaVerdicts } from '../engines/java.js';
+import { asn1Faults } from '../support/dumpasn1.js';
 import type { Json } from '../support/json.js';
 import { type OcspClients, ocspClients } from '../support/ocsp-clients.js';
 import { freePort } from '../support/own-server.js';
-import { eventually, startProgram, type TestProgram } from '../support/program.js';
+import { adminPassword, eventually, startProgram, type TestProgram } from '../support/program.js';
 
 /*
  * Java, OpenSSL and GnuTLS get nothing but the certificates: they fetch CRLs and OCSP answers of the running program at
@@ -155,5 +158,60 @@ describe.each<[string, Subject]>([
     expect(await byJava([good], 'ocsp')).toEqual(['revoked']);
     expect(await byOpenssl(good)).toBe('23');
     expect(await byGnutls({ body: caPem, chain: root.authorityCertificate.body })).toBe('revoked');
+  });
+});
+
+describe('dumpasn1', () => {
+  const octets = async (path: string): Promise<Buffer> => {
+    const answer = await fetch(`${program.url}${path}`, { headers: { authorization: `Bearer ${await admin()}` } });
+    if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+    return Buffer.from(await answer.arrayBuffer());
+  };
+  const admin = (): Promise<string> => program.login('admin', adminPassword);
+  const mail = { subAltNames: { names: [{ nameType: 'rfc822Name', value: 'joe@example.com' }] } };
+
+  it('finds no fault in certificates of every profile and of CAs with every type of key', async () => {
+    const objects = new Map<string, Buffer>();
+    for (const keyType of KEY_TYPES.filter((one) => !/^RSA[34]/.test(one))) {
+      const nameConstraints = { permitted: { dns: ['example.com'] }, excluded: { ip: ['10.0.0.0/8'] } };
+      const made = await makeCa(`dump-${keyType}`, { keyType, pathLength: 0, nameConstraints });
+      objects.set(`CA ${keyType}`, derOf(made.authorityCertificate.body));
+    }
+    const { items } = await program.ok('GET', '/profiles');
+    for (const { name } of items.filter((profile: Json) => profile.name !== 'ca')) {
+      const { id } = await program.ok('POST', '/certificates', {
+        owner,
+        authority: { name: 'root' },
+        profile: { name },
+        commonName: name === 'e-mail' ? 'Joe' : `${name}.example.com`,
+        ...(name === 'e-mail' && { extensions: mail }),
+      });
+      objects.set(`profile ${name}`, await octets(`/api/1/certificates/${id}/files/certificate.der`));
+      objects.set(`chain ${name}`, await octets(`/api/1/certificates/${id}/files/fullchain.p7b`));
+    }
+    expect([...objects.keys()]).toEqual(
+      expect.arrayContaining(['profile server', 'profile ocsp-responder', 'CA ED25519']),
+    );
+    expect(await asn1Faults(objects)).toEqual({});
+  });
+
+  it('finds no fault in a CSR, and in errors of the OCSP responder', async () => {
+    const { csr } = await program.ok('POST', '/authorities/csrs', {
+      name: 'elsewhere',
+      owner,
+      commonName: 'CA elsewhere',
+    });
+    const url = serviceUrls(parseCertificate((await issue('root')).body).extensions).ocsp[0] ?? '';
+    const malformed = await fetch(url, {
+      method: 'POST',
+      body: 'x',
+      headers: { 'content-type': 'application/ocsp-request' },
+    });
+    expect(malformed.status).toBe(400);
+    const objects = new Map([
+      ['csr', parsePem(csr, 'CERTIFICATE REQUEST')[0] ?? Buffer.alloc(0)],
+      ['error', Buffer.from(await malformed.arrayBuffer())],
+    ]);
+    expect(await asn1Faults(objects)).toEqual({});
   });
 });

@@ -1,5 +1,5 @@
 import type { ParsedCertificate } from '../../src/pki/certificate.js';
-import { distributionPoints, httpUrls } from '../../src/pki/distribution-points.js';
+import { serviceUrls } from '../../src/pki/extension-reader.js';
 import { type Ca, crlUrlOf, Hierarchy, inDays, type Issued, KeyPool } from './hierarchy.js';
 import { type Draft, kinds, last, type Verdict } from './kinds.js';
 import { crlOf, type IdHash, ocspOf } from './status-lists.js';
@@ -122,6 +122,5 @@ async function listsOf(ca: Ca, { leaf, path, revoked = [], crl, crlSigner }: Dra
 
 /** Where a certificate says that its CRL is. */
 export function crlUrlIn({ extensions }: ParsedCertificate): string {
-  const names = distributionPoints(extensions).flatMap((point) => point.names);
-  return httpUrls(names)[0] ?? '';
+  return serviceUrls(extensions).crl[0] ?? '';
 }
