@@ -13,6 +13,7 @@ import { Clock } from '../platform/clock.js';
 import { Config } from '../platform/config.js';
 import { Database } from '../platform/db/database.js';
 import { type Crl, CrlRepository, type NewList } from './crl.repository.js';
+import { Crls } from './crls.js';
 import { RevokedRepository } from './revoked.repository.js';
 
 const hourMs = 3_600_000;
@@ -39,6 +40,7 @@ export class CrlMaker {
     private readonly authorities: Authorities,
     private readonly lists: CrlRepository,
     private readonly revoked: RevokedRepository,
+    private readonly published: Crls,
   ) {}
 
   /**
@@ -54,7 +56,7 @@ export class CrlMaker {
         return this.lists.end(this.db.single, id);
       const issuing = await this.issuingOf(await this.authorities.get(crl.authorityId), key);
       const list = await this.build(crl, issuing, signal);
-      if (await this.lists.save(this.db.single, crl, list)) return;
+      if (await this.lists.save(this.db.single, crl, list)) return this.published.offer(id, list);
     }
     throw new PluginError('unavailable', 'Other processes make this CRL at the same time.');
   }

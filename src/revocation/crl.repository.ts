@@ -194,14 +194,10 @@ export class CrlRepository {
   }
 
   /**
-   * The octets of that list; null when another one has taken its place meanwhile. They are read in parts, and each is
-   * given to `see`, so that none holds up the event loop.
+   * The octets of that list, read in parts, so that none holds up the event loop; null when another one has taken its
+   * place meanwhile.
    */
-  async read(
-    tx: Tx,
-    { id, number, length }: Published,
-    { delta, see }: { delta: boolean; see: (part: Buffer) => void },
-  ): Promise<Buffer | null> {
+  async read(tx: Tx, { id, number, length }: Published, delta: boolean): Promise<Buffer | null> {
     const whole = Buffer.allocUnsafe(length);
     for (let from = 0; from < length; from += sliceOctets) {
       const [row] = await tx.query<{ part: Buffer }[]>(
@@ -211,7 +207,6 @@ export class CrlRepository {
       );
       if (!row) return null;
       row.part.copy(whole, from);
-      see(row.part);
     }
     return whole;
   }

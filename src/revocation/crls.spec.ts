@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import type { Authorities } from '../authorities/authorities.js';
 import type { AuthorityRepository } from '../authorities/authority.repository.js';
 import { parsePem } from '../pki/pem.js';
@@ -21,14 +21,39 @@ const stored: Pick<CrlRepository, 'findPublished' | 'read'> = {
   read: () => Promise.resolve(Buffer.from(der)),
 };
 
+const crlsOn = (lists: typeof stored): Crls =>
+  new Crls({} as Database, new Clock(), lists as CrlRepository, {} as Authorities, {} as AuthorityRepository);
+const name = { publicId: 'a', keyTag: null, shard: null, delta: false };
+
 it('converts a list to PEM once, however many ask for it and in whichever order', async () => {
-  const lists = stored as CrlRepository;
-  const crls = new Crls({} as Database, new Clock(), lists, {} as Authorities, {} as AuthorityRepository);
-  const name = { publicId: 'a', keyTag: null, shard: null, delta: false };
+  const crls = crlsOn(stored);
   const [first, second] = await Promise.all([crls.findPem(name), crls.findPem(name)]);
   const body = second?.body ?? Buffer.alloc(0);
   expect(first?.body).toBe(body);
   expect((await crls.findPem(name))?.body).toBe(body);
   expect((await crls.find(name))?.body.equals(der)).toBe(true);
   expect(parsePem(body.toString(), 'X509 CRL')).toEqual([der]);
+});
+
+it('reads no list from the database that this process has made, until another one has taken its place', async () => {
+  const read = vi.fn(stored.read);
+  const crls = crlsOn({ ...stored, read });
+  const made = { number: 1n, der: Buffer.from(der), deltaDer: Buffer.from('delta') };
+  crls.offer(published.id, made);
+  const file = await crls.find(name);
+  expect(file?.body).toBe(made.der);
+  expect((await crls.find({ ...name, delta: true }))?.body).toBe(made.deltaDer);
+  expect(read).not.toHaveBeenCalled();
+  for (const [id, number] of [
+    [published.id, 2n],
+    [published.id + 1, 1n],
+  ] as const) {
+    const others = crlsOn({ ...stored, read });
+    others.offer(id, { ...made, number, der: Buffer.from('another') });
+    const found = await others.find(name);
+    expect(found?.body.equals(der)).toBe(true);
+    // As the process that has made it names it.
+    expect(found?.etag).toBe(file?.etag);
+  }
+  expect(read).toHaveBeenCalledTimes(2);
 });

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { Authorities } from '../authorities/authorities.js';
 import { AuthorityRepository } from '../authorities/authority.repository.js';
@@ -6,7 +7,7 @@ import { keyTagsOf } from '../authorities/issuing-keys.js';
 import { toPem } from '../pki/pem.js';
 import { Clock } from '../platform/clock.js';
 import { Database } from '../platform/db/database.js';
-import { CrlRepository, type Published } from './crl.repository.js';
+import { CrlRepository, type NewList, type Published } from './crl.repository.js';
 import type { PublicFile } from './public-file.js';
 
 /** Which list of an authority: the shard, or null for that of all certificates; the complete list or its delta. */
@@ -25,12 +26,20 @@ interface Kept {
   number: string | null;
 }
 
+/** A list that this process has stored. */
+interface Made extends Pick<NewList, 'der' | 'deltaDer'> {
+  id: number;
+  number: string;
+}
+
 /** A new list is seen at the latest after this time. */
 const askAgainMs = 1000;
 /** Caches ask again after this time, since a new list may be there long before the end of the old one. */
 const freshMs = 3_600_000;
 const maxKeptOctets = 256 * 1024 * 1024;
 const maxKept = 4096;
+/** Octets that are hashed before other work of the process gets its turn. */
+const sliceOctets = 1024 * 1024;
 
 /** The published CRLs, kept in the process by their numbers, so that their octets are read once. */
 @Injectable()
@@ -38,6 +47,8 @@ export class Crls {
   private readonly kept = new Map<string, Kept>();
   /** The PEM form of the DER of kept files. */
   private readonly pems = new WeakMap<Buffer, Buffer>();
+  /** The last one. */
+  private made: Made | null = null;
   private readonly underWay = new Map<string, Promise<PublicFile | null>>();
 
   constructor(
@@ -47,6 +58,11 @@ export class Crls {
     private readonly authorities: Authorities,
     private readonly authorityRepository: AuthorityRepository,
   ) {}
+
+  /** A list that has just been stored: whoever asks for it next need not wait until its octets are read again. */
+  offer(id: number, { number, der, deltaDer }: Pick<NewList, 'number' | 'der' | 'deltaDer'>): void {
+    this.made = { id, number: String(number), der, deltaDer };
+  }
 
   /** Null when there is no such list. */
   async find(name: ListName): Promise<PublicFile | null> {
@@ -91,14 +107,17 @@ export class Crls {
     if (published === null) return this.keep(key, { askedMs, file: null, number: null });
     if (known?.file && known.number === published.number)
       return this.keep(key, { ...known, askedMs, file: this.fresh(known.file, published) });
-    const hash = createHash('sha256');
-    const see = (part: Buffer): void => void hash.update(part);
-    const body = await this.lists.read(this.db.single, published, { delta: name.delta, see });
+    const body = this.madeHere(published, name) ?? (await this.lists.read(this.db.single, published, name.delta));
     // Another list has taken its place: the next question finds that one.
     if (body === null) return this.read(key, name, undefined);
-    const etag = `"${published.number}-${hash.digest('base64url').slice(0, 16)}"`;
+    const etag = `"${published.number}-${(await hashOf(body)).slice(0, 16)}"`;
     const file = { type: 'application/pkix-crl', body, etag, modifiedAt: published.thisUpdate };
     return this.keep(key, { askedMs, number: published.number, file: this.fresh(file, published) });
+  }
+
+  private madeHere({ id, number }: Published, { delta }: ListName): Buffer | null {
+    if (this.made?.id !== id || this.made.number !== number) return null;
+    return delta ? this.made.deltaDer : this.made.der;
   }
 
   /** A key may have had another tag: its certificates need not name it by one identifier. */
@@ -139,4 +158,14 @@ export class Crls {
   private octetsOf(file: PublicFile | null): number {
     return file === null ? 0 : file.body.length + (this.pems.get(file.body)?.length ?? 0);
   }
+}
+
+/** SHA-256 in base64url. */
+async function hashOf(body: Buffer): Promise<string> {
+  const hash = createHash('sha256');
+  for (let from = 0; from < body.length; from += sliceOctets) {
+    hash.update(body.subarray(from, from + sliceOctets));
+    if (body.length > sliceOctets) await turn();
+  }
+  return hash.digest('base64url');
 }

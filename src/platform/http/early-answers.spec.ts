@@ -86,7 +86,7 @@ describe('answerEarly', () => {
     [
       'a body without a length',
       '/quick',
-      { method: 'POST', headers: toy, body: new Blob(['abc']).stream(), duplex: 'half' } as RequestInit,
+      { method: 'POST', headers: toy, body: new Blob(['abc']).stream(), duplex: 'half' },
     ],
   ])('leaves %s to the framework', async (_, path, init) => {
     await fetch(url(path), init);
