@@ -4,6 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fastpki } from '../../plugins/fastpki/fastpki.issuer.js';
+import type { OrderRequest } from '../../src/plugin-api/issuer.js';
+import { failureOf } from '../support/issuer-faults.js';
+import { noMemory } from '../support/issuer-requests.js';
+import { routesOf } from '../support/routes.js';
+import { networkContext, requestFor } from '../support/signing-ca.js';
 import { adminPassword, type Answer, startProgram, type TestProgram } from '../support/program.js';
 import { openssl } from '../support/bundles.js';
 import { opensslCsr, opensslText } from '../support/requests.js';
@@ -145,6 +151,47 @@ const issue = (who: string, more: object, caId: number | string = ca.id): Promis
   ask(who, 'POST', `/certificates/?ca_id=${caId}`, { ...server, ...more });
 const sign = (who: string, body: object): Promise<Answer> =>
   ask(who, 'POST', '/certificates/sign-csr', { ca_id: ca.id, certificate_type: 'server', ...body });
+
+describe('the client of FastPKI that this program has', () => {
+  const account = () => fastpki.options.parse({ url: program.url, username: 'joe', password, caName });
+  const ctx = networkContext();
+  const orderFor = async (names: string[], days?: number): Promise<OrderRequest> => {
+    const { order } = await requestFor(names, { days });
+    return { ...order, authority: { ...order.authority, certificatePem: ca.authorityCertificate.body } };
+  };
+
+  it('is tested, describes the CA, orders, finds its order again, lists and revokes', async () => {
+    await fastpki.check?.(account(), ctx);
+    const root = ca.authorityCertificate.body as string;
+    expect(await fastpki.describe?.(account(), ctx)).toEqual({ issuers: [{ chainPem: [root] }] });
+    const order = await orderFor(['host.example.com', 'other.example.com']);
+    const outcome = await fastpki.order(order, account(), ctx);
+    if (outcome.status !== 'issued') throw new Error(outcome.status);
+    const { chainPem, externalId } = outcome;
+    expect(opensslText(chainPem[0] ?? '')).toContain('DNS:host.example.com, DNS:other.example.com');
+    expect(chainPem[1]).toBe(root);
+    expect(await fastpki.find?.(order, account(), ctx)).toEqual(outcome);
+    for (const by of [{ externalId }, {}])
+      await fastpki.revoke?.({ ...noMemory, chainPem, reason: 4, ...by }, account(), ctx);
+    expect(await program.ok('GET', `/certificates/${externalId}`)).toMatchObject({
+      lifecycle: 'revoked',
+      revocationReason: 4,
+    });
+    const listed: unknown[] = [];
+    for await (const one of fastpki.list?.({ commonName: 'host' }, account(), ctx) ?? []) listed.push(one);
+    expect(listed).toMatchObject([{ location: externalId, status: 'revoked', chainPem: [chainPem[0]] }]);
+  });
+
+  it('takes a refusal as final, and a wrong password as a thing for people', async () => {
+    const order = await orderFor(['host.example.com', 'joe@example.com']);
+    const dual = { ...account(), certificateType: 'dual_purpose' as const };
+    expect((await fastpki.order(order, dual, ctx)).status).toBe('issued');
+    const long = await orderFor(['host.example.com'], 10_000);
+    expect((await failureOf(fastpki.order(long, account(), ctx))).fault).toBe('refused');
+    const wrong = { ...account(), password: 'Wrong-Horse-9!' };
+    expect((await failureOf(fastpki.order(order, wrong, ctx))).fault).toBe('misconfigured');
+  });
+});
 
 describe('sign-in of FastPKI', () => {
   it('gives a token for a quarter of an hour, and another pair for the refresh token', async () => {
@@ -418,6 +465,15 @@ describe('CAs', () => {
     expect((await ask('boss', 'DELETE', `/cas/${fresh.body.id}`)).status).toBe(204);
   });
 
+  it("made by the first administrator belong to the owner of the CA above, and are nobody's without one", async () => {
+    const alone = await ask('admin', 'POST', '/cas/', { ...root, name: 'Alone' });
+    expect([alone.status, alone.body.detail]).toEqual([400, expect.stringContaining('Nobody would own it')]);
+    const below = await ask('admin', 'POST', '/cas/', { ...root, name: 'Below', parent_ca_id: ca.id, path_length: 0 });
+    expect((await program.ok('GET', `/authorities/${below.body.id}`)).owner).toBe(team);
+    const { id } = (await issue('admin', {})).body;
+    expect((await program.ok('GET', `/certificates/${id}`)).owner).toBe(team);
+  });
+
   it.each([
     ['without a right', 'joe', {}, 403],
     ['with a subject in another order', 'boss', { subject_dn: 'C=US,CN=Acme' }, 400],
@@ -428,5 +484,68 @@ describe('CAs', () => {
     ['with a key that is not made here', 'boss', { key_size: 1000 }, 400],
   ])('%s are refused', async (_, who, more, status) => {
     expect((await ask(who, 'POST', '/cas/', { ...root, name: 'Refused', ...more })).status).toBe(status);
+  });
+});
+
+/** What each route answers to whom. `joe` is of the team that owns everything in the paths, `rita` reads only. */
+const rights = `
+                                             none  eve   rita  joe   olga  admin
+post   /auth/token                           422   422   422   422   422   422
+post   /auth/refresh                         422   422   422   422   422   422
+get    /users/me                             401   200   200   200   200   200
+get    /cas                                  401   200   200   200   200   200
+post   /cas                                  401   403   403   403   403   201
+get    /cas/:ca_id                           401   404   200   200   200   200
+get    /cas/:ca_id/chain                     401   404   200   200   200   200
+get    /cas/:ca_id/children                  401   404   200   200   200   200
+get    /cas/:ca_id/private-key               401   404   403   403   403   403
+delete /cas/:ca_id                           401   403   403   403   403   409
+get    /certificates                         401   200   200   200   200   200
+post   /certificates                         401   404   403   201   201   201
+post   /certificates/sign-csr                401   404   403   201   201   201
+get    /certificates/:cert_id                401   200   200   200   200   200
+get    /certificates/:cert_id/private-key    401   403   403   200   403   200
+post   /certificates/:cert_id/revoke         401   403   403   200   403   200
+post   /auth/logout                          401   204   204   204   204   204
+post   /auth/invalidate                      401   204   204   204   204   204
+`;
+
+describe('rights', () => {
+  const [head = '', ...rows] = rights.trim().split('\n');
+  const actors = head.trim().split(/\s+/);
+  let number = 0;
+  const bodies: Readonly<Record<string, () => object>> = {
+    '/auth/logout': () => ({ refresh_token: 'x' }),
+    '/cas': () => ({ name: `made-${++number}`, subject_dn: 'CN=Made', key_size: 2048, parent_ca_id: ca.id }),
+    '/certificates': () => ({ ...server, include_private_key: false }),
+    '/certificates/sign-csr': () => ({
+      csr: opensslCsr('/CN=host.example.com', [], 'ec').csrPem,
+      ca_id: ca.id,
+      certificate_type: 'server',
+    }),
+  };
+
+  beforeAll(() => signUp('rita', 'read-only', team));
+
+  it('has a row for every route', () => {
+    const served = routesOf(program).filter((route) => route.includes('/api/v1/'));
+    expect(served.map((route) => route.replace('/api/v1', '')).sort()).toEqual(
+      rows.map((row) => row.split(/\s+/).slice(0, 2).join(' ')).sort(),
+    );
+  });
+
+  it.each(rows.map((row) => row.split(/\s+/)))('of %s %s', async (method = '', route = '', ...expected) => {
+    const answered: string[] = [];
+    for (const who of actors) {
+      const id = route.includes(':cert_id') ? (await issue('joe', {})).body.id : '';
+      const path = route.replace(':ca_id', ca.id).replace(':cert_id', id);
+      const query = method === 'post' && route === '/certificates' ? `?ca_id=${ca.id}` : '';
+      const body = method === 'post' ? (bodies[route]?.() ?? {}) : undefined;
+      const { status } = await ask(who === 'none' ? null : who, method.toUpperCase(), path + query, body);
+      answered.push(String(status));
+      const secret = who === 'admin' ? adminPassword : password;
+      if (status === 204) tokens[who] = (await form({ username: who, password: secret })).body.access_token;
+    }
+    expect(answered).toEqual(expected);
   });
 });

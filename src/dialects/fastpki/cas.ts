@@ -71,13 +71,21 @@ export class Cas {
     return found.id;
   }
 
+  /** Who owns what a user makes below this CA: see `ownerFor`, else the owner of the CA. Throws Problem. */
+  async ownerFor(actor: Actor, caId: number | null): Promise<string> {
+    const owner = ownerFor(actor);
+    if (owner !== null) return owner;
+    if (caId !== null && (await this.reader.sees(actor, caId))) return (await this.get(actor, caId)).owner;
+    throw refusal(`Nobody would own it: give ${actor.username} a role that is named as the e-mail address of a team.`);
+  }
+
   /** Throws Problem as AuthorityService. */
   async create(actor: Actor, body: CaCreate): Promise<AuthorityView> {
     demandServed(body);
     const { name, description, keySize, validDays, parentCaId } = body;
     const request = validate(CreateAuthority, {
       name,
-      owner: ownerFor(actor),
+      owner: await this.ownerFor(actor, parentCaId ?? null),
       description,
       ...blame('subjectDn', () => subjectOf(body.subjectDn)),
       keyType: `RSA${keySize ?? defaultKeySize}`,

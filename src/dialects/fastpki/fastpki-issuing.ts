@@ -11,7 +11,6 @@ import { lacking, mayReadKey } from '../../roles/permission.js';
 import { certificateAsked, csrAsked } from './asked-certificate.js';
 import { Cas } from './cas.js';
 import type { CertificateCreate, SignCsr } from './certificate.schema.js';
-import { ownerFor } from './team.js';
 
 /** Issues certificates for requests of FastPKI. */
 @Injectable()
@@ -35,7 +34,7 @@ export class FastpkiIssuing {
     body: CertificateCreate,
     idempotencyKey?: string,
   ): Promise<{ row: CertificateRow; privateKey: string | null }> {
-    const parties = { owner: ownerFor(actor), caId: await this.cas.idOf(actor, { caId }) };
+    const parties = await this.parties(actor, { caId });
     if (body.includePrivateKey) demandKey(actor, parties.owner);
     const { request, subjectDer } = certificateAsked(body, parties);
     const row = await this.run(commandForSubject(actor, request, subjectDer, this.config, idempotencyKey));
@@ -44,9 +43,14 @@ export class FastpkiIssuing {
 
   /** Throws Problem `not-found` for an unknown CA, and as IssueService. */
   async sign(actor: Actor, body: SignCsr, idempotencyKey?: string): Promise<CertificateRow> {
-    const parties = { owner: ownerFor(actor), caId: await this.cas.idOf(actor, body) };
+    const parties = await this.parties(actor, body);
     const { request, csr } = await csrAsked(body, parties);
     return this.run(commandForCsr(actor, request, csr, this.config, idempotencyKey));
+  }
+
+  private async parties(actor: Actor, named: Parameters<Cas['idOf']>[1]): Promise<{ owner: string; caId: number }> {
+    const caId = await this.cas.idOf(actor, named);
+    return { caId, owner: await this.cas.ownerFor(actor, caId) };
   }
 
   /** Waits a few seconds for an issuer that does not answer at once. Throws Problem when it refuses. */

@@ -49,7 +49,7 @@ describe('an error in the words of FastAPI', () => {
     const reasons = { 'extensions.subAltNames': ['One.', 'Two.'], validityDays: ['One.'] };
     const refused = refusedInWords(() => Promise.reject(new Problem('invalid-request', 'No.', { reasons })));
     const problem = await refused.catch((error: unknown) => error as Problem);
-    expect(rendered(problem as Problem)).toEqual([400, { detail: 'One. Two.' }]);
+    expect(rendered(problem)).toEqual([400, { detail: 'One. Two.' }]);
     expect(rendered(refusal('Three.'))).toEqual([400, { detail: 'Three.' }]);
     const conflict = new Problem('conflict', 'Taken.', { reasons: { name: ['Taken'] } });
     await expect(refusedInWords(() => Promise.reject(conflict))).rejects.toBe(conflict);
@@ -98,7 +98,7 @@ describe('the reason of a revocation', () => {
 
 describe('the team of a user', () => {
   const role = (id: number, name: string) => ({ id, name, permissions: [] });
-  const owner = (...roles: ReturnType<typeof role>[]): string => ownerFor({ email: 'joe@example.com', roles });
+  const owner = (...roles: ReturnType<typeof role>[]): string | null => ownerFor({ email: 'joe@example.com', roles });
 
   it('is the role named as the address, else the first team, else the address alone', () => {
     expect(owner(role(9, 'web@example.com'), role(5, 'ops@example.com'), role(7, 'Joe@Example.com'))).toBe(
@@ -107,5 +107,6 @@ describe('the team of a user', () => {
     expect(owner(role(9, 'web@example.com'), role(5, 'ops@example.com'))).toBe('ops@example.com');
     expect(owner(role(1, 'admin'), role(2, 'Acme CA_operator'))).toBe('joe@example.com');
     expect(teamOf({ email: 'joe@example.com', roles: [role(1, 'operator')] })).toBeNull();
+    expect(ownerFor({ email: 'admin@localhost', roles: [role(1, 'admin')] })).toBeNull();
   });
 });

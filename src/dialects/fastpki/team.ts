@@ -13,7 +13,10 @@ export function teamOf({ email, roles }: Pick<Actor, 'email' | 'roles'>): Team |
   return teams.find(({ name }) => name.toLowerCase() === email.toLowerCase()) ?? teams[0] ?? null;
 }
 
-/** The owner of what a user makes: the team, else the user's e-mail address. */
-export function ownerFor(actor: Pick<Actor, 'email' | 'roles'>): string {
-  return teamOf(actor)?.name ?? actor.email;
+/**
+ * The owner of what a user makes: the team, else the user's e-mail address. Null for an address that no mail reaches,
+ * such as that of the first administrator.
+ */
+export function ownerFor(actor: Pick<Actor, 'email' | 'roles'>): string | null {
+  return teamOf(actor)?.name ?? OwnerName.safeParse(actor.email).data ?? null;
 }
