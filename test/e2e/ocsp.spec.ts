@@ -270,6 +270,17 @@ describe('the OCSP responder over HTTP', () => {
     expect([posted.status, posted.headers.get('etag')]).toEqual([200, got.headers.get('etag')]);
   });
 
+  it('answers a request that it knows at the address of its authority and at the common one alone', async () => {
+    const answers = async (url: string): Promise<Buffer[]> => {
+      const bodyOf = async (): Promise<Buffer> => Buffer.from(await (await post(request, url)).arrayBuffer());
+      return [await bodyOf(), await bodyOf()];
+    };
+    const [own] = await answers(urlOf(sub));
+    expect(await answers(`${program.url}/pki/ocsp`)).toEqual([own, own]);
+    for (const body of await answers(urlOf(root))) expect(body.toString('hex')).toBe('30030a0106');
+    expect(await answers(urlOf(sub))).toEqual([own, own]);
+  });
+
   it('lets no cache keep an answer with a nonce or about an unknown certificate', async () => {
     const nonce = await clients.request('-issuer', 'sub.pem', '-nonce', '-cert', 'web.pem');
     const unknown = await clients.request('-issuer', 'sub.pem', '-no_nonce', '-serial', '0x1234');
@@ -505,5 +516,19 @@ describe('other clients', () => {
         const said = await clients.run('java', ...settings, urlOf(sub), 'root.pem', `${name}.pem`, 'sub.pem');
         return expected.test(said);
       });
+  });
+});
+
+describe('an answer that was signed before', () => {
+  it('is signed anew when half of its time is over', async () => {
+    const request = await clients.request('-issuer', 'sub.pem', '-no_nonce', '-cert', 'good.pem');
+    const tagOf = async (): Promise<string | null> => (await post(request)).headers.get('etag');
+    const first = await tagOf();
+    program.clock.advance(2.9 * 3_600_000);
+    expect(await tagOf()).toBe(first);
+    program.clock.advance(0.2 * 3_600_000);
+    const second = await tagOf();
+    expect(second).not.toBe(first);
+    expect(await tagOf()).toBe(second);
   });
 });
