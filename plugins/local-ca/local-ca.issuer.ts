@@ -116,7 +116,8 @@ export const localCa = defineIssuer({
       const signer = requireSigner(authority);
       const { leaveOut } = request.terms;
       const ca = issuingCa(authority, leaveOut, (tag) => constantExtensions(given, tag, leaveOut));
-      const { der, warnings } = await ca.signing.sign(leafContent(request, ca, publication(given)), signer);
+      const content = leafContent(request, ca, publication(given));
+      const { der, warnings } = await ca.signing.sign(content, signer, request.renews !== undefined);
       return {
         status: 'issued',
         chainPem: [toPem('CERTIFICATE', der), ...ca.chainPem],

@@ -23,9 +23,9 @@ export interface SignedCertificate {
 export interface CertificateSigning {
   /**
    * Writes, lints and signs a certificate with the key of the CA. Throws PkiError `lint` before anything is signed when
-   * the finished octets break a rule, and `bad-extension` for a repeated extension.
+   * the finished octets break a rule, and `bad-extension` for a repeated extension. `isRenewal`: see LintIssuer.
    */
-  sign(content: CertificateContent, signer: Signer): Promise<SignedCertificate>;
+  sign(content: CertificateContent, signer: Signer, isRenewal?: boolean): Promise<SignedCertificate>;
 }
 
 /** The only way to a signature under a certificate: what has not passed the lint is not signed. */
@@ -35,9 +35,9 @@ export function certificateSigning({ algorithm, limits, publicTls, ...shared }: 
   const { issuerDer, issuerKeyIdentifier } = shared;
   const issuer = { issuerDer, issuerKeyIdentifier, signatureAlgorithm, limits, publicTls };
   return {
-    async sign(content, signer) {
+    async sign(content, signer, isRenewal = false) {
       const tbs = writer.tbs(content);
-      const warnings = demandClean(tbs, issuer);
+      const warnings = demandClean(tbs, isRenewal ? { ...issuer, isRenewal } : issuer);
       return { der: writer.assemble(tbs, await signer.sign(hash, tbs)), warnings };
     },
   };

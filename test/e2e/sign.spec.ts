@@ -162,6 +162,43 @@ describe('a request with several faults', () => {
   });
 });
 
+describe('the lint', () => {
+  const encipher = { extensions: { keyUsage: { useDigitalSignature: true, useKeyEncipherment: true } } };
+  const lintOf = async (id: number) => {
+    const rows = await program.database.source.query<{ after: Json }[]>(
+      `select after from audit_event where action = 'certificate.issued' and target_id = $1`,
+      [String(id)],
+    );
+    return rows[0]?.after.lintWarnings;
+  };
+
+  it('writes its warnings into the audit log', async () => {
+    const request = { owner, authority: { name: 'root' }, commonName: 'ec.example.com', validityDays: 30 };
+    const { id } = await program.ok('POST', '/certificates', { ...request, ...encipher });
+    expect(await lintOf(id)).toContain('key-usage-fits-key');
+    const sound = await program.ok('POST', '/certificates', request);
+    expect((await lintOf(sound.id)) ?? []).not.toContain('key-usage-fits-key');
+  });
+
+  it('refuses what breaks the rules of public TLS, but not a renewal of what was issued before they applied', async () => {
+    const made = { name: 'public', owner, commonName: 'Public', isCabCompliant: false };
+    const authority = await program.ok('POST', '/authorities', made);
+    const request = {
+      owner,
+      authority: { name: 'public' },
+      commonName: 'tls.example.com',
+      validityDays: 30,
+      ...encipher,
+    };
+    const { id } = await program.ok('POST', '/certificates', request);
+    await program.ok('PUT', `/authorities/${authority.id}`, { ...authority, isCabCompliant: true });
+    const refused = await program.call('POST', '/certificates', request);
+    expect([refused.status, refused.body.detail]).toEqual([400, expect.stringContaining('tls-key-usage-fits-key (BR')]);
+    const renewal = await program.ok('POST', `/certificates/${id}/reissue`);
+    expect(await lintOf(renewal.id)).toContain('tls-key-usage-fits-key');
+  });
+});
+
 describe('an order', () => {
   it('has a status and, when it failed, a reason', async () => {
     const { csrPem: csr } = opensslCsr('/CN=ordered.example.com', [], 'ec');

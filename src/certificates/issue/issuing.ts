@@ -18,6 +18,7 @@ import type { IssueCommand } from './issue-command.js';
 import { enqueueOrders } from './enqueue-orders.js';
 import { baseName, type CertificateKey, provisionalName, rowBeforeIssue } from './new-row.js';
 import { OrderRepository } from './order.repository.js';
+import { predecessorAt } from './ordering.js';
 import { rowAsStored } from './row-as-stored.js';
 import { signedFacts } from './signed-answer.js';
 import { datesOf } from './validity.js';
@@ -75,6 +76,7 @@ export class Issuing {
   /** The row of a certificate that its issuer signs now, with the rules that its lint warns of. */
   private async signed({ command, approved, key }: Ready): Promise<{ row: NewRow; warnings?: readonly string[] }> {
     const { authority, terms, validity, relations } = approved;
+    const renews = command.renews && predecessorAt(authority.authority.id, command.renews.old);
     const outcome = await this.authorities.order(
       authority,
       {
@@ -83,6 +85,7 @@ export class Issuing {
           spkiDer: key.spkiDer,
           terms: { notBefore: validity.notBefore, notAfter: validity.notAfter, ...termsToSign(approved) },
           idempotencyKey: key.secretId,
+          ...(renews && { renews }),
         },
       },
       AbortSignal.timeout(atOnceTimeoutMs),

@@ -97,16 +97,23 @@ export class Ordering {
     };
   }
 
-  /** The certificate that this one renews; null when another authority issued it. */
   private async renewed({ renewsId, authorityId }: Certificate): Promise<IssuedCertificate | null> {
     const old = renewsId === null ? null : await this.certificates.find(this.db.single, renewsId);
-    if (!old || old.authorityId !== authorityId || old.fullChainPem === '') return null;
-    return { chainPem: splitCertificates(old.fullChainPem), externalId: old.externalId ?? undefined };
+    return old && predecessorAt(authorityId, old);
   }
 
   private stateOf({ sealedState, secretId }: Order): { state?: string } {
     return sealedState ? { state: this.keyRing.open(sealedState, orderStatePlace(secretId)).toString() } : {};
   }
+}
+
+/** The certificate that is renewed, for the issuer of its successor; null when another authority issued it. */
+export function predecessorAt(
+  authorityId: number | null,
+  old: Pick<Certificate, 'authorityId' | 'fullChainPem' | 'externalId'>,
+): IssuedCertificate | null {
+  if (old.authorityId !== authorityId || old.fullChainPem === '') return null;
+  return { chainPem: splitCertificates(old.fullChainPem), externalId: old.externalId ?? undefined };
 }
 
 function requestOf({ csrPem, secretId, terms, notBefore, notAfter }: Certificate): CertificateRequest {

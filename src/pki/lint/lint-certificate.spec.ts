@@ -103,6 +103,13 @@ describe('the lint of a certificate', () => {
         expect(found((one as readonly [Buffer, LintIssuer])[0])).not.toContain(rule);
   });
 
+  it('warns of the Baseline Requirements where a renewal breaks them as its predecessor did', () => {
+    const wrong = leaf({}, extensions.keyUsage(['digitalSignature', 'keyEncipherment']));
+    expect(() => demandClean(wrong, publicTls)).toThrow('tls-key-usage-fits-key');
+    const warnings = demandClean(wrong, { ...publicTls, isRenewal: true });
+    expect(warnings.map((one) => one.name)).toContain('tls-key-usage-fits-key');
+  });
+
   it('lets warnings pass, and refuses all errors at once', () => {
     const warned = leaf({}, extensions.keyUsage(['digitalSignature', 'keyEncipherment']));
     expect(demandClean(warned, issuer).map((one) => one.name)).toEqual(['key-usage-fits-key']);

@@ -53,7 +53,9 @@ export function lintCertificate(tbs: Buffer, issuer: LintIssuer): LintFinding[] 
   const findings: LintFinding[] = [];
   for (const one of lintsFor(certificate, issuer)) {
     const verdict = verdictOf(one, certificate, issuer);
-    if (verdict !== false) findings.push(findingOf(one, verdict));
+    if (verdict === false) continue;
+    const isExcused = issuer.isRenewal === true && one.scope === 'public-tls';
+    findings.push(findingOf(isExcused ? { ...one, severity: 'warning' } : one, verdict));
   }
   return findings;
 }

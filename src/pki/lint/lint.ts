@@ -12,6 +12,8 @@ export interface LintIssuer {
   limits?: IssuerLimits;
   /** True: TLS server certificates must also keep to the Baseline Requirements. */
   publicTls?: boolean;
+  /** True: what breaks the Baseline Requirements is a warning, because the predecessor broke them too. */
+  isRenewal?: boolean;
 }
 
 /** What a CA and those above it allow below them together. */
