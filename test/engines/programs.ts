@@ -8,7 +8,7 @@ export type Said = Verdict | `? ${string}`;
 export function run(folder: string, program: string, args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     execFile(program, args, { cwd: folder, timeout: 120_000, maxBuffer: 16_777_216 }, (error, stdout, stderr) => {
-      if (error && (typeof error.code === 'string' || error.killed)) reject(error);
+      if (error && (typeof error.code === 'string' || error.killed)) reject(new Error(error.message, { cause: error }));
       else resolve(`${stdout}${stderr}`);
     });
   });

@@ -27,7 +27,7 @@ function dump(file: string): Promise<string> {
   return new Promise((resolve, reject) => {
     // Fails when it finds errors, which stand in its output.
     execFile('dumpasn1', ['-a', '-l', '-z', file], { maxBuffer: 67_108_864 }, (error, stdout, stderr) => {
-      if (error && typeof error.code === 'string') reject(error);
+      if (error && typeof error.code === 'string') reject(new Error(error.message, { cause: error }));
       else resolve(`${stdout}${stderr}`);
     });
   });
