@@ -202,7 +202,7 @@ describe('lists of certificates', () => {
   });
 
   it('have any length, and are the same in parts', async () => {
-    const copies = 5100;
+    const copies = 1100;
     await program.database.db.single.query(
       `insert into certificate overriding system value
        select (jsonb_populate_record(c, jsonb_build_object('id', 100000 + n, 'name', 'copy ' || n,
@@ -211,8 +211,8 @@ describe('lists of certificates', () => {
       [copies],
     );
     expect(await names('')).toHaveLength(3 + copies);
-    expect(await names('?offset=4990&limit=20')).toHaveLength(20);
-    expect(await names('?offset=5100')).toHaveLength(3);
+    expect(await names('?offset=990&limit=20')).toHaveLength(20);
+    expect(await names('?offset=1100')).toHaveLength(3);
   });
 });
 

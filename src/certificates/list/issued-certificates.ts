@@ -13,7 +13,7 @@ export interface Part {
   limit?: number;
 }
 
-const idsAtOnce = 5000;
+const idsAtOnce = 1000;
 /** A certificate can have a megabyte. */
 const rowsAtOnce = 25;
 
