@@ -60,22 +60,21 @@ export async function startPerennial(config: Config, replacements: Replacements 
       logger: new FrameworkLog(log),
       abortOnError: false,
     });
-    const served = await serve(app, config).catch(async (error: unknown) => {
+    const served = await opened(app, config).catch(async (error: unknown) => {
       await app.close();
       throw error;
     });
-    if (config.role !== 'worker')
-      await app
-        .get(TlsAnswers)
-        .listen()
-        .catch(async (error: unknown) => {
-          await app.close();
-          throw error;
-        });
     const stop = (): Promise<void> => app.close().finally(silence).finally(stopDatabase);
     return { app, ...served, stop };
   } catch (error) {
     await silence().finally(stopDatabase);
     throw error;
   }
+}
+
+/** Opens every address of the program. Throws with a message for the operator. */
+async function opened(app: NestFastifyApplication, config: Config): Promise<Served> {
+  const served = await serve(app, config);
+  if (config.role !== 'worker') await app.get(TlsAnswers).listen();
+  return served;
 }

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { createSecureContext, createServer, type SecureContext, type Server } from 'node:tls';
 import { explained, type ListenAddress, listenAt } from './listening.js';
 
@@ -17,6 +18,7 @@ const handshakeMs = 10_000;
  */
 export class AlpnListener {
   private readonly server: Server;
+  private readonly connections = new Set<Socket>();
 
   constructor(protocol: string, identityOf: (serverName: string) => Promise<ServerIdentity | null>) {
     this.server = createServer({
@@ -32,9 +34,20 @@ export class AlpnListener {
       minVersion: 'TLSv1.2',
     });
     this.server.maxConnections = mostConnections;
+    this.server.on('connection', (socket: Socket) => this.bound(socket));
     this.server.on('secureConnection', (socket) => {
       socket.on('error', () => undefined);
       socket.destroySoon();
+    });
+  }
+
+  /** A connection ends in time also when its handshake fails or never begins. */
+  private bound(socket: Socket): void {
+    this.connections.add(socket);
+    const late = setTimeout(() => socket.destroy(), handshakeMs);
+    socket.once('close', () => {
+      clearTimeout(late);
+      this.connections.delete(socket);
     });
   }
 
@@ -43,8 +56,11 @@ export class AlpnListener {
     return explained(listenAt(this.server, address), address, setting);
   }
 
+  /** Ends every connection. */
   close(): Promise<void> {
-    return new Promise((resolve) => this.server.close(() => resolve()));
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    for (const socket of this.connections) socket.destroy();
+    return closed;
   }
 }
 
