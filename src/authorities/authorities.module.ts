@@ -68,6 +68,7 @@ import { AuthorityRenewal } from './renew-authority.js';
     AuthorityRemoval,
     AuthorityRepository,
     AuthoritySerialRepository,
+    AuthorityService,
   ],
 })
 export class AuthoritiesModule {}
