@@ -60,6 +60,7 @@ import { AuthorityCsrs1763700000084 } from './1763700000084-authority-csrs.js';
 import { AuthoritiesCanGo1763700000085 } from './1763700000085-authorities-can-go.js';
 import { Pkcs11Keys1763700000086 } from './1763700000086-pkcs11-keys.js';
 import { RevocationRuns1763700000089 } from './1763700000089-revocation-runs.js';
+import { ValidityBeyondCa1763700000090 } from './1763700000090-validity-beyond-ca.js';
 import { KeysOfIssuers1763700000083 } from './1763700000083-keys-of-issuers.js';
 import { WhatKeepsAuthorities1763700000088 } from './1763700000088-what-keeps-authorities.js';
 import { TlsAlpnChallenges1763700000094 } from './1763700000094-tls-alpn-challenges.js';
@@ -130,5 +131,6 @@ export const migrations = [
   Pkcs11Keys1763700000086,
   WhatKeepsAuthorities1763700000088,
   RevocationRuns1763700000089,
+  ValidityBeyondCa1763700000090,
   TlsAlpnChallenges1763700000094,
 ];

@@ -28,6 +28,7 @@ export const CreateAuthorityCsr = z
     isPrivate: shape.isPrivate,
     isCabCompliant: shape.isCabCompliant,
     isCnOptional: shape.isCnOptional,
+    validityBeyondCa: shape.validityBeyondCa,
     maxValidityDays: shape.maxValidityDays,
     defaultValidityDays: shape.defaultValidityDays,
     orderDeadlineDays: shape.orderDeadlineDays,

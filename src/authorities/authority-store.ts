@@ -149,6 +149,7 @@ export class AuthorityStore {
     const shown = optionsAsLemur(row, this.configured.view('issuer', row));
     const wished = request.options === undefined || request.options === shown ? {} : readOptions(request.options);
     const { owner, active, description, maxValidityDays, defaultValidityDays, orderDeadlineDays, isPrivate } = request;
+    const { validityBeyondCa } = request;
     const { isCabCompliant = request.isCabCompliant, isCnOptional = request.isCnOptional } = wished;
     const given = {
       owner,
@@ -160,6 +161,7 @@ export class AuthorityStore {
       isPrivate,
       isCabCompliant,
       isCnOptional,
+      validityBeyondCa,
     };
     Object.assign(row, Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
     const plugin = this.configured.plugin('issuer', row.pluginId);
@@ -206,6 +208,7 @@ function recorded(authority: Authority, roles: readonly AuthorityRole[]): object
     isPrivate,
     isCabCompliant,
     isCnOptional,
+    validityBeyondCa,
     defaultProfileId,
     allowedProfileIds,
     options,
@@ -223,6 +226,7 @@ function recorded(authority: Authority, roles: readonly AuthorityRole[]): object
     isPrivate,
     isCabCompliant,
     isCnOptional,
+    validityBeyondCa,
     defaultProfileId,
     allowedProfileIds,
     options,

@@ -2,6 +2,10 @@ import { Check, Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 import type { KeyRef } from '../platform/keys/key-store.js';
 import { Sealed, sealedColumn } from '../platform/secrets/sealed.js';
 
+/** Whether a requested validity that ends after its authority is refused, or cut to the end of the authority. */
+export const beyondCa = ['refuse', 'shorten'] as const;
+export type BeyondCa = (typeof beyondCa)[number];
+
 /**
  * A CA that certificates are issued from: a configured issuer plugin and the CA's certificate, with its key where the
  * key is ours.
@@ -46,6 +50,8 @@ export class Authority {
   @Column('boolean', { nullable: true }) isCabCompliant: boolean | null;
   /** False: a request without a common name is refused. */
   @Column('boolean') isCnOptional: boolean;
+  /** What becomes of a request whose end is after that of the authority. */
+  @Column('text') validityBeyondCa: BeyondCa;
   /** The profile of requests that name none. */
   @Column('integer', { nullable: true }) defaultProfileId: number | null;
   /** The only profiles that it issues by, beside the default one; empty: all, and none at all. */

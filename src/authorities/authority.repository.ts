@@ -137,6 +137,13 @@ export class AuthorityRepository {
     const where = new Conditions();
     if (query.owner !== undefined) where.add('lower(owner) = ?', query.owner);
     if (query.active !== undefined) where.add('active = ?', query.active);
+    const { profile } = query;
+    if (profile !== undefined)
+      where.add(
+        `exists (select from profile p where ? in (p.id::text, lower(p.name))
+          and (p.id = default_profile_id or p.id = any(allowed_profile_ids)))`,
+        profile.toLowerCase(),
+      );
     where.add(visible(viewer));
     const page = await listPage<{ id: number }>(tx, { ...source, from: 'authority' }, query, where);
     const rows = new Map(

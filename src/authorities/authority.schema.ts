@@ -7,7 +7,7 @@ import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import { Reference } from '../platform/http/reference.js';
 import { type KeyStoreName, keyStoreNames } from '../platform/keys/key-store.js';
 import { OwnerName } from '../roles/role-name.js';
-import type { Authority } from './authority.entity.js';
+import { type Authority, beyondCa } from './authority.entity.js';
 import { authorityMembers, commonView } from './authority-label.js';
 import {
   CaChainText,
@@ -41,6 +41,14 @@ const limits = {
         'the date of issuance (200, 100, 47 days). Only an administrator frees it from that.',
     }),
   isCnOptional: z.boolean().optional().meta({ description: 'False: a request needs a common name.' }),
+  validityBeyondCa: z
+    .enum(beyondCa)
+    .optional()
+    .meta({
+      description:
+        'What becomes of a request whose validity ends after the authority itself: `refuse` (default), or `shorten` ' +
+        'to the end of the authority. No certificate outlives its authority.',
+    }),
   defaultProfile: Reference.nullish().meta({ description: 'The certificate profile of requests that name none.' }),
   allowedProfiles: z
     .array(Reference)
@@ -231,6 +239,7 @@ export const AuthorityView = z
     maxValidityDays: z.int().nullable(),
     orderDeadlineDays: z.int().nullable(),
     isPrivate: z.boolean(),
+    validityBeyondCa: z.enum(beyondCa),
     keyStore: z.enum(keyStoreNames).nullable().meta({ description: 'Null: its key is elsewhere.' }),
     defaultProfile: ProfileName.nullable(),
     allowedProfiles: z.array(ProfileName),
@@ -285,6 +294,7 @@ export function authorityView(
     maxValidityDays: authority.maxValidityDays,
     orderDeadlineDays: authority.orderDeadlineDays,
     isPrivate: authority.isPrivate,
+    validityBeyondCa: authority.validityBeyondCa,
     keyStore,
     defaultProfile: authority.defaultProfileId === null ? null : profile(authority.defaultProfileId),
     allowedProfiles: authority.allowedProfileIds.map(profile),
@@ -314,5 +324,9 @@ export function authorityView(
 export const AuthorityQuery = listQuery('id', 'name', 'owner', 'active', 'cn', 'notAfter').extend({
   owner: z.string().max(128).toLowerCase().optional(),
   active: queryBoolean().optional(),
+  profile: z.string().max(128).optional().meta({
+    description:
+      'Id or name of a profile: only authorities for which it is the default one or one of the allowed ones.',
+  }),
 });
 export type AuthorityQuery = z.output<typeof AuthorityQuery>;

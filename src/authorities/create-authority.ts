@@ -192,7 +192,13 @@ function demandMaking({ title, createAuthority }: Pick<IssuerPlugin<OptionSchema
 }
 
 type LimitMember =
-  'maxValidityDays' | 'defaultValidityDays' | 'orderDeadlineDays' | 'isPrivate' | 'isCabCompliant' | 'isCnOptional';
+  | 'maxValidityDays'
+  | 'defaultValidityDays'
+  | 'orderDeadlineDays'
+  | 'isPrivate'
+  | 'isCabCompliant'
+  | 'isCnOptional'
+  | 'validityBeyondCa';
 
 /** What a request says about the authority apart from its certificate. */
 function wishesOf(
@@ -211,6 +217,7 @@ function wishesOf(
     isPrivate: request.isPrivate ?? false,
     isCabCompliant: request.isCabCompliant ?? (parent?.limits.publicTls ? true : null),
     isCnOptional: request.isCnOptional ?? true,
+    validityBeyondCa: request.validityBeyondCa ?? 'refuse',
     defaultProfileId: null,
     allowedProfileIds: [],
   };

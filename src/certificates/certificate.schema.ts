@@ -190,6 +190,9 @@ export const CertificateView = z
     keyWeakness: nullable('Why anybody can find the private key, as far as it is known here: replace it.'),
     signingAlgorithm: z.string().nullable(),
     ...validity,
+    askedNotAfter: InstantOut.nullable().meta({
+      description: 'Until when it was to be valid, when that was cut to the end of its authority; else null.',
+    }),
     dateCreated: InstantOut,
     description: z.string().nullable(),
     labels: z.array(z.string()),

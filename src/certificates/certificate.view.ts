@@ -13,6 +13,7 @@ import type { CertificateRow, LinkedCertificate, WithdrawalRow } from './certifi
 import type { CertificateBriefView, CertificateLabel, CertificateView } from './certificate.schema.js';
 import { extensionsAsLemur } from './issue/extensions.view.js';
 import { orderView } from './issue/order.view.js';
+import { askedNotAfter } from './terms.js';
 
 /** Makes responses from rows: an allow-list of everything that is shown of a certificate. */
 @Injectable()
@@ -154,6 +155,7 @@ function pki(row: CertificateRow) {
     san: row.sanCount > 1 ? true : null,
     extensions: extensionsAsLemur(row.terms),
     ...validity(row),
+    askedNotAfter: instantOrNull(askedNotAfter(row.terms)),
   };
 }
 

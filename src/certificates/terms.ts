@@ -23,6 +23,8 @@ export interface StoredTerms {
   otherAltNames?: readonly OtherAltName[];
   leaveOut?: readonly IssuerExtension[];
   beyondPolicy?: true;
+  /** ISO 8601. */
+  askedNotAfter?: string;
   found?: FoundFacts;
   /** The approved terms, when the certificate differs from them. */
   approved?: StoredTerms;
@@ -47,6 +49,8 @@ export interface TermsWithoutDates extends Omit<CertificateTerms, 'notBefore' | 
   otherAltNames?: readonly OtherAltName[];
   /** A user with the right to go beyond the domain policy had these names certified: renewals keep them. */
   beyondPolicy?: true;
+  /** Until when it was to be valid, before that was cut to the end of its authority. */
+  askedNotAfter?: Date;
   found?: FoundFacts;
 }
 
@@ -67,8 +71,15 @@ export function storeTerms(terms: TermsWithoutDates): StoredTerms {
     ...(terms.otherAltNames && { otherAltNames: terms.otherAltNames }),
     ...(terms.leaveOut && { leaveOut: terms.leaveOut }),
     ...(terms.beyondPolicy && { beyondPolicy: true }),
+    ...(terms.askedNotAfter && { askedNotAfter: terms.askedNotAfter.toISOString() }),
     ...(terms.found && { found: terms.found }),
   };
+}
+
+/** Until when the certificate was to be valid, before that was cut to the end of its authority; null if it was not. */
+export function askedNotAfter({ approved, ...certified }: StoredTerms): Date | null {
+  const { askedNotAfter: asked } = approved ?? certified;
+  return asked === undefined ? null : new Date(asked);
 }
 
 /** The approved terms: what an issuer is asked for, now and in a renewal. */

@@ -135,6 +135,7 @@ async function take(run: Run, step: Step, found: Found, { everyone, names, roleI
       orderDeadlineDays: null,
       isPrivate: false,
       ...flagsOf(row),
+      validityBeyondCa: 'refuse',
       defaultProfileId: null,
       allowedProfileIds: [],
       creatorId,

@@ -268,6 +268,35 @@ describe('authorities', () => {
     }
   });
 
+  it('shorten to their own end, if they are told to, what would outlive them, and say what was asked', async () => {
+    const ca = await program.ok('POST', '/authorities', {
+      name: 'soon-over',
+      owner: 'pki@example.com',
+      commonName: 'Soon over',
+      validityDays: 30,
+    });
+    expect(ca.validityBeyondCa).toBe('refuse');
+    const asked = { owner: 'joe@example.com', authority: { name: 'soon-over' }, validityDays: 60 };
+    const refused = await program.call('POST', '/certificates', { ...asked, commonName: 'a.example.com' });
+    expect([refused.status, refused.body.reasons]).toEqual([400, { validityDays: [expect.stringContaining('after')] }]);
+    const changed = await program.ok('PUT', `/authorities/${ca.id}`, { ...ca, validityBeyondCa: 'shorten' });
+    expect(changed.validityBeyondCa).toBe('shorten');
+    const made = await program.ok('POST', '/certificates', { ...asked, commonName: 'a.example.com' });
+    const lengthDays = (Date.parse(made.askedNotAfter) - Date.parse(made.notBefore)) / 86_400_000;
+    expect([made.notAfter, lengthDays]).toEqual([ca.authorityCertificate.notAfter, 60]);
+    const within = await program.ok('POST', '/certificates', {
+      ...asked,
+      commonName: 'b.example.com',
+      validityDays: 5,
+    });
+    expect(within.askedNotAfter).toBeNull();
+    // Once the CA lives long enough, the renewal is as long as was asked.
+    await program.ok('POST', `/authorities/${ca.id}/renew`, { validityDays: 3000 });
+    const renewed = await program.ok('POST', `/certificates/${made.id}/reissue`, {});
+    const days = (Date.parse(renewed.notAfter) - Date.parse(renewed.notBefore)) / 86_400_000;
+    expect([Math.round(days), renewed.askedNotAfter]).toEqual([60, null]);
+  });
+
   it("take Lemur's options as JSON or as text, and the whole object that was read", async () => {
     const { id } = await program.ok('POST', '/authorities', {
       name: 'lemur',

@@ -458,6 +458,11 @@ describe('the profiles of an authority', () => {
       defaultProfile: { name: 'server' },
       allowedProfiles: [{ name: 'server' }, { name: 'client' }],
     });
+    const listed = async (profile: string | number): Promise<string[]> =>
+      (await program.ok('GET', `/authorities?profile=${profile}`)).items.map(({ name }: Json) => name);
+    expect(await listed('Client')).toEqual(['bound']);
+    expect(await listed(made.defaultProfile.id)).toContain('bound');
+    expect(await listed('e-mail')).not.toContain('bound');
     const from = (more: object) => issue({ authority: { name: 'bound' }, commonName: 'a.example.com', ...more });
     expect((await from({})).body.profile.name).toBe('server');
     expect((await from({ profile: { name: 'client' } })).body.profile.name).toBe('client');

@@ -18,7 +18,7 @@ import { Admission, termsForRenewal } from '../admission.js';
 import { RelationRights } from '../relation-rights.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
 import type { Renewal } from '../successors.js';
-import type { TermsWithoutDates } from '../terms.js';
+import { askedNotAfter, type TermsWithoutDates } from '../terms.js';
 import { demandExact } from './csr-terms.js';
 import { unrequestableUsage } from './extensions.schema.js';
 import type { IssueCommand } from './issue-command.js';
@@ -27,6 +27,8 @@ import { KeyRules } from './key-rules.js';
 import { type Profiled, type ProfiledRenewal, Profiling, sentences } from './profiling.js';
 import {
   boundsOf,
+  datesOf,
+  type DecidedValidity,
   renewedValidity,
   type Validity,
   type ValidityBounds,
@@ -86,7 +88,7 @@ export class Approval {
     await this.rights.demandLinks(actor, owner, relations);
     if (csr) await this.rights.demandKeyless(relations.destinationIds);
     await this.rights.demandKeyScope(actor, relations.destinationIds);
-    return { authority, profile, terms, validity, relations };
+    return { authority, profile, ...dated(terms, validity), relations };
   }
 
   /** Everything that the request and the authority decide alone. Throws one Problem with all that is wrong. */
@@ -109,7 +111,7 @@ export class Approval {
     const own = sentences(faults.all);
     faults.addAll(byProfile);
     faults.demandNone(own === '' ? byWhom(profile, byProfile) : `${own} ${byWhom(profile, byProfile)}`.trim());
-    return { leaveOut, profile, terms, validity: validity as Validity };
+    return { leaveOut, profile, terms, validity: validity as DecidedValidity };
   }
 
   /**
@@ -124,8 +126,10 @@ export class Approval {
     if (to) demandIssuer(actor, profile, profiled.extendedKeyUsage);
     const terms = await this.admission.ofRenewal(actor, old, authority, profiled);
     try {
-      const validity = renewedValidity(old, this.bounds(authority, profile), this.clock.now());
-      return { authority, profile, held, terms, validity, relations: await this.relations.ofRenewal(old, links) };
+      const before = { ...datesOf(old), askedNotAfter: askedNotAfter(old.terms) ?? undefined };
+      const validity = renewedValidity(before, this.bounds(authority, profile), this.clock.now());
+      const relations = await this.relations.ofRenewal(old, links);
+      return { authority, profile, held, ...dated(terms, validity), relations };
     } catch (error) {
       if (error instanceof ValidityRefused) throw new PluginError('misconfigured', error.message);
       throw error;
@@ -151,7 +155,7 @@ export class Approval {
     { validity }: IssueCommand,
     authority: LoadedAuthority,
     profile: UsedProfile | null,
-  ): { validity?: Validity; refused: Violation[] } {
+  ): { validity?: DecidedValidity; refused: Violation[] } {
     try {
       return { validity: validityOf(validity, this.bounds(authority, profile), this.clock.now()), refused: [] };
     } catch (error) {
@@ -163,6 +167,14 @@ export class Approval {
   private bounds(authority: LoadedAuthority, profile: UsedProfile | null): ValidityBounds {
     return withinProfile(boundsOf(authority, this.config), profile);
   }
+}
+
+/** The terms say when the validity was cut to the end of the authority. */
+function dated(
+  terms: TermsWithoutDates,
+  { askedNotAfter: asked, ...validity }: DecidedValidity,
+): Pick<Approved, 'terms' | 'validity'> {
+  return { terms: asked === undefined ? terms : { ...terms, askedNotAfter: asked }, validity };
 }
 
 /** Throws Problem `invalid-request` when this authority must not sign this CSR. */

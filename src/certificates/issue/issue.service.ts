@@ -56,9 +56,10 @@ export class IssueService {
     } catch (error) {
       const first = violatedConstraint(error) === 'certificate_request' ? await this.earlier(command) : null;
       if (first) return first;
-      if (!(error instanceof StaleFacts)) throw error;
-      await this.authorities.get(authority.authority.id);
-      if (command.actor.kept) throw error;
+      if (!(error instanceof StaleFacts) && !isRefusal(error)) throw error;
+      const fresh = await this.authorities.get(authority.authority.id);
+      // A refusal may be due to limits that the authority has had in this process until now.
+      if (error instanceof StaleFacts ? command.actor.kept : fresh === authority) throw error;
       return this.issueFrom(await this.authorized(command), command);
     }
   }

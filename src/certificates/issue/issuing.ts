@@ -119,7 +119,7 @@ export class Issuing {
       nextAttemptAt: new Date(this.clock.now().getTime() + safetyNetMs),
       name: command.name ? name : provisionalName(name, key.secretId),
       ...this.columns({ command, approved, key }),
-      ...approved.validity,
+      ...datesOf(approved.validity),
     };
   }
 

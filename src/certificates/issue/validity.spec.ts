@@ -11,6 +11,7 @@ const bounds: ValidityBounds = {
   backdateMs: 60_000,
   defaultDays: 365,
   allowWeekendEnd: true,
+  cutsAtCa: false,
 };
 const atMost = (maxDays: number | null, publicTls = false) => ({
   capAt: (at: Date) => issuanceCap({ maxDays, publicTls }, at),
@@ -47,6 +48,30 @@ describe('validity of a new certificate', () => {
     expect(refusal(() => validityOf({ validityDays: 11 }, soon, now))).toMatch(
       /^validityDays: Validity end must not be after/,
     );
+  });
+
+  it.each([
+    ['a length in days', { validityDays: 11 }, 11 * day - 60_000],
+    ['a length in years', { validityYears: 1 }, null],
+    ['an end', { validityEnd: new Date(now.getTime() + 20 * day) }, 20 * day],
+    ['the default length', {}, null],
+  ])('cuts %s to the end of a CA that shortens, and says what was asked', (_, wish, askedMs) => {
+    const ca = { ...bounds, caNotAfter: new Date(now.getTime() + 10 * day + 500), cutsAtCa: true };
+    const { notAfter, askedNotAfter } = validityOf(wish, ca, now);
+    expect(notAfter).toEqual(new Date(now.getTime() + 10 * day));
+    if (askedMs !== null) expect(askedNotAfter).toEqual(new Date(now.getTime() + askedMs));
+  });
+
+  it('shortens nothing that ends with the CA, and gives no validity after the end of the CA', () => {
+    const ca = { ...bounds, caNotAfter: new Date(now.getTime() + 10 * day), cutsAtCa: true };
+    expect(validityOf({ validityEnd: ca.caNotAfter }, ca, now).askedNotAfter).toBeUndefined();
+    const ended = { ...ca, caNotAfter: new Date(now.getTime() - 1000) };
+    expect(refusal(() => validityOf({ validityDays: 5 }, ended, now))).toMatch(/must be in the future/);
+  });
+
+  it('ends on the Friday before the end of a CA that shortens when it must not end on a weekend', () => {
+    const ca = { ...bounds, caNotAfter: date('2015-01-18T12:00:00Z'), allowWeekendEnd: false, cutsAtCa: true };
+    expect(validityOf({ validityDays: 60 }, ca, now).notAfter).toEqual(date('2015-01-16T12:00:00Z'));
   });
 
   it('refuses what the rules do not allow, naming the field', () => {
@@ -167,6 +192,16 @@ describe('validity of a renewal', () => {
   it('is as long as before', () => {
     const { notBefore, notAfter } = renewedValidity(old, bounds, later);
     expect(notAfter.getTime() - notBefore.getTime()).toBe(90 * day);
+  });
+
+  it('is as long as was asked once the CA lives long enough, and says what was asked until then', () => {
+    const cut = { ...old, askedNotAfter: date('2016-01-01T00:00:00Z') };
+    const { notBefore, notAfter, askedNotAfter } = renewedValidity(cut, bounds, later);
+    expect([notAfter.getTime() - notBefore.getTime(), askedNotAfter]).toEqual([365 * day, undefined]);
+    const soon = { ...bounds, caNotAfter: date('2015-06-01T00:00:00Z') };
+    const again = renewedValidity(cut, soon, later);
+    expect(again.notAfter).toEqual(soon.caNotAfter);
+    expect((again.askedNotAfter?.getTime() ?? 0) - again.notBefore.getTime()).toBe(365 * day);
   });
 
   it('obeys a cap that is newer than the old certificate', () => {

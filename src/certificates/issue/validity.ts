@@ -22,12 +22,19 @@ export interface ValidityBounds {
   /** How long before now a certificate is valid. */
   backdateMs: number;
   allowWeekendEnd: boolean;
+  /** Whether a requested end after that of the CA is cut to it, or refused. */
+  cutsAtCa: boolean;
 }
 
 /** A validity period (RFC 5280 §4.1.2.5), both ends included. */
 export interface Validity {
   notBefore: Date;
   notAfter: Date;
+}
+
+/** A validity period that was decided. `askedNotAfter`: its end, had it not been cut to that of the CA. */
+export interface DecidedValidity extends Validity {
+  askedNotAfter?: Date;
 }
 
 /** Only the dates of an object that has more members. */
@@ -63,6 +70,7 @@ export function boundsOf(
     defaultDays: authority.defaultValidityDays ?? settings.defaultValidityDays,
     backdateMs,
     allowWeekendEnd: settings.allowWeekendExpiration,
+    cutsAtCa: authority.validityBeyondCa === 'shorten',
   };
 }
 
@@ -85,13 +93,14 @@ function tighter(cap: IssuanceCap | null, own: IssuanceCap | null): IssuanceCap 
 }
 
 /** The dates of a new certificate. Seconds precision. Throws ValidityRefused. */
-export function validityOf(wish: ValidityWish, bounds: ValidityBounds, now: Date): Validity {
+export function validityOf(wish: ValidityWish, bounds: ValidityBounds, now: Date): DecidedValidity {
   // A later start counts as the date of issuance, as linters see it: the stricter limits of that day apply.
   const cap = bounds.capAt(wish.validityStart && wish.validityStart > now ? wish.validityStart : now);
-  const validity =
+  const asked =
     wish.validityStart || wish.validityEnd
       ? explicit(wish, { ...bounds, cap }, now)
       : byLength(wish, { ...bounds, cap }, now);
+  const validity = bounds.cutsAtCa ? cutAtCa(asked, bounds, now) : asked;
   const end = wish.validityEnd ? 'validityEnd' : wish.validityYears ? 'validityYears' : 'validityDays';
   if (validity.notAfter <= now) throw new ValidityRefused(end, 'Validity end must be in the future.');
   if (validity.notAfter <= validity.notBefore)
@@ -99,6 +108,13 @@ export function validityOf(wish: ValidityWish, bounds: ValidityBounds, now: Date
   demandWithin(validity, bounds, now, end);
   if (isTooLong(validity, cap)) throw new ValidityRefused(end, tooLong(cap));
   return validity;
+}
+
+/** An end after that of the CA is cut to it, and does not land on a weekend that is not allowed. */
+function cutAtCa(asked: Validity, bounds: ValidityBounds, now: Date): DecidedValidity {
+  if (asked.notAfter <= bounds.caNotAfter) return asked;
+  const notAfter = workday(seconds(bounds.caNotAfter), bounds, now);
+  return { notBefore: asked.notBefore, notAfter, askedNotAfter: asked.notAfter };
 }
 
 /** Throws ValidityRefused for a start too early, or for an end after that of the CA, which blames `end`. */
@@ -153,12 +169,13 @@ function tooLong({ days, by = 'This authority' }: IssuanceCap): string {
 }
 
 /**
- * The dates of a renewal: as long as before, from now on, cut to the limits of the authority. Throws ValidityRefused
+ * The dates of a renewal: as long as before, or as was asked before it was cut to the end of the CA, from now on, cut
+ * to the limits of the authority. Throws ValidityRefused
  * when the authority expires so soon that the renewal would not outlive the old certificate. A lower limit of the
  * authority alone never refuses a renewal, even when it then expires earlier.
  */
-export function renewedValidity(old: Validity, bounds: ValidityBounds, now: Date): Validity {
-  const wanted = old.notAfter.getTime() - old.notBefore.getTime();
+export function renewedValidity(old: DecidedValidity, bounds: ValidityBounds, now: Date): DecidedValidity {
+  const wanted = (old.askedNotAfter ?? old.notAfter).getTime() - old.notBefore.getTime();
   const length = Math.min(wanted, bounds.capAt(now)?.longestMs ?? Infinity);
   const notBefore = earlier(now, length, bounds);
   const wantedEnd = notBefore.getTime() + length;
@@ -170,7 +187,8 @@ export function renewedValidity(old: Validity, bounds: ValidityBounds, now: Date
         'would not outlive the certificate it replaces.',
     );
   }
-  return { notBefore, notAfter };
+  const isCut = wantedEnd > bounds.caNotAfter.getTime();
+  return { notBefore, notAfter, ...(isCut && { askedNotAfter: seconds(new Date(wantedEnd)) }) };
 }
 
 function explicit(wish: ValidityWish, bounds: ValidityBounds & { cap: IssuanceCap | null }, now: Date): Validity {
