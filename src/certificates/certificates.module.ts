@@ -99,6 +99,8 @@ import { ListedCertificates } from './notify/listed-certificates.js';
 import { NotificationController } from './notify/notification.controller.js';
 import { SubscriptionController } from './notify/subscription.controller.js';
 import { SubscriptionForm, SubscriptionService } from './notify/subscription.service.js';
+import { AuthorityMessages } from './notify/authority-messages.js';
+import { CrlOverdueSweep } from './notify/crl-overdue.sweep.js';
 import { NoticeMessages } from './notify/notice-messages.js';
 import { NoticeRepository } from './notify/notice.repository.js';
 import { Notices } from './notify/notices.js';
@@ -112,10 +114,7 @@ import { Planning } from './planning.js';
 import { RelationRights } from './relation-rights.js';
 import { Relations } from './relations.js';
 import { RevocationRunController } from './revoke-many/revocation-run.controller.js';
-import { RevocationRunJob, RevocationRunSteps } from './revoke-many/revocation-run.job.js';
-import { RevocationRunRepository } from './revoke-many/revocation-run.repository.js';
-import { RevocationRuns } from './revoke-many/revocation-runs.js';
-import { RunChecks } from './revoke-many/run-checks.js';
+import { revocationRunProviders } from './revoke-many/revocation-run-providers.js';
 import { DeactivateService } from './revoke/deactivate.service.js';
 import { IssuedStatusRepository } from './revoke/issued-status.repository.js';
 import { HoldService } from './revoke/hold.service.js';
@@ -275,11 +274,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     PendingService,
     DisputeRecord,
     DisputeService,
-    RevocationRunJob,
-    RevocationRunRepository,
-    RevocationRuns,
-    RevocationRunSteps,
-    RunChecks,
+    ...revocationRunProviders,
     RevokeService,
     RevokeRights,
     RevokeRecord,
@@ -324,6 +319,8 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     SendNotices,
     NoticeSender,
     NoticeMessages,
+    AuthorityMessages,
+    CrlOverdueSweep,
     ExpirySweep,
     CertificateSubscriptionRepository,
     ListedCertificates,

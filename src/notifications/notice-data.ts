@@ -97,4 +97,14 @@ export interface NoticeData extends Record<NoticeEvent, Setting> {
     reason: string | null;
   };
   'authority.expiring': Setting & { authority: AuthorityFacts };
+  /**
+   * `lists`: how many CRLs of the authority are overdue. `nextUpdate`: of the first one that ends, or has ended; null
+   * when none was made yet. `reason`: why the last attempt failed; null when there was none.
+   */
+  'crl.overdue': Setting & {
+    authority: AuthorityFacts;
+    lists: number;
+    nextUpdate: Date | null;
+    reason: string | null;
+  };
 }

@@ -64,6 +64,13 @@ const messages: { [E in NoticeEvent]: NoticeData[E] } = {
   'order.disputed': { ...setting, certificate: before, reason: 'Other names.', deadlineAt: now },
   'withdrawal.given-up': { ...setting, certificate: before, kind: 'revoke', reason: 'Unknown serial number.' },
   'authority.expiring': { ...setting, authority: { ...before, name: 'Issuing CA' } },
+  'crl.overdue': {
+    ...setting,
+    authority: { ...before, name: 'Issuing CA' },
+    lists: 2,
+    nextUpdate: new Date('2026-03-02T00:00:00Z'),
+    reason: 'The token does not answer.',
+  },
 };
 
 describe('renderNotice', () => {
@@ -127,6 +134,17 @@ describe('renderNotice', () => {
       'authority.expiring',
       'Authority Issuing CA expires in 12 days',
       ['Owner: web@example.org', 'https://pki.example.org/api/1/authorities/7'],
+    ],
+    [
+      'crl.overdue',
+      'Authority Issuing CA: its CRL is overdue',
+      [
+        'A newer CRL should have been made by now.',
+        'Reason: The token does not answer.',
+        'Overdue CRLs: 2',
+        'Next update: 2026-03-02 00:00 UTC',
+        'https://pki.example.org/api/1/authorities/7/crl',
+      ],
     ],
   ])('writes the facts of %s into the text and the same words into the HTML', (event, subject, parts) => {
     const message = renderNotice(event, messages[event]);

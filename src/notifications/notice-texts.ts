@@ -201,6 +201,33 @@ const writers: Writers = {
       },
     ],
   }),
+
+  'crl.overdue': ({ authority, lists, nextUpdate, reason, publicUrl, now }) => {
+    const isOver = nextUpdate !== null && nextUpdate <= now;
+    return {
+      subject: `Authority ${inSubject(authority.name)}: ${isOver ? 'its CRL has ended' : 'its CRL is overdue'}`,
+      heading: isOver ? 'A CRL has ended' : 'A CRL is overdue',
+      paragraphs: [
+        isOver
+          ? 'Clients that insist on a current CRL refuse every certificate of this authority.'
+          : 'A newer CRL should have been made by now. When the present one ends, clients that insist on a CRL ' +
+            'refuse every certificate of this authority.',
+        reason === null ? 'No attempt has failed: see whether a worker runs.' : `Reason: ${reason}`,
+      ],
+      cards: [
+        {
+          title: authority.name,
+          url: `${publicUrl}/api/1/authorities/${authority.id}/crl`,
+          facts: [
+            ['Common name', authority.commonName],
+            ['Owner', authority.owner],
+            ['Overdue CRLs', String(lists)],
+            ['Next update', nextUpdate === null ? 'none was made yet' : utc(nextUpdate)],
+          ],
+        },
+      ],
+    };
+  },
 };
 
 /** Writes the message for an event. Names and reasons are shown unchanged. */

@@ -15,5 +15,6 @@ export const noticeEvents = [
   'order.disputed',
   'withdrawal.given-up',
   'authority.expiring',
+  'crl.overdue',
 ] as const;
 export type NoticeEvent = (typeof noticeEvents)[number];

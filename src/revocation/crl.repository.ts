@@ -53,6 +53,15 @@ export interface NewList {
   deltaDer: Buffer | null;
 }
 
+/** What is overdue of an authority. `nextUpdate`: the first end of a list that was made; null when none was. */
+export interface OverdueLists {
+  authorityId: number;
+  owner: string;
+  lists: number;
+  nextUpdate: Date | null;
+  faultDetail: string | null;
+}
+
 /** What a reader of a published list needs first. */
 export interface Published {
   id: number;
@@ -125,7 +134,7 @@ export class CrlRepository {
     const [rows]: [unknown[], number] = await tx.query(
       `update crl set number = $3, base_number = $4, base_at = $5, entries = $6, this_update = $7, next_update = $8,
          due_at = $9, overdue_at = $10, der = $11, delta_der = $12, fault_detail = null
-       where id = $1 and number is not distinct from $2::bigint returning id`,
+       where id = $1 and number is not distinct from $2::numeric returning id`,
       [id, seen, number, baseNumber, baseAt, entries, thisUpdate, nextUpdate, dueAt, overdueAt, der, deltaDer].map(
         (value) => (typeof value === 'bigint' ? String(value) : value),
       ),
@@ -161,6 +170,17 @@ export class CrlRepository {
       [now],
     );
     return rows.map(({ id }) => id);
+  }
+
+  /** The authorities with overdue lists, or only this one. */
+  overdue(tx: Tx, now: Date, authorityId: number | null = null): Promise<OverdueLists[]> {
+    return tx.query(
+      `select a.id as "authorityId", a.owner, count(*)::int as lists, min(c.next_update) as "nextUpdate",
+         min(c.fault_detail) as "faultDetail"
+       from crl c join authority a on a.id = c.authority_id
+       where c.overdue_at < $1 and ($2::int is null or a.id = $2) group by a.id, a.owner order by a.id`,
+      [now, authorityId],
+    );
   }
 
   /** How many lists there are, and how many of them are overdue. */

@@ -500,7 +500,7 @@ describe('the expiry of an authority', () => {
     });
     const mails = async (): Promise<{ subject: string; recipients: string[] }[]> =>
       (await program.ok('GET', '/mails?count=200')).items
-        .filter(({ subject }: { subject: string }) => subject.startsWith('Authority ending'))
+        .filter(({ subject }: { subject: string }) => subject.startsWith('Authority ending expires'))
         .reverse();
     const told = (count: number) => eventually(async () => (await mails()).length === count);
     program.clock.advance(500 * dayMs);
@@ -514,7 +514,7 @@ describe('the expiry of an authority', () => {
     const rows = await eventually(async () => {
       const found = await program.database.source.query<{ leadDays: number; open: boolean }[]>(
         `select (data->>'leadDays')::int as "leadDays", sent_at is null as open from notice
-          where authority_id = $1 order by 1 desc`,
+          where authority_id = $1 and event = 'authority.expiring' order by 1 desc`,
         [id],
       );
       return found.every(({ open }) => !open) && found;

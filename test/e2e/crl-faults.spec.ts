@@ -5,7 +5,7 @@ import { runOn } from '../support/x509.js';
 
 let program: TestProgram;
 beforeAll(async () => {
-  program = await startProgram({ PKI_URL: 'http://pki.example.net' });
+  program = await startProgram({ PKI_URL: 'http://pki.example.net', SECURITY_TEAM_EMAIL: 'security@example.com' });
   // The first signing key is that of another authority.
   await makeAuthority('other');
 });
@@ -34,6 +34,46 @@ function listed(url: string, serialHex = ''): Promise<string> {
     return text.includes(serialHex) && text;
   });
 }
+
+describe('an overdue CRL', () => {
+  it('is told once, and once more when it has ended, while the program stays ready', async () => {
+    const { source } = program.database;
+    const silent = await makeAuthority('silent', { plugin: { id: 'local-ca', options: { crlShards: 2 } } });
+    await eventually(async () => (await listsOf(silent)).filter(({ number }) => number !== null).length === 3);
+    await source.query(`
+      create function mute() returns trigger language plpgsql as 'begin return null; end';
+      create trigger mute before insert on outbox for each row when (new.job = 'crl.make') execute function mute()`);
+    const mails = async (): Promise<Json[]> =>
+      (await program.ok('GET', '/mails?count=100')).items.filter(({ subject }: Json) => subject.includes(' silent: '));
+    const subjects = async (): Promise<string[]> => (await mails()).map(({ subject }) => subject as string).sort();
+    const ready = async (): Promise<Json> => (await fetch(`${program.url}/health/ready`)).json();
+    expect((await ready()).warnings).toEqual([]);
+
+    program.clock.advance(130 * 3_600_000);
+    const overdue = 'Authority silent: its CRL is overdue';
+    await eventually(async () => (await subjects()).includes(overdue));
+    const [{ to, text }] = (await mails()) as [Json];
+    expect(to).toEqual(expect.arrayContaining(['pki@example.com', 'security@example.com']));
+    expect(text).toContain('Overdue CRLs: 3');
+    expect(await ready()).toMatchObject({ status: 'ok', warnings: [expect.stringMatching(/^\d+ of \d+ CRLs are/)] });
+
+    program.clock.advance(40 * 3_600_000);
+    const ended = 'Authority silent: its CRL has ended';
+    await eventually(async () => (await subjects()).includes(ended));
+    // As many sweeps later as have told of it.
+    const ticks = async (): Promise<string> =>
+      (await source.query(`select last_success_at::text as at from periodic_task where name = 'crl-notices'`))[0].at;
+    for (let sweep = 0; sweep < 2; sweep++) {
+      const before = await ticks();
+      await eventually(async () => (await ticks()) !== before);
+    }
+    expect(await subjects()).toEqual([ended, overdue]);
+
+    await source.query('drop function mute cascade');
+    program.clock.advance(6 * 60_000);
+    await eventually(async () => (await ready()).warnings.length === 0);
+  });
+});
 
 describe('a CRL', () => {
   it('is made by the sweep when its first job was lost', async () => {

@@ -305,7 +305,11 @@ describe('a program on an external database', () => {
     };
     expect(worker.stdout()).toBe(`Worker         ${worker.url}/health/ready\n`);
     expect(await get('/health/live')).toMatchObject({ status: 200 });
-    expect(JSON.parse((await get('/health/ready')).text)).toEqual({ status: 'ok', checks: ['database', 'queue'] });
+    expect(JSON.parse((await get('/health/ready')).text)).toEqual({
+      status: 'ok',
+      checks: ['database', 'queue'],
+      warnings: [],
+    });
     expect((await get('/problems/not-found')).status).toBe(200);
     for (const path of ['/api/1/certificates', '/api/1/docs', '/api/1/roles?page=1', '/', '/metricsx']) {
       expect(await get(path), path).toMatchObject({ status: 404, text: expect.stringMatching(/worker/) });

@@ -16,12 +16,12 @@ import { Delivery } from '../deploy/delivery.entity.js';
 import { Planning } from '../planning.js';
 import { crlReasons } from '../revoke/revoke.schema.js';
 import { Withdrawal } from '../withdraw/withdrawal.entity.js';
-import type { ListEvent, Notice } from './notice.entity.js';
+import type { AuthorityEvent, ListEvent, Notice } from './notice.entity.js';
 
 /** The content of a message, without its event and recipients. */
 export type MessageText = Pick<NotificationMessage, 'subject' | 'text' | 'html' | 'data'>;
 
-type SingleEvent = Exclude<NoticeEvent, ListEvent | 'authority.expiring'>;
+type SingleEvent = Exclude<NoticeEvent, ListEvent | AuthorityEvent>;
 type Writer = (notice: Notice, certificate: Certificate) => Promise<MessageText>;
 
 /** Writes the text and the data of the message of a notice, from the facts at the time of sending. */
@@ -131,13 +131,6 @@ export class NoticeMessages {
   /** The message of an event of one certificate. */
   single(event: SingleEvent, notice: Notice, certificate: Certificate): Promise<MessageText> {
     return this.writers[event](notice, certificate);
-  }
-
-  /** The message that an authority expires, and the owner of the authority. */
-  async authority(authorityId: number): Promise<MessageText & { owner: string }> {
-    const { id, name, commonName, owner, notAfter } = await this.authorities.get(this.db.single, authorityId);
-    const authority = { id, name, commonName, owner, notAfter };
-    return { ...this.written('authority.expiring', { ...this.setting(), authority }), owner };
   }
 
   private async expiring(certificates: readonly Certificate[]): Promise<MessageText> {

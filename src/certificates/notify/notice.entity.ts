@@ -11,6 +11,14 @@ export function isListEvent(event: NoticeEvent): event is ListEvent {
   return (listEvents as readonly NoticeEvent[]).includes(event);
 }
 
+const authorityEvents = ['authority.expiring', 'crl.overdue'] as const;
+/** An event of an authority, of which its owner and the security team are told. */
+export type AuthorityEvent = (typeof authorityEvents)[number];
+
+export function isAuthorityEvent(event: NoticeEvent): event is AuthorityEvent {
+  return (authorityEvents as readonly NoticeEvent[]).includes(event);
+}
+
 /** A notice is dropped after so many attempts when the last one was refused. */
 const mostRefusals = 5;
 

@@ -4,6 +4,7 @@ import { Config } from '../../platform/config.js';
 import type { Tx } from '../../platform/db/database.js';
 import type { Certificate } from '../certificate.entity.js';
 import type { NoticeEvent } from '../../plugin-api/events.js';
+import type { OverdueLists } from '../../revocation/crl.repository.js';
 import { NoticeRepository, type Occurrence } from './notice.repository.js';
 import { sendNotices } from './send-notices.job.js';
 
@@ -100,6 +101,20 @@ export class Notices {
       tell: [owner, ...(this.config.securityTeamEmail ?? [])],
       dedupeKey: `authority.expiring:${authorityId}:${leadDays}:${notAfterMs}`,
       data: { leadDays, notAfterMs },
+    });
+  }
+
+  /** CRLs of an authority are overdue. Told once until the first of them ends, and once more when it has ended. */
+  async crlOverdue(tx: Tx, { authorityId, owner, nextUpdate }: OverdueLists): Promise<void> {
+    const isOver = nextUpdate !== null && nextUpdate <= this.clock.now();
+    await this.record(tx, {
+      event: 'crl.overdue',
+      certificateId: null,
+      authorityId,
+      owner,
+      tell: [owner, ...(this.config.securityTeamEmail ?? [])],
+      dedupeKey: `crl.overdue:${authorityId}:${isOver ? 'ended' : 'overdue'}:${nextUpdate?.getTime() ?? 'never'}`,
+      data: {},
     });
   }
 

@@ -13,7 +13,8 @@ import { Database } from '../../platform/db/database.js';
 import { Certificate, ownerVouches } from '../certificate.entity.js';
 import { Delivery } from '../deploy/delivery.entity.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
-import { isListEvent, type Notice } from './notice.entity.js';
+import { AuthorityMessages } from './authority-messages.js';
+import { isAuthorityEvent, isListEvent, type Notice } from './notice.entity.js';
 import { type MessageText, NoticeMessages } from './notice-messages.js';
 import { NoticeRepository } from './notice.repository.js';
 import { CertificateSubscriptionRepository } from './certificate-subscription.repository.js';
@@ -36,6 +37,7 @@ export class NoticeSender {
     private readonly channels: ChannelRepository,
     private readonly sender: ChannelSender,
     private readonly messages: NoticeMessages,
+    private readonly ofAuthorities: AuthorityMessages,
     private readonly subscriptions: CertificateSubscriptionRepository,
   ) {}
 
@@ -70,12 +72,14 @@ export class NoticeSender {
     else await this.sender.mail(message, signal);
   }
 
-  /** Null when none of the certificates exists any more. */
+  /** Null when none of the certificates exists any more, or the event is over. */
   private async write(notices: Sendable): Promise<(MessageText & Pick<NotificationMessage, 'recipients'>) | null> {
     const [notice] = notices;
     const { event, authorityId, subscriptionId } = notice;
-    if (event === 'authority.expiring') {
-      const { owner, ...text } = await this.messages.authority(authorityId ?? 0);
+    if (isAuthorityEvent(event)) {
+      const message = await this.ofAuthorities.write(event, authorityId ?? 0);
+      if (message === null) return null;
+      const { owner, ...text } = message;
       const team = [...new Set([owner, ...(this.config.securityTeamEmail ?? [])])];
       return { ...text, recipients: subscriptionId === null ? team : [] };
     }

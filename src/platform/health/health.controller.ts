@@ -10,6 +10,7 @@ const Ready = z
   .strictObject({
     status: z.literal('ok'),
     checks: z.array(z.string()).meta({ description: 'The parts that were checked; all of them work.' }),
+    warnings: z.array(z.string()).meta({ description: 'What needs a person, although traffic can be served.' }),
   })
   .meta({ id: 'Ready' });
 
@@ -31,7 +32,8 @@ export class HealthController {
   @Summary('Can it do its work now?')
   @Answers(200, Ready)
   async ready(): Promise<z.output<typeof Ready>> {
-    return { status: 'ok', checks: await working(this.readiness) };
+    const checks = await working(this.readiness);
+    return { status: 'ok', checks, warnings: await this.readiness.lookForWarnings() };
   }
 }
 

@@ -12,7 +12,11 @@ describe('health', () => {
   it('is live whatever happens to the database, and ready only while it answers', async () => {
     const database = await createEmptyDatabase([]);
     toy = await startToy({ query: () => database.source.query('select 1') });
-    expect((await toy.app.inject('/health/ready')).json()).toEqual({ status: 'ok', checks: ['database'] });
+    expect((await toy.app.inject('/health/ready')).json()).toEqual({
+      status: 'ok',
+      checks: ['database'],
+      warnings: [],
+    });
     expect((await toy.app.inject('/api/1/healthcheck')).body).toBe('ok');
     await database.drop();
     const ready = await toy.app.inject('/health/ready');
@@ -24,6 +28,16 @@ describe('health', () => {
     expect(toy.lines).toContainEqual(expect.objectContaining({ msg: 'readiness check failed', check: 'database' }));
     expect((await toy.app.inject('/api/1/healthcheck')).statusCode).toBe(503);
     expect((await toy.app.inject('/health/live')).json()).toEqual({ status: 'ok' });
+  });
+
+  it('tells warnings, and stays ready', async () => {
+    toy = await startToy();
+    const readiness = toy.app.get(Readiness);
+    readiness.warn('crl', async () => '1 of 2 CRLs is overdue.');
+    readiness.warn('quiet', async () => null);
+    const ready = await toy.app.inject('/health/ready');
+    expect([ready.statusCode, ready.json()]).toMatchObject([200, { warnings: ['1 of 2 CRLs is overdue.'] }]);
+    expect((await toy.app.inject('/api/1/healthcheck')).body).toBe('ok');
   });
 
   it('gives the reasons of all that fail, also of one that never answers', async () => {

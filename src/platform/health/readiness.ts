@@ -10,12 +10,24 @@ const patienceMs = 2000;
 @Injectable()
 export class Readiness {
   private readonly checks = new Map<string, Check>();
+  private readonly warnings = new Map<string, Check>();
 
   constructor(private readonly log: Log) {}
 
   /** `name` is one word like `database`. A second check of that name replaces the first. */
   add(name: string, check: Check): void {
     this.checks.set(name, check);
+  }
+
+  /** As `add`, for a fault that is told and keeps no traffic away. */
+  warn(name: string, check: Check): void {
+    this.warnings.set(name, check);
+  }
+
+  /** The sentences of the warnings that apply. */
+  async lookForWarnings(): Promise<string[]> {
+    const answers = await Promise.all([...this.warnings].map(([name, check]) => this.answerOf(name, check)));
+    return answers.filter((answer) => answer !== null);
   }
 
   /** Runs all checks in parallel; null for those that pass. A check fails if it throws or takes over two seconds. */

@@ -1,0 +1,28 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Periodic } from '../../jobs/periodic.js';
+import { Clock } from '../../platform/clock.js';
+import { Config } from '../../platform/config.js';
+import { Database } from '../../platform/db/database.js';
+import { CrlRepository } from '../../revocation/crl.repository.js';
+import { Notices } from './notices.js';
+
+/** Periodically writes notices about authorities whose CRLs are overdue. */
+@Injectable()
+export class CrlOverdueSweep implements OnModuleInit {
+  constructor(
+    private readonly periodic: Periodic,
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly config: Config,
+    private readonly lists: CrlRepository,
+    private readonly notices: Notices,
+  ) {}
+
+  onModuleInit(): void {
+    this.periodic.everyTick('crl-notices', this.config.sweepIntervalS, () =>
+      this.db.write(async (tx) => {
+        for (const lists of await this.lists.overdue(tx, this.clock.now())) await this.notices.crlOverdue(tx, lists);
+      }),
+    );
+  }
+}
