@@ -205,7 +205,7 @@ function ofMembers(request: IssueRequest, defaults: IssueDefaults, faults: Fault
   const wanted = request.keyType ?? defaultKeyType;
   const keyType = faults.keep(() => blame('keyType', () => resolveKeyType(wanted)), defaultKeyType);
   const { subject, implied } = subjectOf(request, defaults);
-  for (const [member, value] of Object.entries(subject))
+  for (const [member, value] of Object.entries<string>(subject as Record<string, string>))
     faults.keep(() => demandSubject({ [member]: value }), undefined);
   const asked = namesOf(request, faults);
   const names = withCommonName(subject.commonName, asked);
