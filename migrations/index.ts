@@ -61,6 +61,7 @@ import { AuthoritiesCanGo1763700000085 } from './1763700000085-authorities-can-g
 import { Pkcs11Keys1763700000086 } from './1763700000086-pkcs11-keys.js';
 import { RevocationRuns1763700000089 } from './1763700000089-revocation-runs.js';
 import { ValidityBeyondCa1763700000090 } from './1763700000090-validity-beyond-ca.js';
+import { ImportedCrls1763700000091 } from './1763700000091-imported-crls.js';
 import { KeysOfIssuers1763700000083 } from './1763700000083-keys-of-issuers.js';
 import { WhatKeepsAuthorities1763700000088 } from './1763700000088-what-keeps-authorities.js';
 import { TlsAlpnChallenges1763700000094 } from './1763700000094-tls-alpn-challenges.js';
@@ -132,5 +133,6 @@ export const migrations = [
   WhatKeepsAuthorities1763700000088,
   RevocationRuns1763700000089,
   ValidityBeyondCa1763700000090,
+  ImportedCrls1763700000091,
   TlsAlpnChallenges1763700000094,
 ];

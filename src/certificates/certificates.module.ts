@@ -115,6 +115,7 @@ import { RelationRights } from './relation-rights.js';
 import { Relations } from './relations.js';
 import { RevocationRunController } from './revoke-many/revocation-run.controller.js';
 import { revocationRunProviders } from './revoke-many/revocation-run-providers.js';
+import { RevocationImport } from './revoke/revocation-import.service.js';
 import { DeactivateService } from './revoke/deactivate.service.js';
 import { IssuedStatusRepository } from './revoke/issued-status.repository.js';
 import { HoldService } from './revoke/hold.service.js';
@@ -274,6 +275,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     PendingService,
     DisputeRecord,
     DisputeService,
+    RevocationImport,
     ...revocationRunProviders,
     RevokeService,
     RevokeRights,

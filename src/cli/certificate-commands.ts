@@ -49,6 +49,12 @@ export function addCertificateCommands(program: Command): void {
     .option('--rotation-policy <name>', 'renew them automatically, by this policy')
     .option('--dry-run', 'only show what would be imported')
     .action(inSession(async () => (await import('./import.js')).importFiles));
+  program
+    .command('import-crl')
+    .description('take over what a CA that was imported with its key has revoked elsewhere')
+    .argument('<authority>', 'id or name')
+    .argument('<path>', 'its complete CRL, in DER or PEM')
+    .action(inSession(async () => (await import('./import-crl.js')).importCrl));
 }
 
 function addIssue(program: Command): void {

@@ -137,6 +137,33 @@ export interface CrlEntry {
   invalidAt?: Date;
 }
 
+/** An entry with the serial number of its certificate (the content of the INTEGER). */
+export interface NumberedEntry extends CrlEntry {
+  serial: Buffer;
+}
+
+/**
+ * All entries in order, in parts of at most `atOnce`, between which other work of the process gets its turn. The
+ * generator throws PkiError `malformed-crl`.
+ */
+export async function* entriesIn({ entriesDer }: ParsedCrl, atOnce: number): AsyncGenerator<NumberedEntry[]> {
+  for (let at = 0; at < entriesDer.length;) {
+    const part: NumberedEntry[] = [];
+    orMalformedEntry(() => {
+      while (part.length < atOnce && at < entriesDer.length) {
+        const entry = readTlv(entriesDer, at);
+        if (entry.tag !== Tag.sequence) throw new DerError('Expected an entry');
+        const number = readTlv(entriesDer, entry.start, entry.end);
+        const serial = entriesDer.subarray(number.start, number.end);
+        part.push({ serial, ...readEntry(entriesDer.subarray(entry.header, entry.after)) });
+        at = entry.after;
+      }
+    });
+    yield part;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
 /** Entries that are looked at before other work of the process gets its turn. */
 const entriesAtOnce = 50_000;
 

@@ -78,7 +78,7 @@ async function usable(crl: ParsedCrl, { certificate, issuer, point, at, strictne
   if (scopeFault !== null) return { why: scopeFault };
   const timeFault = outOfTime(crl, at);
   if (timeFault !== null) return { why: timeFault };
-  const signatureFault = await unsigned(crl, issuer);
+  const signatureFault = await crlSignatureFault(crl, issuer);
   if (signatureFault !== null) return { why: signatureFault };
   const own = crl.scope?.reasons ?? ALL_REASONS;
   return { reasons: own.filter((reason) => (point?.reasons ?? ALL_REASONS).includes(reason)) };
@@ -127,8 +127,8 @@ function outOfTime({ thisUpdate, nextUpdate }: ParsedCrl, at: Date): string | nu
 /** By which key a CRL is known to be signed: a large one is asked about many certificates. */
 const verified = new WeakMap<ParsedCrl, Buffer>();
 
-/** RFC 5280 §6.3.3 (f) and (g). */
-async function unsigned(crl: ParsedCrl, issuer: ParsedCertificate): Promise<string | null> {
+/** Why the key of this CA has not signed the CRL, or must not; null when it has. RFC 5280 §6.3.3 (f) and (g). */
+export async function crlSignatureFault(crl: ParsedCrl, issuer: ParsedCertificate): Promise<string | null> {
   const isRestricted = issuer.extensions.some(({ oid }) => oid === ExtensionOid.keyUsage);
   if (isRestricted && !issuer.keyUsage.includes('cRLSign')) return 'The key of the issuer must not sign CRLs';
   const { authorityKeyIdentifier: asked } = crl;

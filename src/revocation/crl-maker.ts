@@ -14,6 +14,7 @@ import { Config } from '../platform/config.js';
 import { Database } from '../platform/db/database.js';
 import { type Crl, CrlRepository, type NewList } from './crl.repository.js';
 import { Crls } from './crls.js';
+import { ImportedCrlRepository } from './imported-crl.repository.js';
 import { RevokedRepository } from './revoked.repository.js';
 
 const hourMs = 3_600_000;
@@ -41,6 +42,7 @@ export class CrlMaker {
     private readonly lists: CrlRepository,
     private readonly revoked: RevokedRepository,
     private readonly published: Crls,
+    private readonly imported: ImportedCrlRepository,
   ) {}
 
   /**
@@ -91,7 +93,8 @@ export class CrlMaker {
     // Taken after the entries were read, so that no revocation lies after it.
     const thisUpdate = wholeSeconds(this.clock.now());
     const isBase = crl.baseAt === null || crl.baseAt.getTime() + lifetimeMs / 2 <= thisUpdate.getTime();
-    const number = nextNumber(crl.number, this.clock.now());
+    const highest = await this.imported.highestNumber(this.db.single, crl.authorityId);
+    const number = nextNumber(crl.number, highest, this.clock.now());
     const [baseNumber, baseAt] =
       isBase || crl.baseNumber === null || crl.baseAt === null
         ? [number, thisUpdate]
@@ -127,12 +130,12 @@ export class CrlMaker {
 }
 
 /**
- * Greater than the last one. It follows the time, so that it also grows over a database that was restored from an
- * older backup (RFC 5280 §5.2.3).
+ * Greater than the last one, and than those of the lists that were imported. It follows the time, so that it also grows
+ * over a database that was restored from an older backup (RFC 5280 §5.2.3).
  */
-function nextNumber(last: string | null, now: Date): bigint {
-  const [next, time] = [BigInt(last ?? 0) + 1n, BigInt(now.getTime())];
-  return next > time ? next : time;
+function nextNumber(last: string | null, imported: bigint, now: Date): bigint {
+  const candidates = [BigInt(last ?? 0) + 1n, imported + 1n, BigInt(now.getTime())];
+  return candidates.reduce((highest, one) => (one > highest ? one : highest));
 }
 
 function wholeSeconds(date: Date): Date {

@@ -11,6 +11,7 @@ import { CrlRepository } from './crl.repository.js';
 import { CrlMetrics } from './crl-metrics.js';
 import { CrlState } from './crl-state.js';
 import { Crls } from './crls.js';
+import { ImportedCrlRepository } from './imported-crl.repository.js';
 import { OcspIssuers } from './ocsp/ocsp-issuers.js';
 import { OcspMetrics } from './ocsp/ocsp-metrics.js';
 import { OcspResponderMaker, OcspResponderSweep } from './ocsp/ocsp-responder-maker.js';
@@ -20,6 +21,7 @@ import { OcspStatuses } from './ocsp/ocsp-statuses.js';
 import { OcspController } from './ocsp/ocsp.controller.js';
 import { OcspHttp } from './ocsp/ocsp-http.js';
 import { OcspService } from './ocsp/ocsp.service.js';
+import { ImportedRevocations } from './imported-revocations.js';
 import { PkiController } from './pki.controller.js';
 import { earlyOcsp } from './pki.surfaces.js';
 import { Revocations } from './revocations.js';
@@ -41,6 +43,8 @@ import { Verification } from './verify/verification.js';
     CrlMaker,
     CrlRepository,
     Crls,
+    ImportedCrlRepository,
+    ImportedRevocations,
     CrlState,
     CrlMetrics,
     OcspHttp,
@@ -60,6 +64,6 @@ import { Verification } from './verify/verification.js';
     TrustAnchors,
     Verification,
   ],
-  exports: [CertifiedCas, CrlRepository, OcspStatuses, RevocationCheck, Revocations, Verification],
+  exports: [CertifiedCas, CrlRepository, ImportedRevocations, OcspStatuses, RevocationCheck, Revocations, Verification],
 })
 export class RevocationModule {}

@@ -19,6 +19,9 @@ export interface Revocation {
   invalidityDate: Date | null;
 }
 
+/** An entry of a CRL that was made elsewhere. */
+export type ImportedRevocation = Omit<Revocation, 'authorityId' | 'urls'>;
+
 /** What one CRL lists. `keptSince`: certificates that expired before are left out. */
 export interface Listed {
   authorityId: number;
@@ -87,6 +90,39 @@ export class RevokedRepository {
       [authorityId, serialHex, notAfter, revokedAt, reason, invalidityDate, urls, entryDer],
     );
     return rows.length > 0;
+  }
+
+  /**
+   * Adds what the CA has revoked elsewhere; each serial number once. What is revoked or released here stays as it is,
+   * but a hold gives way to a revocation. The number of rows that are new or have changed.
+   */
+  async addMany(tx: Tx, authorityId: number, given: readonly ImportedRevocation[], now: Date): Promise<number> {
+    await tx.query('select from authority where id = $1 for share', [authorityId]);
+    const rows: unknown[] = await tx.query(
+      `insert into revoked_certificate as r
+         (authority_id, serial_hex, not_after, revoked_at, reason, invalidity_date, changed_at, shard)
+       select $1, n.serial_hex, n.not_after, n.revoked_at, n.reason, n.invalidity_date, $7,
+         ${shardBySerial('n.serial_hex')} % nullif(shards.count, 0)::int
+       from unnest($2::text[], $3::timestamptz[], $4::timestamptz[], $5::int[], $6::timestamptz[])
+         as n(serial_hex, not_after, revoked_at, reason, invalidity_date)
+       cross join (select count(distinct shard) as count from crl where authority_id = $1) shards
+       on conflict (authority_id, serial_hex) do update set
+         reason = excluded.reason, changed_at = excluded.changed_at, entry_der = null,
+         invalidity_date = coalesce(excluded.invalidity_date, r.invalidity_date)
+       where r.reason in (${certificateHold}, ${removeFromCrl})
+         and excluded.reason not in (${certificateHold}, ${removeFromCrl})
+       returning true`,
+      [
+        authorityId,
+        given.map(({ serialHex }) => serialHex),
+        given.map(({ notAfter }) => notAfter),
+        given.map(({ revokedAt }) => revokedAt),
+        given.map(({ reason }) => reason),
+        given.map(({ invalidityDate }) => invalidityDate),
+        now,
+      ],
+    );
+    return rows.length;
   }
 
   /** Ends a hold. False when the certificate is not on hold. */

@@ -56,6 +56,7 @@ const rarelyPossible = [
   'post /api/1/jobs/{id}/replay',
   'post /api/1/deliveries/{id}/retry',
   'post /api/1/certificates/{id}/reissue',
+  'post /api/1/authorities/{id}/revocations',
   'post /api/1/authorities/{id}/sign',
   'get /api/1/authorities/{id}/orders/{order}',
   'get /api/1/certificates/{id}/files/{file}',

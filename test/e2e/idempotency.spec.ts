@@ -13,7 +13,7 @@ const makeNothing: ReadonlySet<string> = new Set(
     '/admin/rekey',
     '/auth/google /auth/login /auth/logout /auth/oauth2 /auth/password /auth/ping',
     '/authorities/:id/account-key /authorities/:id/issuers/refresh /authorities/:id/crl',
-    '/authorities/csrs/:id/certificate',
+    '/authorities/csrs/:id/certificate /authorities/:id/revocations',
     '/certificates/:id /certificates/:id/accept /certificates/:id/export /certificates/:id/redeploy',
     '/certificates/:id/restore /certificates/:id/update/owner /certificates/:id/update/switches',
     '/channels/:id/test /destinations/:id/test /dns_providers/:id/test /notifications/:id/test /sources/:id/test',

@@ -37,6 +37,7 @@ const withoutEntity: Record<string, string> = {
   certificate_subscription: pair,
   renewal_info: 'written and read by one statement each',
   revocation_check: 'written and read by one statement each',
+  imported_crl: 'written and read by one statement each',
   revocation_run: 'read with the counts of its items, by its repository',
   revocation_run_item: 'written in sets of thousands, by the repository of runs',
   source_certificate: 'what a source reports is written in sets, a batch at a time',

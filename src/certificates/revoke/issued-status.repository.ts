@@ -28,6 +28,15 @@ export class IssuedStatusRepository implements OnModuleInit {
     this.ocsp.readFrom((tx, issued) => this.of(tx, issued));
   }
 
+  /** Which of these certificates are known here and not revoked. */
+  inForce(tx: Tx, authorityId: number, serials: readonly string[]): Promise<{ id: number; serialHex: string }[]> {
+    return tx.query(
+      `select id, serial_hex as "serialHex" from certificate
+       where authority_id = $1 and serial_hex = any($2) and state in ('issued', 'superseded') order by id`,
+      [authorityId, serials],
+    );
+  }
+
   /** In the order of `issued`; null for one that the authority never issued. */
   async of(tx: Tx, issued: readonly Issued[]): Promise<(IssuedStatus | null)[]> {
     const rows = await statuses(tx, [

@@ -56,6 +56,27 @@ export type RevokeRequest = z.output<typeof RevokeRequest>;
 export const RevokeAuthority = RevokeRequest.omit({ replace: true }).meta({ id: 'RevokeAuthority' });
 export type RevokeAuthority = z.output<typeof RevokeAuthority>;
 
+/** POST /authorities/{id}/revocations. */
+export const ImportRevocations = z
+  .strictObject({
+    crl: z
+      .string()
+      .min(1)
+      .max(1_048_576)
+      .meta({ description: 'The complete CRL that the CA has signed, as PEM, or its DER in base64.' }),
+  })
+  .meta({ id: 'ImportRevocations' });
+export type ImportRevocations = z.output<typeof ImportRevocations>;
+
+export const ImportedRevocationsView = z
+  .object({
+    entries: z.int().meta({ description: 'Of the CRL.' }),
+    added: z.int().meta({ description: 'Entries that were not known here. 0 for a CRL that was imported before.' }),
+    revoked: z.int().meta({ description: 'Certificates in the inventory that are revoked now.' }),
+  })
+  .meta({ id: 'ImportedRevocations' });
+export type ImportedRevocationsView = z.output<typeof ImportedRevocationsView>;
+
 /** PUT /certificates/{id}/hold. */
 export const HoldBody = z.strictObject({ comments: Remark.optional() }).default({}).meta({ id: 'HoldCertificate' });
 export type HoldBody = z.output<typeof HoldBody>;

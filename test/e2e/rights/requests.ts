@@ -95,6 +95,11 @@ export const requests: Readonly<Record<string, Ask>> = {
 
   'get /authorities/:id': authority,
   'get /authorities/:id/certificates': authority,
+  // No CRL of the authority: whoever may send one is told so.
+  'post /authorities/:id/revocations': on(
+    (f) => f.authority(),
+    () => ({ crl: 'AAAA' }),
+  ),
   'get /authorities/:id/profiles': authority,
   'get /authorities/:id/profiles/:profile': atCa,
   'put /authorities/:id/profiles/:profile': async (f) => ({ ...(await atCa(f)), body: { enabled: true } }),

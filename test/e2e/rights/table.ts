@@ -62,6 +62,7 @@ GET    /authorities/:id/requests          401       404       403       400     
 GET    /authorities/:id/requests/:request 401       404       403       400       403       404       400       403
 PUT    /authorities/:id/requests/:request 401       404       403       400       403       404       400       403
 PUT    /authorities/:id/revoke            401       404       403       409       403       404       409       403
+POST   /authorities/:id/revocations       401       404       403       400       403       404       400       403
 GET    /authorities/:id/roles             401       404       ok        ok        ok        404       ok        403
 GET    /authorities/:id/settings          401       404       403       400       403       404       400       403
 PUT    /authorities/:id/settings          401       404       403       400       403       404       400       403
