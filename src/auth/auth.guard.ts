@@ -39,7 +39,8 @@ export class AuthGuard implements CanActivate, OnModuleInit {
     // A kept actor may not know of a right given a moment ago.
     const actor = refusalOf(rule, first) && first.kept ? await first.kept.again() : first;
     const refusal = refusalOf(rule, actor);
-    if (refusal && rule?.permission === 'key:read') await this.refusals.note(actor, idIn(request.params));
+    if (refusal && rule?.permission === 'key:read')
+      await this.refusals.note(actor, { targetType: 'certificate', targetId: idIn(request.params) });
     if (refusal && !rule?.afterBody) throw refusal;
     request.refusal = refusal;
     request.actor = actor.kept ? { ...actor, kept: rechecked(actor.kept, rule) } : actor;
@@ -74,7 +75,7 @@ function rechecked({ version, again }: NonNullable<Actor['kept']>, rule: Permiss
   };
 }
 
-/** The id in the path; 0 if there is none. */
+/** The id in the path, which RouteCheck demands; 0 if it is no number. */
 function idIn(params: unknown): number {
   const id = Number((params as { id?: string }).id);
   return Number.isSafeInteger(id) ? id : 0;

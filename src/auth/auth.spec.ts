@@ -296,7 +296,8 @@ describe('a session', () => {
 describe('routes without a rule', () => {
   it('stop the program at boot', async () => {
     await expect(startAccounts([HiddenController])).rejects.toThrow(
-      'HiddenController.none: neither @Requires nor @Public\n  HiddenController.typo: no permission certificate:raed',
+      'HiddenController.none: neither @Requires nor @Public\n  HiddenController.typo: no permission certificate:raed\n' +
+        '  HiddenController.keyOfWhat: no :id of the certificate',
     );
   });
 

@@ -7,6 +7,12 @@ import { AttemptLimit } from './attempt-limit.js';
 
 const perKey = { attempts: 1, windowMs: 60_000, keys: 50_000 };
 
+/** Whose private key was asked for. */
+export interface KeyHolder {
+  targetType: 'certificate' | 'authority';
+  targetId: number;
+}
+
 /** Records refused requests for private keys in the audit log. */
 @Injectable()
 export class KeyRefusals {
@@ -20,13 +26,11 @@ export class KeyRefusals {
 
   /**
    * Writes in its own transaction, because that of the request rolls back. At most once a minute for the same actor and
-   * certificate.
+   * target.
    */
-  async note(actor: Actor, certificateId: number): Promise<void> {
-    if (this.noted.take(`${actor.userId} ${actor.apiKey?.id ?? ''} ${certificateId}`, this.clock.now().getTime()) > 0)
-      return;
-    await this.db.write((tx) =>
-      this.audit.record(tx, actor, { action: 'key.refused', targetType: 'certificate', targetId: certificateId }),
-    );
+  async note(actor: Actor, target: KeyHolder): Promise<void> {
+    const key = `${actor.userId} ${actor.apiKey?.id ?? ''} ${target.targetType} ${target.targetId}`;
+    if (this.noted.take(key, this.clock.now().getTime()) > 0) return;
+    await this.db.write((tx) => this.audit.record(tx, actor, { action: 'key.refused', ...target }));
   }
 }

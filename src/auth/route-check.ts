@@ -1,11 +1,14 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
-import { METHOD_METADATA } from '@nestjs/common/constants.js';
+import { METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { hasBodyKey } from '../platform/http/contract.js';
 import { permissions } from '../roles/permission.js';
 import { accessRule } from './access-rule.js';
 
-/** Stops the program at boot if a route has no access rule, or names an unknown permission. */
+/**
+ * Stops the program at boot if a route has no access rule, names an unknown permission, or reads a key of no known
+ * certificate.
+ */
 @Injectable()
 export class RouteCheck implements OnModuleInit {
   constructor(
@@ -38,7 +41,14 @@ export class RouteCheck implements OnModuleInit {
         return [`${controller.name}.${name}: no permission ${rule.permission}`];
       if ('permission' in rule && rule.afterBody && Reflect.getMetadata(hasBodyKey, prototype[name] as object) !== true)
         return [`${controller.name}.${name}: no body after which to refuse`];
+      if ('permission' in rule && rule.permission === 'key:read' && !hasId(prototype[name] as object))
+        return [`${controller.name}.${name}: no :id of the certificate whose key may be refused`];
       return [];
     });
   }
+}
+
+/** A refused key is recorded with the id in the path. */
+function hasId(route: object): boolean {
+  return String(Reflect.getMetadata(PATH_METADATA, route)).split('/').includes(':id');
 }

@@ -487,6 +487,29 @@ describe('CAs', () => {
   });
 });
 
+describe('a refused request for a private key', () => {
+  const refusals = (): Promise<Json[]> =>
+    program.database.db.single.query(
+      `select target_type as type, target_id as id, api_key_id is not null as key from audit_event
+        where action = 'key.refused' order by audit_event.id desc limit 2`,
+    );
+
+  it('is recorded for each certificate, also of an API key without the scope', async () => {
+    const { jwt } = await program.ok('POST', '/keys', { name: 'x', ttl: -1, scopes: ['certificate:read'] });
+    const ids: string[] = [(await issue('joe', {})).body.id, (await issue('joe', {})).body.id].map(String);
+    for (const id of [...ids, ...ids])
+      expect((await ask(jwt, 'GET', `/certificates/${id}/private-key`)).status).toBe(403);
+    expect((await refusals()).reverse()).toEqual(ids.map((id) => ({ type: 'certificate', id, key: true })));
+  });
+
+  it('is recorded for a CA, whose key nobody may read', async () => {
+    for (const who of ['joe', 'joe']) expect((await ask(who, 'GET', `/cas/${ca.id}/private-key`)).status).toBe(403);
+    const own = await refusals();
+    expect(own[0]).toEqual({ type: 'authority', id: String(ca.id), key: false });
+    expect(own[1]?.type).toBe('certificate');
+  });
+});
+
 /** What each route answers to whom. `joe` is of the team that owns everything in the paths, `rita` reads only. */
 const rights = `
                                              none  eve   rita  joe   olga  admin
@@ -495,17 +518,17 @@ post   /auth/refresh                         422   422   422   422   422   422
 get    /users/me                             401   200   200   200   200   200
 get    /cas                                  401   200   200   200   200   200
 post   /cas                                  401   403   403   403   403   201
-get    /cas/:ca_id                           401   404   200   200   200   200
-get    /cas/:ca_id/chain                     401   404   200   200   200   200
-get    /cas/:ca_id/children                  401   404   200   200   200   200
-get    /cas/:ca_id/private-key               401   404   403   403   403   403
-delete /cas/:ca_id                           401   403   403   403   403   409
+get    /cas/:id                              401   404   200   200   200   200
+get    /cas/:id/chain                        401   404   200   200   200   200
+get    /cas/:id/children                     401   404   200   200   200   200
+get    /cas/:id/private-key                  401   404   403   403   403   403
+delete /cas/:id                              401   403   403   403   403   409
 get    /certificates                         401   200   200   200   200   200
 post   /certificates                         401   404   403   201   201   201
 post   /certificates/sign-csr                401   404   403   201   201   201
-get    /certificates/:cert_id                401   200   200   200   200   200
-get    /certificates/:cert_id/private-key    401   403   403   200   403   200
-post   /certificates/:cert_id/revoke         401   403   403   200   403   200
+get    /certificates/:id                     401   200   200   200   200   200
+get    /certificates/:id/private-key         401   403   403   200   403   200
+post   /certificates/:id/revoke              401   403   403   200   403   200
 post   /auth/logout                          401   204   204   204   204   204
 post   /auth/invalidate                      401   204   204   204   204   204
 `;
@@ -537,8 +560,8 @@ describe('rights', () => {
   it.each(rows.map((row) => row.split(/\s+/)))('of %s %s', async (method = '', route = '', ...expected) => {
     const answered: string[] = [];
     for (const who of actors) {
-      const id = route.includes(':cert_id') ? (await issue('joe', {})).body.id : '';
-      const path = route.replace(':ca_id', ca.id).replace(':cert_id', id);
+      const id = route.startsWith('/certificates/:id') ? (await issue('joe', {})).body.id : ca.id;
+      const path = route.replace(':id', id);
       const query = method === 'post' && route === '/certificates' ? `?ca_id=${ca.id}` : '';
       const body = method === 'post' ? (bodies[route]?.() ?? {}) : undefined;
       const { status } = await ask(who === 'none' ? null : who, method.toUpperCase(), path + query, body);

@@ -23,7 +23,10 @@ export class DoorsController {
   }
 }
 
-/** One route without a rule, one with a permission that does not exist, one method that is no route. */
+/**
+ * One route without a rule, one with a permission that does not exist, one for a key of no known certificate, one method
+ * that is no route.
+ */
 @Controller('hidden')
 export class HiddenController {
   @Get('none')
@@ -32,6 +35,10 @@ export class HiddenController {
   @Get('typo')
   @Requires('certificate:raed')
   typo(): void {}
+
+  @Get(':name/key')
+  @Requires('key:read')
+  keyOfWhat(): void {}
 
   helper(): void {}
 }

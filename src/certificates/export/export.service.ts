@@ -94,7 +94,8 @@ export class ExportService {
     try {
       await this.access.demandKey(this.db.single, actor, certificate, refusal);
     } catch (error) {
-      if (error instanceof Problem && error.code === 'forbidden') await this.refusals.note(actor, certificate.id);
+      if (error instanceof Problem && error.code === 'forbidden')
+        await this.refusals.note(actor, { targetType: 'certificate', targetId: certificate.id });
       throw error;
     }
   }

@@ -1,5 +1,6 @@
 import { Controller, Delete, Get, HttpCode, Post } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
+import { KeyRefusals } from '../../auth/key-refusals.js';
 import { AuthorityRemoval } from '../../authorities/delete-authority.js';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { JsonBody } from '../../platform/http/contract.js';
@@ -19,6 +20,7 @@ export class FastpkiCasController {
   constructor(
     private readonly cas: Cas,
     private readonly removal: AuthorityRemoval,
+    private readonly refusals: KeyRefusals,
   ) {}
 
   @Get()
@@ -27,28 +29,29 @@ export class FastpkiCasController {
     return (await this.cas.all(actor)).map(caView);
   }
 
-  @Get(':ca_id')
+  @Get(':id')
   @Requires('authority:read')
   async get(@Who() actor: Actor, @PathId('ca_id') id: number): Promise<CaView> {
     return caView(await this.cas.get(actor, id));
   }
 
-  @Get(':ca_id/chain')
+  @Get(':id/chain')
   @Requires('authority:read')
   async chain(@Who() actor: Actor, @PathId('ca_id') id: number): Promise<CaView[]> {
     return (await this.cas.chain(actor, id)).map(caView);
   }
 
-  @Get(':ca_id/children')
+  @Get(':id/children')
   @Requires('authority:read')
   async children(@Who() actor: Actor, @PathId('ca_id') id: number): Promise<CaView[]> {
     return (await this.cas.children(actor, id)).map(caView);
   }
 
-  @Get(':ca_id/private-key')
+  @Get(':id/private-key')
   @Requires('authority:read')
   async privateKey(@Who() actor: Actor, @PathId('ca_id') id: number): Promise<never> {
     const { name } = await this.cas.get(actor, id);
+    await this.refusals.note(actor, { targetType: 'authority', targetId: id });
     throw new Problem('forbidden', `The private key of ${name} never leaves: nobody may read keys of CAs.`);
   }
 
@@ -60,7 +63,7 @@ export class FastpkiCasController {
     return { ...caView(await refusedInWords(() => this.cas.create(actor, body))), private_key: null };
   }
 
-  @Delete(':ca_id')
+  @Delete(':id')
   @HttpCode(204)
   @Requires('authority:create')
   async remove(@Who() actor: Actor, @PathId('ca_id') id: number): Promise<void> {

@@ -64,20 +64,20 @@ export class FastpkiCertificatesController {
     return new StreamableFile(Readable.from(parts, { objectMode: false }), { type: 'application/json' });
   }
 
-  @Get(':cert_id')
+  @Get(':id')
   @Requires('certificate:read')
   async get(@PathId('cert_id') id: number): Promise<CertificateView> {
     return this.view(await this.certificates.row(id));
   }
 
-  @Get(':cert_id/private-key')
+  @Get(':id/private-key')
   @Requires('key:read')
   async privateKey(@Who() actor: Actor, @PathId('cert_id') id: number): Promise<CertificateDetailView> {
     const { row, privateKey } = await this.certificates.withKey(actor, id);
     return { ...this.view(row), private_key: privateKey };
   }
 
-  @Post(':cert_id/revoke')
+  @Post(':id/revoke')
   @HttpCode(200)
   @Requires('certificate:revoke')
   async revoke(

@@ -17,9 +17,9 @@ export function Query(schema: z.ZodObject): ParameterDecorator {
   )();
 }
 
-/** The parameter is the id of this name in the path. Faults are reported in `path`. */
+/** The parameter is `:id` in the path. Faults are reported in `path`, by the name that FastPKI has for it. */
 export const PathId = createParamDecorator((name: string, context: ExecutionContext): number => {
-  const text = (requestOf(context).params as Record<string, string | undefined>)[name] ?? '';
+  const text = (requestOf(context).params as { id?: string }).id ?? '';
   if (/^[1-9]\d{0,9}$/.test(text) && Number(text) <= maxId) return Number(text);
   return located('path', () => {
     throw invalid(name, 'Expected a positive whole number');
