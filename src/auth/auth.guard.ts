@@ -1,7 +1,9 @@
 import { type CanActivate, type ExecutionContext, Injectable, type OnModuleInit } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
+import { Config } from '../platform/config.js';
 import type { Actor, RequestWithActor } from '../platform/http/actor.js';
+import { demandOwnPage } from '../platform/http/own-page.js';
 import { Problem } from '../platform/http/problem.js';
 import type { Authenticator } from '../platform/http/surface.js';
 import { Surfaces } from '../platform/http/surfaces.js';
@@ -18,6 +20,7 @@ export class AuthGuard implements CanActivate, OnModuleInit {
     private readonly surfaces: Surfaces,
     private readonly container: ModuleRef,
     private readonly refusals: KeyRefusals,
+    private readonly config: Config,
   ) {}
 
   /** Throws at boot if the authenticator of a surface is missing. */
@@ -47,10 +50,11 @@ export class AuthGuard implements CanActivate, OnModuleInit {
     return true;
   }
 
-  private actorOf(request: FastifyRequest, mayBeKept = false): Promise<Actor> {
+  private async actorOf(request: FastifyRequest, mayBeKept = false): Promise<Actor> {
     const { authenticator } = this.surfaces.of(request);
     const found = authenticator === null ? undefined : this.authenticators.get(authenticator);
     if (found === undefined) throw new Problem('unauthenticated', 'This route does not support authentication.');
+    if (found.isSentUnasked) demandOwnPage(request, this.config.publicUrl);
     return found.actorOf(request, mayBeKept);
   }
 }

@@ -12,6 +12,7 @@ import { ApiKeyUse } from './api-key-use.js';
 import { AuthController } from './auth.controller.js';
 import { AuthGuard } from './auth.guard.js';
 import { BasicAuthenticator } from './basic-authenticator.js';
+import { BasicChecks } from './basic-checks.js';
 import { BearerAuthenticator } from './bearer-authenticator.js';
 import { Bearers } from './bearers.js';
 import { FailureLimits } from './failure-limits.js';
@@ -62,6 +63,7 @@ const federation = [
     ApiKeyRepository,
     ApiKeyService,
     ApiKeyUse,
+    BasicChecks,
     Bearers,
     FailureLimits,
     KeyRefusals,

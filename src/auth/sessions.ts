@@ -12,8 +12,8 @@ export interface Visitor {
   requestId: string;
 }
 
-/** The method of a sign-in. Stored in audit events, never renamed. */
-export type Way = 'password' | 'ldap' | 'oidc' | 'google';
+/** The method of a sign-in; `basic` for one in the request itself. Stored in audit events, never renamed. */
+export type Way = 'password' | 'ldap' | 'basic' | 'oidc' | 'google';
 
 /** A failed sign-in. `reason` appears in the audit log only; `userId` is set if there is a user with this name. */
 export interface FailedSignIn {
@@ -34,11 +34,13 @@ export class Sessions {
   ) {}
 
   /** Returns the token of the new session. */
-  async open(
-    { address, requestId }: Visitor,
-    user: Pick<User, 'id' | 'username' | 'tokenEpoch'>,
-    way: Way,
-  ): Promise<string> {
+  async open(visitor: Visitor, user: Pick<User, 'id' | 'username' | 'tokenEpoch'>, way: Way): Promise<string> {
+    await this.recordOpened(visitor, user, way);
+    return this.tokens.issue({ userId: user.id, epoch: user.tokenEpoch });
+  }
+
+  /** Records a successful sign-in. */
+  async recordOpened({ address, requestId }: Visitor, user: Pick<User, 'id' | 'username'>, way: Way): Promise<void> {
     const actor = { userId: user.id, username: user.username, address, requestId };
     await this.audit.record(this.db.single, actor, {
       action: 'session.opened',
@@ -46,7 +48,6 @@ export class Sessions {
       targetId: user.id,
       after: { way },
     });
-    return this.tokens.issue({ userId: user.id, epoch: user.tokenEpoch });
   }
 
   /** Ends all sessions of the actor. API keys stay valid. */

@@ -14,7 +14,13 @@ export interface Credentials extends Visitor {
   password: string;
 }
 
-type SignedIn = Pick<User, 'id' | 'username' | 'tokenEpoch'>;
+/** Whom a name and a password belong to. */
+export type SignedIn = Pick<User, 'id' | 'username' | 'tokenEpoch'>;
+interface Identity {
+  holder: SignedIn;
+  way: Way;
+}
+
 type Failure = Partial<Omit<FailedSignIn, 'name'>>;
 
 /** Signs in by name and password, at the local database or the LDAP directory. FailureLimits bounds failed attempts. */
@@ -37,16 +43,26 @@ export class SignIn {
   }
 
   /** Whose name and password these are, without a session. Throws as `run`. */
-  async identify(credentials: Credentials): Promise<{ holder: SignedIn; way: Way }> {
+  async identify(credentials: Credentials): Promise<Identity> {
     this.limits.takeOfAddress(credentials.address, 'password');
     const user = await this.passwords.find(credentials.name);
     const account = user ? `user ${user.id}` : `name ${credentials.name.toLowerCase()}`;
     this.limits.takeOfAccount(account);
+    const identity = await this.holderOf(credentials, user);
+    this.limits.giveBack(credentials.address, 'password', account);
+    return identity;
+  }
+
+  /** As `identify`, of what was right before: that is no guess, and not limited. */
+  async renew(credentials: Credentials): Promise<Identity> {
+    return this.holderOf(credentials, await this.passwords.find(credentials.name));
+  }
+
+  private async holderOf(credentials: Credentials, user: User | null): Promise<Identity> {
     const matches = await this.passwords.matches(user, credentials.password);
     if (user && matches && !user.active)
       return this.refuse(credentials, { userId: user.id, reason: 'The user is not active.' });
     const holder = user && matches ? user : await this.fromDirectory(credentials, user);
-    this.limits.giveBack(credentials.address, 'password', account);
     return { holder, way: holder === user ? 'password' : 'ldap' };
   }
 

@@ -29,6 +29,11 @@ async function signUp(username: string, ...roles: string[]): Promise<number> {
   return (await program.ok('POST', '/users', body)).id;
 }
 
+/** What requests at the same time are answered, each status once. */
+const statusesOf = async (headers: string[]): Promise<number[]> => [
+  ...new Set((await Promise.all(headers.map((header) => send(caList, header)))).map(({ status }) => status)),
+];
+
 const recorded = async (action: string): Promise<number> =>
   (await program.database.db.single.query<unknown[]>('select from audit_event where action = $1', [action])).length;
 
@@ -97,34 +102,94 @@ describe('sign-in by Basic', () => {
     expect((await send(caList, basic('leaver', 'Another-Horse-3!'))).status).toBe(401);
   });
 
-  it('opens no session, and lets go on who has signed out everywhere', async () => {
-    await signUp('walker');
-    const before = await recorded('session.opened');
+  it('is refused in the audit log when the user has been deactivated', async () => {
+    const id = await signUp('sleeper');
+    expect((await send(caList, basic('sleeper', password))).status).toBe(200);
+    await program.ok('PUT', `/users/${id}`, { active: false });
+    const before = await recorded('session.refused');
+    expect((await send(caList, basic('sleeper', password))).status).toBe(401);
+    expect(await recorded('session.refused')).toBe(before + 1);
+  });
+
+  it('is recorded once an hour for each user, also when the password is checked again', async () => {
+    const id = await signUp('walker');
+    const opened = () =>
+      program.database.db.single.query(
+        `select after ->> 'way' as way, address from audit_event where action = 'session.opened' and target_id = $1`,
+        [String(id)],
+      );
+    const one = { way: 'basic', address: expect.stringMatching(/127\.0\.0\.1$/) };
+    for (const passed of [0, 61_000, 61_000]) {
+      program.clock.advance(passed);
+      expect((await send(caList, basic('walker', password))).status).toBe(200);
+      expect(await opened()).toEqual([one]);
+    }
+    program.clock.advance(3_600_000);
     expect((await send(caList, basic('walker', password))).status).toBe(200);
-    expect(await recorded('session.opened')).toBe(before);
-    const token = await program.login('walker', password);
+    expect(await opened()).toEqual([one, one]);
+  });
+
+  it('lets many requests go on at once of who has signed out everywhere', async () => {
+    await signUp('runner');
+    expect((await send(caList, basic('runner', password))).status).toBe(200);
+    const token = await program.login('runner', password);
     await program.call('POST', '/auth/logout', undefined, { token });
-    expect((await send(caList, basic('walker', password))).status).toBe(200);
+    expect(await statusesOf(Array.from({ length: 60 }, () => basic('runner', password)))).toEqual([200]);
+  });
+
+  it('lets many clients behind one address in at once', async () => {
+    const names = Array.from({ length: 15 }, (_, i) => `client-${i}`);
+    for (const name of names) await signUp(name);
+    expect(await statusesOf(names.map((name) => basic(name, password)))).toEqual([200]);
+    program.clock.advance(61_000);
+    expect(await statusesOf(names.map((name) => basic(name, password)))).toEqual([200]);
   });
 
   it('counts requests at the same time with the same credentials as one attempt, and limits failures', async () => {
     await signUp('guessed');
-    const sixty = Array.from({ length: 60 }, () => send(caList, basic('guessed', password)));
-    expect(new Set((await Promise.all(sixty)).map(({ status }) => status))).toEqual(new Set([200]));
-    const statuses: number[] = [];
-    for (let i = 0; i < 12; i += 1) statuses.push((await send(caList, basic('guessed', `Wrong-Horse-${i}!`))).status);
-    expect(statuses.slice(-2)).toEqual([429, 429]);
-    // The right password was checked a moment ago.
-    expect((await send(caList, basic('guessed', password))).status).toBe(200);
+    await signUp('new');
+    expect(await statusesOf(Array.from({ length: 60 }, () => basic('guessed', password)))).toEqual([200]);
+    const guesses = Array.from({ length: 30 }, (_, i) => send(caList, basic('guessed', `Wrong-Horse-${i}!`)));
+    const statuses = (await Promise.all(guesses)).map(({ status }) => status);
+    expect(statuses.filter((status) => status === 401).length).toBe(10);
+    expect(statuses.filter((status) => status === 429).length).toBe(20);
+    // What was right before is no guess; what was never checked may be one.
     program.clock.advance(61_000);
-    expect((await send(caList, basic('guessed', password))).status).toBe(429);
-    program.clock.advance(300_000);
     expect((await send(caList, basic('guessed', password))).status).toBe(200);
+    expect((await send(caList, basic('new', password))).status).toBe(429);
+    program.clock.advance(300_000);
+    expect((await send(caList, basic('new', password))).status).toBe(200);
+  });
+
+  it('counts what was right before its password was changed, after the first failure', async () => {
+    const id = await signUp('changer');
+    expect((await send(caList, basic('changer', password))).status).toBe(200);
+    await program.ok('PUT', `/users/${id}`, { password: 'Another-Horse-3!' });
+    const statuses: number[] = [];
+    for (let i = 0; i < 12; i += 1) statuses.push((await send(caList, basic('changer', password))).status);
+    expect(statuses.filter((status) => status === 401).length).toBe(11);
+    expect(statuses.at(-1)).toBe(429);
+    program.clock.advance(300_000);
   });
 });
 
 describe('the surface of django-ca', () => {
   const admin = basic('admin', adminPassword);
+
+  it.each<[string, Record<string, string>]>([
+    ['post', { 'sec-fetch-site': 'cross-site' }],
+    ['post', { 'sec-fetch-site': 'same-site' }],
+    ['put', { origin: 'https://elsewhere.example.com' }],
+  ])('refuses a %s that a page elsewhere sends with a remembered password: %j', async (method, headers) => {
+    const path = method === 'put' ? '/django_ca/api/ca/ABC/' : '/django_ca/api/ca/ABC/revoke/DEF/';
+    const answer = await send(path, admin, { method: method.toUpperCase(), headers: headers });
+    expect([answer.status, answer.body]).toEqual([403, { detail: 'Forbidden' }]);
+    // Of programs, which send no such header, and of its own pages.
+    expect((await send(path, admin, { method: method.toUpperCase() })).status).not.toBe(403);
+    const own = { 'sec-fetch-site': 'same-origin' };
+    expect((await send(path, admin, { method: method.toUpperCase(), headers: own })).status).not.toBe(403);
+    expect((await send(caList, admin, { headers: headers })).status).toBe(200);
+  });
 
   it('ignores a slash at the end, as clients write it, and only there', async () => {
     expect((await send('/django_ca/api/ca/?expired=true', admin)).status).toBe(200);

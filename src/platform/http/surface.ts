@@ -5,6 +5,11 @@ import type { Problem } from './problem.js';
 /** Finds out who sends a request. */
 export interface Authenticator {
   /**
+   * Whether a browser adds the credentials to whatever request a page makes, as it does with a password that it
+   * remembers. What a page of another origin sends is then refused (`demandOwnPage`).
+   */
+  readonly isSentUnasked?: true;
+  /**
    * Throws Problem `unauthenticated` for missing or invalid credentials. Only with `mayBeKept` it may give a kept actor
    * (`Actor.kept`).
    */
