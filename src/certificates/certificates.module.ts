@@ -333,6 +333,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
   ],
   // For the dialects.
   exports: [
+    CertificateAccess,
     CertificateLists,
     CertificateReader,
     CertificateRepository,

@@ -33,9 +33,14 @@ export class RelationRights {
     { destinationIds, replacesIds }: Pick<RelationsOfNew, 'destinationIds' | 'replacesIds'>,
   ): Promise<void> {
     await this.destinations.demandDelivery(this.db.single, actor, destinationIds);
-    await this.demandReplacing(this.db.single, actor, replacesIds);
-    await this.demandSilence(this.db.single, actor, replacesIds);
+    await this.demandSuccession(actor, replacesIds);
     this.demandOwner(actor, owner);
+  }
+
+  /** Demands the right to have a new certificate take the place of these. Throws Problem `forbidden`. */
+  async demandSuccession(actor: Actor, oldIds: readonly number[]): Promise<void> {
+    await this.demandReplacing(this.db.single, actor, oldIds);
+    await this.demandSilence(this.db.single, actor, oldIds);
   }
 
   /** Demands that this address may be an owner, who gets notices. Throws `invalid-request` or `too-many-requests`. */

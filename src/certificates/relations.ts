@@ -8,8 +8,8 @@ import { Database, type Tx } from '../platform/db/database.js';
 import type { Reference } from '../platform/http/reference.js';
 import { type NamedRole, RoleRepository } from '../roles/role.repository.js';
 import { PolicyRepository } from '../rotation/policy.repository.js';
-import type { Certificate } from './certificate.entity.js';
-import { CertificateRepository, type Links } from './certificate.repository.js';
+import { CertificateRepository } from './certificate.repository.js';
+import type { Inheritance } from './successors.js';
 import { type NamedPolicy, UsualRelationRepository } from './usual-relations.js';
 
 // Finds and creates the objects that a new certificate is linked to: roles, notifications, destinations, predecessors.
@@ -99,8 +99,8 @@ export class Relations {
     };
   }
 
-  /** For the successor of a certificate. `links` are those of the predecessor. */
-  async ofRenewal({ id, rotationPolicyId }: Certificate, links: Links): Promise<RelationsOfNew> {
+  /** For the successor of a certificate, which gets its links. */
+  async ofSuccessor({ old: { id, rotationPolicyId }, links }: Inheritance): Promise<RelationsOfNew> {
     const [policy, notifications, scopedLeadS] = await Promise.all([
       this.policies.get(this.db.single, rotationPolicyId),
       this.notifications.getMany(this.db.single, links.notificationIds),

@@ -17,10 +17,14 @@ import { Planning } from './planning.js';
 
 // What a successor does to its predecessors when it is issued, deployed or withdrawn.
 
-/** A renewal of `old`. `links`: those of `old`, which the successor gets. */
-export interface Renewal {
+/** A predecessor, and its links, which the successor gets. */
+export interface Inheritance {
   old: Certificate;
   links: Links;
+}
+
+/** A renewal of `old`. */
+export interface Renewal extends Inheritance {
   /** Whether the owner gets a notice once the successor is deployed. */
   notify: boolean;
 }

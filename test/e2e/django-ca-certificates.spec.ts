@@ -11,7 +11,8 @@ import { eventually, startProgram, type TestProgram } from '../support/program.j
 import { dayMs, inDays, opensslCsr } from '../support/requests.js';
 import { networkContext, requestFor } from '../support/signing-ca.js';
 
-const { csrPem: csr } = opensslCsr('/CN=not-used', [], 'ec');
+const newCsr = (): string => opensslCsr('/CN=not-used', [], 'ec').csrPem;
+const csr = newCsr();
 const scripted = new ScriptedCa();
 let program: TestProgram;
 let client: DjangoClient;
@@ -27,6 +28,8 @@ beforeAll(async () => {
   root = serialOf(rootPem);
   await client.signUp('user', 'root_operator');
   await client.signUp('other', 'root_operator');
+  await program.ok('POST', '/roles', { name: 'web@example.com' });
+  await client.signUp('member', 'root_operator', 'web@example.com');
 });
 afterAll(() => program.stop());
 
@@ -61,6 +64,15 @@ describe('orders', () => {
     // That CA reads the CSR itself, and would issue what the CSR says.
     const another = await client.ask('POST', `ca/${serial}/sign/`, { ...body, csr }, 'admin');
     expect([another.status, another.body.detail[0].loc]).toEqual([422, ['body', 'data', 'csr']]);
+  });
+
+  it.each([
+    ['admin', 'ca-team@example.com'],
+    ['user', 'user@example.com'],
+    ['member', 'web@example.com'],
+  ])('of %s belong to %s', async (user, owner) => {
+    const { id } = await signed('owned.example.com', { csr: newCsr() }, user);
+    expect((await program.ok('GET', `/certificates/${id}`)).owner).toBe(owner);
   });
 
   it('are seen by the user who made them, and at their own CA', async () => {
@@ -114,36 +126,6 @@ describe('revoke', () => {
     expect((await revoke('removeFromCRL')).body).toMatchObject({ revoked: false, revoked_date: null });
     expect((await revoke('certificateHold')).status).toBe(200);
     expect((await revoke('superseded')).body).toMatchObject({ revoked: true, revoked_reason: 'superseded' });
-  });
-});
-
-describe('resign', () => {
-  it('issues with the same key and content until another end, in place of the one before', async () => {
-    const extensions = [{ type: 'key_usage', value: ['digital_signature', 'key_agreement'] }];
-    const first = await signed('again.example.com', { extensions, not_after: inDays(10) });
-    const at = `ca/${root}/certs/${first.serial}/resign/`;
-    const not_after = inDays(40);
-    const order = await client.ok('POST', at, { not_after });
-    const second = await client.ok('GET', `ca/${root}/certs/${order.serial}/`);
-    expect(second.serial).not.toBe(first.serial);
-    expect(second.not_after).toBe(not_after);
-    expect(second.subject).toEqual(first.subject);
-    for (const type of ['subject_alternative_name', 'key_usage', 'extended_key_usage', 'subject_key_identifier'])
-      expect(extensionOf(second, type), type).toEqual(extensionOf(first, type));
-    const { replaces } = await program.ok('GET', `/certificates/${second.id}`);
-    expect(replaces.map(({ id }: Json) => id)).toEqual([first.id]);
-    expect((await client.ask('POST', at, {}, 'other')).status).toBe(403);
-  });
-
-  it('is not for a certificate whose key was made here, nor for an unknown one', async () => {
-    const made = await program.ok('POST', '/certificates', {
-      owner: 'user@example.com',
-      authority: { name: 'root' },
-      commonName: 'made.example.com',
-    });
-    const refused = await client.ask('POST', `ca/${root}/certs/${serialOf(made.body)}/resign/`, {}, 'admin');
-    expect([refused.status, refused.body.detail]).toEqual([400, expect.stringContaining('/rotate')]);
-    expect((await client.ask('POST', `ca/${root}/certs/ABC/resign/`, {})).status).toBe(404);
   });
 });
 

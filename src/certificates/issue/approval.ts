@@ -74,21 +74,30 @@ export class Approval {
   }
 
   private async ofNew(command: IssueCommand, authority: LoadedAuthority): Promise<Approved> {
-    const { actor, owner, links } = command;
+    const { actor } = command;
     const { csr } = command.key;
     const { leaveOut, profile, terms: profiled, validity } = await this.checked(command, authority);
     demandIssuer(actor, profile, profiled.extendedKeyUsage);
     const wanted = leaveOut ? { ...profiled, leaveOut } : profiled;
     const terms = await this.admission.ofNew(actor, wanted, authority);
-    const relations = await this.relations.ofNew(
-      { ...links, owner },
-      authority.authority.owner,
-      actor.kept !== undefined,
-    );
-    await this.rights.demandLinks(actor, owner, relations);
+    const relations = await this.relationsOfNew(command, authority);
     if (csr) await this.rights.demandKeyless(relations.destinationIds);
     await this.rights.demandKeyScope(actor, relations.destinationIds);
     return { authority, profile, ...dated(terms, validity), relations };
+  }
+
+  /** Throws as RelationRights: the links of an heir are those that its predecessor has been allowed already. */
+  private async relationsOfNew(
+    { actor, owner, links, heirOf }: IssueCommand,
+    { authority }: LoadedAuthority,
+  ): Promise<RelationsOfNew> {
+    if (heirOf) {
+      await this.rights.demandSuccession(actor, [heirOf.old.id]);
+      return this.relations.ofSuccessor(heirOf);
+    }
+    const relations = await this.relations.ofNew({ ...links, owner }, authority.owner, actor.kept !== undefined);
+    await this.rights.demandLinks(actor, owner, relations);
+    return relations;
   }
 
   /** Everything that the request and the authority decide alone. Throws one Problem with all that is wrong. */
@@ -119,16 +128,17 @@ export class Approval {
    */
   private async ofRenewal(
     { actor, profile: to }: IssueCommand,
-    { old, links }: Renewal,
+    renewal: Renewal,
     authority: LoadedAuthority,
   ): Promise<Approved> {
+    const { old } = renewal;
     const { profile, terms: profiled, held } = await this.profiledRenewal(actor, old, to, authority);
     if (to) demandIssuer(actor, profile, profiled.extendedKeyUsage);
     const terms = await this.admission.ofRenewal(actor, old, authority, profiled);
     try {
       const before = { ...datesOf(old), askedNotAfter: askedNotAfter(old.terms) ?? undefined };
       const validity = renewedValidity(before, this.bounds(authority, profile), this.clock.now());
-      const relations = await this.relations.ofRenewal(old, links);
+      const relations = await this.relations.ofSuccessor(renewal);
       return { authority, profile, held, ...dated(terms, validity), relations };
     } catch (error) {
       if (error instanceof ValidityRefused) throw new PluginError('misconfigured', error.message);

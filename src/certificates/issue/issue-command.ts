@@ -14,7 +14,7 @@ import type { Implied } from '../../profiles/asked-terms.js';
 import { vouchingRole } from '../../roles/permission.js';
 import type { Care } from '../certificate.repository.js';
 import type { LinkWishes } from '../relations.js';
-import type { Renewal } from '../successors.js';
+import type { Inheritance, Renewal } from '../successors.js';
 import type { TermsWithoutDates } from '../terms.js';
 import { impliedByCsr, overriddenCsr, readCsr, type RequestedCsr, termsOfCsr, withoutOverrides } from './csr-terms.js';
 import { rawExtensionsOf, sansOf } from './extensions.schema.js';
@@ -61,10 +61,15 @@ export interface IssueCommand extends Care {
   issuerExtensions: readonly IssuerExtensionWish[];
   /** The name of the certificate in this program. Default: a name made of its names, issuer and dates. */
   name?: string;
-  /** Empty for a renewal, which has the links of its predecessor. */
+  /** Empty for a renewal and for an heir, which have the links of their predecessors. */
   links: LinkWishes;
   mark?: RequestMark;
   renews?: Renewal;
+  /**
+   * A certificate with the same key and content, whose place and links the new one takes without being its renewal. The
+   * actor needs the right to replace it, and none to its links.
+   */
+  heirOf?: Inheritance;
 }
 
 /** The settings that fill in missing members of a request. */

@@ -6,6 +6,7 @@ import { AuthoritiesBySerial } from './authorities-by-serial.js';
 import { CaController } from './ca.controller.js';
 import { CertsController } from './certs.controller.js';
 import { ProfilesController } from './profiles.controller.js';
+import { Resigning } from './resigning.js';
 import { Revoking } from './revoking.js';
 import { SignController } from './sign.controller.js';
 
@@ -13,6 +14,6 @@ import { SignController } from './sign.controller.js';
 @Module({
   imports: [AuthoritiesModule, CertificatesModule, ProfilesModule],
   controllers: [CaController, SignController, CertsController, ProfilesController],
-  providers: [AuthoritiesBySerial, Revoking],
+  providers: [AuthoritiesBySerial, Resigning, Revoking],
 })
 export class DjangoCaModule {}

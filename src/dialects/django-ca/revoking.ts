@@ -9,7 +9,7 @@ import { Problem } from '../../platform/http/problem.js';
 import type { RevokeBody } from './revoke.schema.js';
 
 /** Clients compare this text. */
-const alreadyRevoked = new Problem('wrong-state', 'The certificate is already revoked.');
+export const alreadyRevoked = new Problem('wrong-state', 'The certificate is already revoked.');
 
 /** Revokes as django-ca has it, where holding and releasing are revocations with a reason of their own. */
 @Injectable()

@@ -1,21 +1,20 @@
 import type { Authority } from '../../authorities/authority.entity.js';
-import type { Certificate } from '../../certificates/certificate.entity.js';
 import { readCsr } from '../../certificates/issue/csr-terms.js';
 import { extensionFault, unrequestableUsage } from '../../certificates/issue/extensions.schema.js';
 import { type GivenContent, subjectOfAttributes, withContent } from '../../certificates/issue/given-content.js';
 import { commandForCsr, type IssueCommand, type IssueDefaults } from '../../certificates/issue/issue-command.js';
-import type { IssueRequest } from '../../certificates/issue/issue.schema.js';
-import { loadTerms } from '../../certificates/terms.js';
+import { IssueRequest } from '../../certificates/issue/issue.schema.js';
 import { integer, sequence } from '../../pki/der/writer.js';
-import { encodeSubject } from '../../pki/names.js';
 import { normaliseSan } from '../../pki/subject-alt-name.js';
 import { blame } from '../../platform/http/blame.js';
 import type { Actor } from '../../platform/http/actor.js';
-import { invalid, Problem } from '../../platform/http/problem.js';
+import { invalid } from '../../platform/http/problem.js';
+import { validate } from '../../platform/http/validate.js';
 import type { RawExtension } from '../../plugin-api/terms.js';
+import { ownerFor } from '../../roles/team.js';
 import { keyUsages, nameTypes } from './names.js';
 import { profileHere } from './profile-names.js';
-import { type Extension, type ResignBody, type SignBody, tlsFeatures } from './sign.schema.js';
+import { type Extension, type SignBody, tlsFeatures } from './sign.schema.js';
 
 /** What every command of this dialect is made with. */
 export interface Asking {
@@ -29,7 +28,8 @@ type Of<T extends Extension['type']> = Extract<Extension, { type: T }>;
 
 /**
  * The command of a request to sign: subject and extensions are those of the body, and of the CSR only the key counts.
- * The user who asks owns the certificate. Throws Problem `invalid-request`.
+ * The owner is the team of the user who asks (see `ownerFor`), else that of the authority. Throws Problem
+ * `invalid-request`.
  */
 export async function signCommand(asking: Asking, body: SignBody): Promise<IssueCommand> {
   const { actor, authority, defaults, idempotencyKey } = asking;
@@ -38,37 +38,12 @@ export async function signCommand(asking: Asking, body: SignBody): Promise<Issue
   const csr = withContent(await readCsr(body.csr), content);
   if (csr.commonNames.length === 0 && csr.subjectAltNames.length === 0)
     throw invalid('subject', 'Give a common name, or alternative names in the extensions.');
-  const request: IssueRequest = {
-    owner: actor.email,
+  const request = validate(IssueRequest, {
+    owner: ownerFor(actor) ?? authority.owner,
     authority: { id: authority.id },
-    validityEnd: body.notAfter ?? body.expires ?? undefined,
+    validityEnd: (body.notAfter ?? body.expires)?.toISOString(),
     profile: body.profile ? { name: profileHere(body.profile) } : undefined,
-  };
-  return commandForCsr(actor, request, csr, defaults, idempotencyKey);
-}
-
-/**
- * The command to sign a certificate again: the same key, content, profile and owner, with another end. The new one
- * replaces it. Throws Problem `invalid-request`, and `wrong-state` when no CSR of it is stored or its key is kept here.
- */
-export async function resignCommand(asking: Asking, old: Certificate, body: ResignBody): Promise<IssueCommand> {
-  const { actor, authority, defaults, idempotencyKey } = asking;
-  // The new certificate would stand at the destinations of this one without the key.
-  if (old.sealedKey !== null)
-    throw new Problem(
-      'wrong-state',
-      'The key of this certificate is kept here: renew it with POST /certificates/{id}/rotate.',
-    );
-  if (old.csrPem === null) throw new Problem('wrong-state', 'Cannot resign certificate without a CSR.');
-  const { subject, subjectDer = encodeSubject(subject), ...terms } = loadTerms(old.terms);
-  const csr = withContent(await readCsr(old.csrPem), { subjectDer, ...terms });
-  const request: IssueRequest = {
-    owner: old.owner,
-    authority: { id: authority.id },
-    validityEnd: body.notAfter ?? undefined,
-    profile: old.profileId === null ? undefined : { id: old.profileId },
-    ...(old.state === 'issued' && { replaces: [{ id: old.id }] }),
-  };
+  });
   return commandForCsr(actor, request, csr, defaults, idempotencyKey);
 }
 

@@ -2,17 +2,17 @@ import { Controller, Get, HttpCode, Post } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { CertificateRepository } from '../../certificates/certificate.repository.js';
 import { IssueService } from '../../certificates/issue/issue.service.js';
-import { IssuedCertificates } from '../../certificates/list/issued-certificates.js';
 import { Config } from '../../platform/config.js';
 import { Database } from '../../platform/db/database.js';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { HeaderText, JsonBody, PathText } from '../../platform/http/contract.js';
 import { demandIdempotencyKey, idempotencyKeyHelp } from '../../platform/http/idempotency-key.js';
 import { Problem } from '../../platform/http/problem.js';
-import { AuthoritiesBySerial, serialHexIn } from './authorities-by-serial.js';
+import { AuthoritiesBySerial } from './authorities-by-serial.js';
 import { djangoCaPath } from './django-ca.surfaces.js';
 import { type OrderView, orderView } from './order.view.js';
-import { resignCommand, signCommand } from './sign-command.js';
+import { Resigning } from './resigning.js';
+import { signCommand } from './sign-command.js';
 import { ResignBody, SignBody } from './sign.schema.js';
 
 /** Orders of certificates. */
@@ -23,9 +23,9 @@ export class SignController {
     private readonly db: Database,
     private readonly config: Config,
     private readonly authorities: AuthoritiesBySerial,
-    private readonly issued: IssuedCertificates,
     private readonly certificates: CertificateRepository,
     private readonly issue: IssueService,
+    private readonly resigning: Resigning,
   ) {}
 
   /** Answers at once; the order is `pending` where the CA is elsewhere. */
@@ -55,11 +55,8 @@ export class SignController {
     @HeaderText('Idempotency-Key', idempotencyKeyHelp) key: string | undefined,
   ): Promise<OrderView> {
     const authority = await this.authorities.getUsable(actor, serial);
-    const found = await this.issued.find(authority.id, serialHexIn(certificateSerial) ?? '');
-    if (found === null) throw new Problem('not-found', `There is no certificate ${certificateSerial}.`);
-    const old = await this.certificates.get(this.db.single, found.id);
     const asking = { actor, authority, defaults: this.config, idempotencyKey: demandIdempotencyKey(key) };
-    const { id } = await this.issue.issue(await resignCommand(asking, old, body));
+    const { id } = await this.issue.issue(await this.resigning.command(asking, certificateSerial, body));
     return this.order(actor, id);
   }
 

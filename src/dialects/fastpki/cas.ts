@@ -11,7 +11,7 @@ import { validate } from '../../platform/http/validate.js';
 import type { SubjectFields } from '../../plugin-api/terms.js';
 import type { CaCreate } from './ca.schema.js';
 import { refusal } from './fast-api-error.js';
-import { ownerFor } from './team.js';
+import { ownerFor } from '../../roles/team.js';
 
 const pageSize = 1000;
 const defaultKeySize = 4096;

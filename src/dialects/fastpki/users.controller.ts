@@ -2,7 +2,7 @@ import { Controller, Get } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { holds, isAdmin } from '../../roles/permission.js';
-import { teamOf } from './team.js';
+import { teamOf } from '../../roles/team.js';
 import { fastpkiPrefix } from './fastpki.surfaces.js';
 
 /** The signed-in user as FastPKI shows it. */
