@@ -220,7 +220,8 @@ async function createRoot(request: CreateAuthorityRequest): Promise<{ chainPem: 
     spkiDer: signer.spkiDer,
     extensions: caExtensions(request),
   };
-  return { chainPem: [toPem('CERTIFICATE', (await signing.sign(content, signer)).der)] };
+  const { der } = await signing.sign(content, signer, request.isRenewal);
+  return { chainPem: [toPem('CERTIFICATE', der)] };
 }
 
 async function createSubCa(
@@ -250,7 +251,7 @@ async function createSubCa(
       ...policyExtension(policies),
     ],
   };
-  const { der } = await ca.signing.sign(content, requireSigner(parent));
+  const { der } = await ca.signing.sign(content, requireSigner(parent), request.isRenewal);
   return {
     chainPem: [
       toPem('CERTIFICATE', der),

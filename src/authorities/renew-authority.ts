@@ -121,6 +121,7 @@ export class AuthorityRenewal {
       // What was issued before names the key so, and so do the addresses in it.
       ...(!request.newKey && { keyIdentifier: issuerKeyIdentifier(old) }),
       extensions: old.extensions.filter(({ oid }) => kept.has(oid)),
+      isRenewal: true,
     };
   }
 }

@@ -162,12 +162,12 @@ function encodeUrl(url: string): Buffer {
   return der.implicit(6, Buffer.from(url, 'latin1'));
 }
 
-/** RFC 5280 §4.2.1.4, without qualifiers. Throws PkiError `bad-extension`. */
+/** RFC 5280 §4.2.1.4, each policy once, without qualifiers. Throws PkiError `bad-extension`. */
 export function certificatePolicies(oids: readonly string[]): RawExtension {
   return extension(
     ExtensionOid.certificatePolicies,
     false,
-    der.sequence(...oids.map((oid) => der.sequence(encodeOid(oid)))),
+    der.sequence(...[...new Set(oids)].map((oid) => der.sequence(encodeOid(oid)))),
   );
 }
 

@@ -104,6 +104,8 @@ export interface CreateAuthorityRequest {
   keyIdentifier?: Buffer;
   /** Besides those of every CA certificate. */
   extensions?: readonly RawExtension[];
+  /** True: another certificate of a CA that there is, which keeps subject and extensions as they are. */
+  isRenewal?: boolean;
   /** The key of the new CA, made by the core. */
   signer: Signer;
   /** Absent for a root. */

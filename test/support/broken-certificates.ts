@@ -38,6 +38,7 @@ import {
 } from './tbs-certificates.js';
 
 const rsaAlgorithm = signatureAlgorithmOf({ keyType: 'rsa' }).algorithmDer;
+const policy = der.sequence(der.oid('1.2.3'));
 const longLabel = `${'a'.repeat(64)}.example`;
 const longName = `${`${'a'.repeat(60)}.`.repeat(5)}example`;
 
@@ -241,7 +242,7 @@ export const brokenCertificates: Record<string, readonly (Buffer | readonly [Buf
   'names-within-constraints': [[leaf({}, san(dns('www.example.org'))), constrained]],
   'policies-distinct': [
     leaf({}, extensions.certificatePolicies([])),
-    leaf({}, extensions.certificatePolicies(['1.2.3', '1.2.3'])),
+    leaf({}, raw(oidOf.certificatePolicies, der.sequence(policy, policy))),
   ],
   'crl-distribution-points': [
     leaf({}, raw(oidOf.crlDistributionPoints, der.sequence())),

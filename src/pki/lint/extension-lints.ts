@@ -23,9 +23,13 @@ export const extensionLints: readonly Lint[] = [
     'The authority key identifier does not name the issuer and serial number of the CA certificate.',
     ({ values }) => values.authorityKeyIdentifier?.hasIssuer === true,
   ),
-  lint('subject-key-identifier', 'RFC 5280 §4.2.1.2', 'There is a subject key identifier.', ({ values }) => {
-    return (values.subjectKeyIdentifier?.length ?? 0) === 0;
-  }),
+  lint(
+    'subject-key-identifier',
+    'RFC 5280 §4.2.1.2',
+    'There is a subject key identifier.',
+    ({ values }) => (values.subjectKeyIdentifier?.length ?? 0) === 0,
+    { excuse: 'ca-renewal' },
+  ),
   lint(
     'never-critical',
     'RFC 5280 §4.2.1, §4.2.2, RFC 9608 §2',
@@ -37,6 +41,7 @@ export const extensionLints: readonly Lint[] = [
     'RFC 5280 §4.2.1.10, §4.2.1.11, §4.2.1.14',
     'Name constraints, policy constraints and inhibitAnyPolicy are critical.',
     ({ extensions }) => extensions.find(({ oid, critical }) => !critical && ALWAYS_CRITICAL.has(oid))?.oid ?? false,
+    { excuse: 'ca-renewal' },
   ),
   lint(
     'only-in-ca',

@@ -8,6 +8,7 @@ import {
   begin,
   ca,
   changed,
+  cn,
   constrained,
   day,
   dns,
@@ -24,6 +25,7 @@ import {
   rsaSpkiDer,
   san,
   serial,
+  serverAuth,
   spkiDer,
   time,
   twice,
@@ -108,6 +110,32 @@ describe('the lint of a certificate', () => {
     expect(() => demandClean(wrong, publicTls)).toThrow('tls-key-usage-fits-key');
     const warnings = demandClean(wrong, { ...publicTls, isRenewal: true });
     expect(warnings.map((one) => one.name)).toContain('tls-key-usage-fits-key');
+  });
+
+  it('warns of what a CA keeps when it is renewed, and refuses the same in a new CA and in the renewal of a leaf', () => {
+    const twicePurpose = raw(oidOf.extendedKeyUsage, der.sequence(der.oid(serverAuth), der.oid(serverAuth)));
+    const renewal = { ...issuer, isRenewal: true };
+    for (const [tbs, by] of [
+      [ca({}, twicePurpose), issuer],
+      [leaf({}, twicePurpose), renewal],
+    ] as const)
+      expect(() => demandClean(tbs, by)).toThrow('extended-key-usage-distinct');
+    expect(demandClean(ca({}, twicePurpose), renewal)).toMatchObject([{ name: 'extended-key-usage-distinct' }]);
+  });
+
+  it('warns of a subject that is not in DER in a renewal, and of none that begins with the name of the CA', () => {
+    const odd = der.setOf(der.sequence(der.oid(cn), der.tlv(0x13, Buffer.from('Johnson & Johnson'))));
+    const below = der.setOf(der.sequence(der.oid(cn), der.utf8String('OCSP responder')));
+    const [same, other] = [der.sequence(odd, below), der.sequence(below, odd)];
+    expect(found(leaf({ subject: other }))).toContain('subject-in-der');
+    expect(demandClean(leaf({ subject: other }), { ...issuer, isRenewal: true })).toContainEqual(
+      expect.objectContaining({ name: 'subject-in-der', severity: 'warning' }),
+    );
+    const byOdd = { ...issuer, issuerDer: der.sequence(odd) };
+    expect(found(leaf({ subject: same, issuer: der.sequence(odd) }), byOdd)).not.toContain('subject-in-der');
+    expect(found(leaf({ subject: der.sequence(odd, odd, odd), issuer: der.sequence(odd) }), byOdd)).toContain(
+      'subject-in-der',
+    );
   });
 
   it('lets warnings pass, and refuses all errors at once', () => {

@@ -54,10 +54,14 @@ export function lintCertificate(tbs: Buffer, issuer: LintIssuer): LintFinding[] 
   for (const one of lintsFor(certificate, issuer)) {
     const verdict = verdictOf(one, certificate, issuer);
     if (verdict === false) continue;
-    const isExcused = issuer.isRenewal === true && one.scope === 'public-tls';
+    const isExcused = issuer.isRenewal === true && excuses(one, certificate);
     findings.push(findingOf(isExcused ? { ...one, severity: 'warning' } : one, verdict));
   }
   return findings;
+}
+
+function excuses({ excuse }: Lint, certificate: LintedCertificate): boolean {
+  return excuse === 'renewal' || (excuse === 'ca-renewal' && isCa(certificate));
 }
 
 function lintsFor(certificate: LintedCertificate, { publicTls }: LintIssuer): readonly Lint[] {

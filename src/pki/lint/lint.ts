@@ -12,7 +12,7 @@ export interface LintIssuer {
   limits?: IssuerLimits;
   /** True: TLS server certificates must also keep to the Baseline Requirements. */
   publicTls?: boolean;
-  /** True: what breaks the Baseline Requirements is a warning, because the predecessor broke them too. */
+  /** True: a rule that excuses it is a warning, because the predecessor broke it too. */
   isRenewal?: boolean;
 }
 
@@ -37,6 +37,12 @@ export type LintScope = 'every' | 'ca' | 'leaf' | 'tls-server' | 'public-tls';
  */
 export type LintSeverity = 'error' | 'warning';
 
+/**
+ * Where a rule of severity `error` is a warning: in every renewal, or in that of a CA, which keeps extensions of its
+ * predecessor octet by octet.
+ */
+export type LintExcuse = 'renewal' | 'ca-renewal';
+
 /** One rule on finished certificates. */
 export interface Lint {
   /** Kebab-case, never renamed. */
@@ -47,6 +53,7 @@ export interface Lint {
   demands: string;
   scope: LintScope;
   severity: LintSeverity;
+  excuse?: LintExcuse;
   /** True or the offending value, as text, when the rule is broken. */
   isBroken: (certificate: LintedCertificate, issuer: LintIssuer) => boolean | string;
 }
@@ -62,9 +69,9 @@ export function lint(
   source: string,
   demands: string,
   isBroken: Lint['isBroken'],
-  { scope = 'every', severity = 'error' }: Partial<Pick<Lint, 'scope' | 'severity'>> = {},
+  { scope = 'every', severity = 'error', excuse }: Partial<Pick<Lint, 'scope' | 'severity' | 'excuse'>> = {},
 ): Lint {
-  return { name, source, demands, scope, severity, isBroken };
+  return { name, source, demands, scope, severity, isBroken, ...(excuse && { excuse }) };
 }
 
 /** The extension with this OID. */

@@ -94,7 +94,8 @@ function readKey(spki: DerReader): LintedCertificate['key'] {
 
 function readSubject(subjectDer: Buffer): LintedAttribute[][] {
   const subject: LintedAttribute[][] = [];
-  for (const relative = DerReader.enter(subjectDer); relative.more;) {
+  // In BER, as the subject of an imported CA may be, with which that of its OCSP responder begins.
+  for (const relative = DerReader.enter(subjectDer, Tag.sequence, 'ber'); relative.more;) {
     const attributes: LintedAttribute[] = [];
     for (const set = relative.enter(Tag.set); set.more;) {
       const attribute = set.enter();

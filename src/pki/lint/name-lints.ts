@@ -1,4 +1,5 @@
-import { DerError, Tag } from '../der/reader.js';
+import { DerError, DerReader, Tag } from '../der/reader.js';
+import { sequence } from '../der/writer.js';
 import { isEmptyName, lint, type Lint, repeated } from './lint.js';
 import type { LintedAttribute, LintedCertificate } from './linted-certificate.js';
 import { demandDer } from './strict-der.js';
@@ -18,15 +19,14 @@ export const nameLints: readonly Lint[] = [
   lint('ca-has-subject', 'RFC 5280 §4.1.2.6', 'A CA has a subject.', ({ subjectDer }) => isEmptyName(subjectDer), {
     scope: 'ca',
   }),
-  // The subject of a CA that is renewed stays as it is: those below it name it by its octets.
+  // The subject of a CA that is renewed stays as it is: those below it name it by its octets, also in the subject of
+  // its OCSP responder.
   lint(
     'subject-in-der',
     'RFC 5280 §4.1, X.690 §11',
-    'The subject is in DER.',
-    ({ subjectDer }) => derFault(subjectDer),
-    {
-      scope: 'leaf',
-    },
+    'The subject is in DER, apart from the name of the CA where it begins with that.',
+    ({ subjectDer }, { issuerDer }) => derFault(withoutBeginning(subjectDer, issuerDer)),
+    { scope: 'leaf', excuse: 'renewal' },
   ),
   lint(
     'subject-parts',
@@ -125,6 +125,13 @@ function about(wrong: (attribute: LintedAttribute) => boolean): Lint['isBroken']
 
 function textOf({ tag, content }: LintedAttribute): string {
   return content.toString(tag === Tag.utf8String ? 'utf8' : 'latin1');
+}
+
+/** The parts of `nameDer` below those of `aboveDer`; all of them unless it begins with these, octet by octet. */
+function withoutBeginning(nameDer: Buffer, aboveDer: Buffer): Buffer {
+  const [parts, above] = [DerReader.over(nameDer).content(), DerReader.over(aboveDer).content()];
+  if (!parts.subarray(0, above.length).equals(above)) return nameDer;
+  return sequence(parts.subarray(above.length));
 }
 
 function derFault(der: Buffer): string | false {

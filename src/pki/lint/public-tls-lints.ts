@@ -8,7 +8,8 @@ import { unfitUsage } from './usage-lints.js';
 // The Baseline Requirements of the CA/Browser Forum for TLS server certificates.
 
 const COMMON_NAME = '2.5.4.3';
-const publicTls = { scope: 'public-tls' } as const;
+/** In a renewal warnings: the issuer may have been limited after its predecessor was issued. */
+const publicTls = { scope: 'public-tls', excuse: 'renewal' } as const;
 
 export const publicTlsLints: readonly Lint[] = [
   lint(

@@ -54,6 +54,7 @@ export const structureLints: readonly Lint[] = [
       if (oid === EC) return parameters[0] !== Tag.oid;
       return oid.startsWith('1.3.101.') && parameters.length > 0;
     },
+    { excuse: 'renewal' },
   ),
   lint(
     'no-unique-identifiers',
@@ -96,6 +97,7 @@ export const structureLints: readonly Lint[] = [
     'RFC 5280 §4.2, X.690 §10',
     'The value of each extension is of its type, and in DER.',
     ({ malformed: [first] }) => (first ? `${first.oid}: ${first.reason}` : false),
+    { excuse: 'ca-renewal' },
   ),
   lint(
     'private-extension-der',

@@ -92,13 +92,16 @@ export const usageLints: readonly Lint[] = [
     'extended-key-usage-not-empty',
     'RFC 5280 §4.2.1.12',
     'The extended key usage has at least one purpose.',
-    ({ values }) => {
-      return values.extendedKeyUsage?.length === 0;
-    },
+    ({ values }) => values.extendedKeyUsage?.length === 0,
+    { excuse: 'ca-renewal' },
   ),
-  lint('extended-key-usage-distinct', 'RFC 5280 §4.2.1.12', 'No purpose is repeated.', ({ values }) => {
-    return repeated(values.extendedKeyUsage ?? []) ?? false;
-  }),
+  lint(
+    'extended-key-usage-distinct',
+    'RFC 5280 §4.2.1.12',
+    'No purpose is repeated.',
+    ({ values }) => repeated(values.extendedKeyUsage ?? []) ?? false,
+    { excuse: 'ca-renewal' },
+  ),
   lint(
     'extended-key-usage-not-critical',
     'RFC 5280 §4.2.1.12, BR §7.1.2.7.6',
