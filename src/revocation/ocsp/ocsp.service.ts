@@ -6,8 +6,8 @@ import { PkiError } from '../../pki/pki-error.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Problem } from '../../platform/http/problem.js';
-import { problemOf } from '../../platform/http/problem-of.js';
 import type { PublicFile } from '../public-file.js';
+import { OcspFaults, SigningFault } from './ocsp-faults.js';
 import { type OcspIssuer, OcspIssuers } from './ocsp-issuers.js';
 import { OcspMetrics, type OcspResult } from './ocsp-metrics.js';
 import { OcspResponders } from './ocsp-responders.js';
@@ -41,7 +41,7 @@ const retryAfterS = 10;
  */
 @Injectable()
 export class OcspService {
-  private readonly log = new Logger('OCSP');
+  private readonly faults: OcspFaults;
   /** By CertID. */
   private readonly preSigned = new Map<string, PreSigned>();
   /** The same by the whole request, which then need not be read. */
@@ -56,7 +56,9 @@ export class OcspService {
     private readonly responders: OcspResponders,
     private readonly statuses: OcspStatuses,
     private readonly metrics: OcspMetrics,
-  ) {}
+  ) {
+    this.faults = new OcspFaults(clock, new Logger('OCSP'));
+  }
 
   /**
    * `publicId` of the authority that is asked; null: any. Throws Problem `invalid-request` for a malformed request,
@@ -74,7 +76,7 @@ export class OcspService {
       return await this.answerTo(request, requestDer, publicId);
     } catch (error) {
       this.metrics.answered(['try-later'], false);
-      if (problemOf(error).code === 'internal') this.log.error(error);
+      this.faults.note(error, publicId);
       throw new Problem('unavailable', 'The status is not known now.', { cause: error, retryAfterS });
     }
   }
@@ -105,7 +107,9 @@ export class OcspService {
       this.metrics.answered(['unauthorized'], false);
       return unauthorized;
     }
-    const made = await this.sign(request, issuer, version);
+    const made = await this.sign(request, issuer, version).catch((error: unknown) => {
+      throw new SigningFault(issuer, error);
+    });
     this.metrics.answered(made.results, false);
     if (key !== null && made.answer.file && this.version === version) {
       keep(this.preSigned, key, made);
