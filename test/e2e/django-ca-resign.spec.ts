@@ -76,6 +76,19 @@ describe('resign', () => {
     expect((await program.ok('GET', `/certificates/${id}`)).nextNoticeAt).toBeNull();
   });
 
+  it('takes no place of one that has been superseded, whose successor stays', async () => {
+    await program.ok('POST', '/policies', { name: 'late', days: 3 });
+    const { id, serial } = await signed('succeeded.example.com');
+    await program.ok('PUT', `/certificates/${id}`, { labels: ['shop'], rotationPolicy: { name: 'late' } });
+    await program.ok('POST', `/certificates/${id}/rotate`, {});
+    const old = await program.ok('GET', `/certificates/${id}`);
+    expect(old.lifecycle).toBe('superseded');
+    const order = await client.ok('POST', `ca/${root}/certs/${serial}/resign/`, {});
+    const after = await program.ok('GET', `/certificates/${order.slug}`);
+    expect(after).toMatchObject({ replaces: [], labels: ['shop'], rotationPolicy: { name: 'late' } });
+    expect(after.notifications).toEqual(old.notifications);
+  });
+
   it('needs the right to change the certificate, and refuses one that is revoked or on hold', async () => {
     const { serial } = await signed('lost.example.com', { csr: newCsr() });
     const resign = async (user: string): Promise<unknown> => {

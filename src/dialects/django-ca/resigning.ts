@@ -48,11 +48,11 @@ export class Resigning {
       profile: old.profileId === null ? undefined : { id: old.profileId },
       replaces: [{ id: old.id }],
     };
-    const { description, labels, notify, rotation } = old;
+    const { description, labels, notify, rotation, rotationPolicyId } = old;
     return {
       // What is taken along is not in the request, so that a repeated one stays the same when it has changed meanwhile.
       ...commandForCsr(actor, request, csr, defaults, idempotencyKey),
-      ...{ description, labels, notify, rotation, links: {} },
+      ...{ description, labels, notify, rotation, links: { rotationPolicy: { id: rotationPolicyId } } },
       ...(old.state === 'issued' && {
         heirOf: { old, links: await this.certificates.linksOf(this.db.single, old.id) },
       }),
