@@ -26,8 +26,14 @@ export class MailLimit {
    * role of this name or have this address. Throws Problem `too-many-requests`.
    */
   demand(actor: Actor, address: string): void {
-    const isOwn = holds(actor, address) || actor.email.toLowerCase() === address.toLowerCase();
-    if (isOwn || mayWriteToAnyone(actor)) return;
+    this.demandOnce(actor, [address]);
+  }
+
+  /** As `demand`, for a request that causes mails to several addresses: it counts once. */
+  demandOnce(actor: Actor, addresses: readonly string[]): void {
+    const isOwn = (address: string): boolean =>
+      holds(actor, address) || actor.email.toLowerCase() === address.toLowerCase();
+    if (addresses.every(isOwn) || mayWriteToAnyone(actor)) return;
     const waitMs = this.caused.take(String(actor.userId), this.clock.now().getTime());
     if (waitMs === 0) return;
     throw new Problem(

@@ -209,6 +209,30 @@ describe('the certificate of an order', () => {
       body: leaf,
       chain: chain.join(''),
     });
+    // Of three paused runs: one waits for the copy alone, one for both rows, one has failed at the order.
+    const { source } = program.database;
+    const runs: number[] = [];
+    for (const rows of [
+      [[copy.id, 'waiting']],
+      [
+        [copy.id, 'waiting'],
+        [id, 'waiting'],
+      ],
+      [
+        [copy.id, 'waiting'],
+        [id, 'failed'],
+      ],
+    ]) {
+      const [run] = await source.query(`insert into revocation_run
+        (creator_id, actor_id, state, crl_reason, per_minute, next_at, created_at)
+        select id, id, 'paused', 'superseded', 1, now(), now() from app_user where username = 'admin' returning id`);
+      runs.push(run.id);
+      for (const row of rows)
+        await source.query('insert into revocation_run_item (run_id, certificate_id, state) values ($1, $2, $3)', [
+          run.id,
+          ...row,
+        ]);
+    }
     const answer = { body: leaf, chain: chain.join('') };
     expect(await program.ok('POST', `/pending_certificates/${id}/upload`, answer)).toMatchObject({
       lifecycle: 'issued',
@@ -222,6 +246,10 @@ describe('the certificate of an order', () => {
       lifecycle: 'issued',
     });
     expect(await actions(id)).toContain('certificate.merged');
+    for (const run of runs) {
+      const { items } = await program.ok('GET', `/revocations/${run}/certificates`);
+      expect(items.map(({ certificateId, state }: Json) => [certificateId, state])).toEqual([[id, 'waiting']]);
+    }
   });
 
   it('keeps the certificate that is renewed when the issuer answers with this one', async () => {

@@ -1,19 +1,23 @@
 import { hash, randomBytes, X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Json } from '../support/json.js';
+import { RevocationRunRepository } from '../../src/certificates/revoke-many/revocation-run.repository.js';
+import { Database } from '../../src/platform/db/database.js';
 import { eventually, startProgram, startProgramOn, type TestProgram } from '../support/program.js';
 
 const password = 'Correct-Horse-2!';
 let program: TestProgram;
 let ann = '';
 let annId = 0;
+let annRoleId = 0;
 let number = 0;
 /** A run that the program was told before it was started again. */
 let early: Json;
 let earlyIds: number[] = [];
 
-const issue = (owner: string): Promise<Json> =>
+const issue = (owner: string, more: object = {}): Promise<Json> =>
   program.ok('POST', '/certificates', {
+    ...more,
     owner,
     commonName: `r${++number}.example.com`,
     authority: { name: 'root' },
@@ -37,11 +41,12 @@ const states = (ids: number[]): Promise<string[]> =>
   Promise.all(ids.map(async (id) => (await program.ok('GET', `/certificates/${id}`)).lifecycle));
 
 beforeAll(async () => {
-  const keys = { ENCRYPTION_KEYS: randomBytes(32).toString('base64') };
+  const keys = { ENCRYPTION_KEYS: randomBytes(32).toString('base64'), MAILS_TO_OTHERS_PER_HOUR: '1' };
   program = await startProgram({ ...keys, PERENNIAL_ROLE: 'api' });
   const { ok } = program;
   await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' });
   const role = await ok('POST', '/roles', { name: 'ann@example.com' });
+  annRoleId = role.id;
   annId = (
     await ok('POST', '/users', { username: 'ann', email: 'ann@example.com', password, roles: [{ id: role.id }] })
   ).id;
@@ -168,8 +173,73 @@ describe('a revocation of many certificates', () => {
     expect((await states(ids)).sort()).toEqual(['issued', 'revoked']);
   });
 
+  it('causes the mails of all its certificates as one request, however many owners they have', async () => {
+    program.clock.advance(61 * 60_000);
+    ann = await program.login('ann', password);
+    const roles = [{ id: annRoleId }];
+    const issued = await Promise.all(['x', 'y', 'z'].map((name) => issue(`${name}@example.com`, { roles })));
+    const ids = issued.map(({ id }) => id as number);
+    const { id } = await made({ ids, perMinute: 6000 }, ann);
+    expect(await when(id, ({ state }) => state === 'finished')).toMatchObject({ items: { done: 3, failed: 0 } });
+    expect((await create({ ids, dryRun: false }, ann)).status).toBe(429);
+    expect((await create({ ids }, ann)).status).toBe(200);
+  });
+
+  it('leaves to the next step what another actor, who has taken it over meanwhile, is to revoke', async () => {
+    const ids = await issueMany('ann@example.com', 3);
+    const { source } = program.database;
+    await source.query(`
+      create function take_over() returns trigger language plpgsql as $$ begin
+        update revocation_run set actor_id = (select id from app_user where username = 'admin') where id = new.run_id;
+        return new;
+      end $$;
+      create trigger take_over after update on revocation_run_item for each row execute function take_over()`);
+    const { id } = await made({ ids, perMinute: 120 }, ann);
+    program.clock.advance(60_000);
+    await when(id, ({ state }) => state === 'finished');
+    await source.query('drop function take_over cascade');
+    const events = await source.query(
+      `select actor_name from audit_event where action = 'certificate.revoked' and target_id = any($1) order by id`,
+      [ids.map(String)],
+    );
+    expect(events.map((one: Json) => one.actor_name)).toEqual(['ann', 'admin', 'admin']);
+  });
+
+  it('counts a request that was cancelled meanwhile as ended, not as failed', async () => {
+    const [first = 0, ...others] = await issueMany('root@example.com', 2);
+    const run = await made({ ids: [first, ...others], perMinute: 1 });
+    await when(run.id, ({ items }) => items.done === 1);
+    await program.database.source.query(
+      `update certificate set state = 'cancelled', next_renewal_at = null where id = any($1)`,
+      [others],
+    );
+    await program.ok('PUT', `/revocations/${run.id}`, { perMinute: 6000 });
+    program.clock.advance(60_000);
+    const ended = await when(run.id, ({ state }) => state === 'finished');
+    expect(ended.items).toEqual({ waiting: 0, done: 1, alreadyRevoked: 1, failed: 0 });
+  });
+
+  it('keeps that a certificate is revoked when an overlapping step failed at it', async () => {
+    const ids = await issueMany('root@example.com', 1);
+    const { id } = await made({ ids, perMinute: 6000 });
+    await when(id, ({ state }) => state === 'finished');
+    const problem = { problemCode: 'wrong-state', problemDetail: 'It is revoked.' };
+    const late = { certificateId: ids[0] ?? 0, ...problem, at: program.clock.now() };
+    const { db, runs } = {
+      db: program.perennial.app.get(Database, { strict: false }),
+      runs: new RevocationRunRepository(),
+    };
+    for (const state of ['failed', 'waiting', 'already-revoked'] as const)
+      await runs.note(db.single, id, { ...late, state });
+    expect((await read(id)).items).toEqual({ waiting: 0, done: 1, alreadyRevoked: 0, failed: 0 });
+  });
+
   const withdrawals: [string, (keyId: number) => Promise<unknown>][] = [
     ['the API key that made it is revoked', (keyId) => program.ok('PUT', `/keys/${keyId}`, { revoked: true })],
+    [
+      'the API key that made it may not revoke any more',
+      (keyId) => program.ok('PUT', `/keys/${keyId}`, { scopes: ['certificate:read'] }),
+    ],
     ['its user is not active any more', () => program.ok('PUT', `/users/${annId}`, { active: false })],
   ];
   it.each(withdrawals)('is paused when %s', async (_, withdraw) => {

@@ -23,7 +23,16 @@ const moves = [
   `insert into certificate_replacement (certificate_id, replaced_id)
    select certificate_id, $2::int from certificate_replacement where replaced_id = $1 and certificate_id <> $2
    on conflict do nothing`,
+  `update revocation_run_item i set certificate_id = $2 where certificate_id = $1
+   and not exists (select from revocation_run_item o where o.run_id = i.run_id and o.certificate_id = $2)`,
+  // It was at the order that the run failed, not at the certificate.
+  `update revocation_run_item o set state = 'waiting' where certificate_id = $2 and state = 'failed'
+   and exists (select from revocation_run_item i
+     where i.run_id = o.run_id and i.certificate_id = $1 and i.state = 'waiting')`,
 ];
+
+/** What has no reference to the certificate, and so is not deleted with it. */
+const remains = 'delete from revocation_run_item where certificate_id = $1';
 
 /**
  * Merges two rows of one certificate. A certificate may be uploaded or discovered before its issuer answers the order
@@ -57,6 +66,7 @@ export class Twins {
 
   private async mergeOne(tx: Tx, certificate: Certificate, twin: Certificate): Promise<void> {
     for (const move of moves) await tx.query(move, [twin.id, certificate.id]);
+    await tx.query(remains, [twin.id]);
     await tx.query('delete from certificate where id = $1', [twin.id]);
     // A sealed key is bound to its secretId.
     if (certificate.sealedKey === null && twin.sealedKey !== null)

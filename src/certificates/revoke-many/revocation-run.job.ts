@@ -12,7 +12,7 @@ import { type Actor, systemActor } from '../../platform/http/actor.js';
 import type { Problem } from '../../platform/http/problem.js';
 import { problemOf } from '../../platform/http/problem-of.js';
 import { RevokeService } from '../revoke/revoke.service.js';
-import { type RevocationRun, RevocationRunRepository } from './revocation-run.repository.js';
+import { type RevocationRun, RevocationRunRepository, type RunHolder } from './revocation-run.repository.js';
 import type { ItemState } from './revocation-run.schema.js';
 
 /** Revokes the next certificates of a run, and enqueues itself for those after them. */
@@ -68,7 +68,7 @@ export class RevocationRunSteps {
 
   /**
    * Moves the moment of the next step before anything is revoked, so that the pace holds after a crash too. Null when
-   * the run is not running, is not due yet, or had to be paused because its actor has no rights any more.
+   * the run is not running, is not due yet, or had to be paused because its actor may not revoke any more.
    */
   begin(runId: number, jobId: string): Promise<Step | null> {
     return this.db.write(async (tx) => {
@@ -80,10 +80,11 @@ export class RevocationRunSteps {
         return null;
       }
       const actor = await this.actors.find(tx, { userId: run.actorId, apiKeyId: run.apiKeyId }, jobId);
-      if (actor === null) {
+      if (!actor?.permissions.has('certificate:revoke')) {
         run.state = 'paused';
         run.faultDetail =
-          'Its user is not active any more, or the API key is not valid any more. Another user may resume it.';
+          'Its user is not active any more or may not revoke any more, or the API key is not valid any more or its ' +
+          'scopes do not name certificate:revoke any more. Another user may resume it.';
         await this.runs.save(tx, run);
         await this.audit.record(tx, systemActor(jobId), {
           ...event('paused', run),
@@ -179,7 +180,7 @@ export class RevocationRunJob implements OnModuleInit {
         problemDetail: outcome.problem?.detail ?? null,
         at: this.clock.now(),
       });
-      if (now !== 'running' || waitMs > 0) break;
+      if (waitMs > 0 || !goesOn(step.run, now)) break;
     }
     await this.steps.end(runId, jobId, waitMs);
   }
@@ -188,15 +189,26 @@ export class RevocationRunJob implements OnModuleInit {
     const { crlReason, comments, invalidityDate, replace } = run;
     try {
       // Also when the process died between a revocation and its note.
-      if ((await this.runs.revokedOf(this.db.single, [certificateId])).size > 0) return { state: 'already-revoked' };
+      if (await this.hasEnded(certificateId)) return { state: 'already-revoked' };
       const request = { crlReason, comments, invalidityDate, ...(replace !== null && { replace }) };
-      await this.revocation.revoke(actor, certificateId, request);
+      await this.revocation.revokeCounted(actor, certificateId, request);
       return { state: 'done' };
     } catch (error) {
       const problem = problemOf(error);
+      // Somebody else, or a step that overlaps, was quicker.
+      if (problem.code === 'wrong-state' && (await this.hasEnded(certificateId))) return { state: 'already-revoked' };
       if (problem.code === 'internal') this.logger.error(error);
       const isOver = problem.code !== 'too-many-requests' && attempts + 1 >= mostAttempts;
       return { state: temporary.includes(problem.code) && !isOver ? 'waiting' : 'failed', problem };
     }
   }
+
+  private async hasEnded(certificateId: number): Promise<boolean> {
+    return (await this.runs.endedOf(this.db.single, [certificateId])).size > 0;
+  }
+}
+
+/** False when the run is not running any more, or goes on with the rights of another actor than this step. */
+function goesOn(step: RunHolder, now: RunHolder | undefined): boolean {
+  return now?.state === 'running' && now.actorId === step.actorId && now.apiKeyId === step.apiKeyId;
 }

@@ -29,6 +29,9 @@ export interface RevocationRun {
   endedAt: Date | null;
 }
 
+/** Whether a run goes on, and with whose rights. */
+export type RunHolder = Pick<RevocationRun, 'state' | 'actorId' | 'apiKeyId'>;
+
 export interface ShownRun extends RevocationRun {
   creatorName: string;
   actorName: string;
@@ -88,7 +91,7 @@ const items: ListSource = {
 /** Every query on revocations of many certificates. */
 @Injectable()
 export class RevocationRunRepository {
-  /** The id. Certificates that are revoked already are noted as such. */
+  /** The id. Certificates that are revoked, and requests that are cancelled already, are noted as such. */
   async add(tx: Tx, run: NewRun, certificateIds: readonly number[]): Promise<number> {
     const { creatorId, actorId, apiKeyId, crlReason, comments, invalidityDate, replace, filter, perMinute } = run;
     const [{ id }] = await tx.query<[{ id: number }]>(
@@ -111,20 +114,28 @@ export class RevocationRunRepository {
     );
     await tx.query(
       `insert into revocation_run_item (run_id, certificate_id, state)
-       select $1, n.id, case when c.state = 'revoked' then 'already-revoked' else 'waiting' end
+       select $1, n.id, case when c.state in ('revoked', 'cancelled') then 'already-revoked' else 'waiting' end
        from unnest($2::int[]) as n(id) left join certificate c on c.id = n.id`,
       [id, certificateIds],
     );
     return id;
   }
 
-  /** Of these certificates, those that are revoked. */
-  async revokedOf(tx: Tx, certificateIds: readonly number[]): Promise<Set<number>> {
+  /** Of these certificates, those that are revoked, and requests that are cancelled: nothing is left to be done. */
+  async endedOf(tx: Tx, certificateIds: readonly number[]): Promise<Set<number>> {
     const rows: { id: number }[] = await tx.query(
-      `select id from certificate where id = any($1) and state = 'revoked'`,
+      `select id from certificate where id = any($1) and state in ('revoked', 'cancelled')`,
       [certificateIds],
     );
     return new Set(rows.map(({ id }) => id));
+  }
+
+  /** The owners of these certificates, each once. */
+  async ownersOf(tx: Tx, certificateIds: readonly number[]): Promise<string[]> {
+    const rows: { owner: string }[] = await tx.query('select distinct owner from certificate where id = any($1)', [
+      certificateIds,
+    ]);
+    return rows.map(({ owner }) => owner);
   }
 
   /** `of`: only those that this user has made or goes on with; null: all. Newest first. */
@@ -182,16 +193,23 @@ export class RevocationRunRepository {
     );
   }
 
-  /** Notes an attempt. The state that the run has now. */
-  async note(tx: Tx, id: number, attempted: Attempted): Promise<RunState | undefined> {
+  /**
+   * Notes an attempt, and returns how the run goes on now. What a step that overlaps has noted of the certificate
+   * stays, unless this attempt has revoked it.
+   */
+  async note(tx: Tx, id: number, attempted: Attempted): Promise<RunHolder | undefined> {
     const { certificateId, state, problemCode, problemDetail, at } = attempted;
     await tx.query(
       `update revocation_run_item set state = $3, problem_code = $4, problem_detail = $5, at = $6,
-         attempts = attempts + 1 where run_id = $1 and certificate_id = $2`,
+         attempts = attempts + 1
+       where run_id = $1 and certificate_id = $2 and (state = 'waiting' or $3 = 'done')`,
       [id, certificateId, state, problemCode, problemDetail, at],
     );
-    const [run] = await tx.query<{ state: RunState }[]>('select state from revocation_run where id = $1', [id]);
-    return run?.state;
+    const [run] = await tx.query<RunHolder[]>(
+      `select state, actor_id as "actorId", api_key_id as "apiKeyId" from revocation_run where id = $1`,
+      [id],
+    );
+    return run;
   }
 
   /** At most 200 runs whose next certificates are due. */

@@ -11,6 +11,7 @@ const mostSelected = 100_000;
 export const runStates = ['running', 'paused', 'cancelled', 'finished'] as const;
 export type RunState = (typeof runStates)[number];
 
+/** `already-revoked` also says of a request that it was cancelled by others. */
 export const itemStates = ['waiting', 'done', 'already-revoked', 'failed'] as const;
 export type ItemState = (typeof itemStates)[number];
 

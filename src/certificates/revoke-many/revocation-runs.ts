@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '../../audit/audit.js';
+import { MailLimit } from '../../auth/mail-limit.js';
 import { Clock } from '../../platform/clock.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
@@ -42,13 +43,18 @@ export class RevocationRuns {
     private readonly checks: RunChecks,
     private readonly runs: RevocationRunRepository,
     private readonly audit: Audit,
+    private readonly mailLimit: MailLimit,
   ) {}
 
-  /** Throws Problem `conflict` when the filter selects more than `maximum`, `invalid-request` for an unknown filter. */
+  /**
+   * Throws Problem `conflict` when the filter selects more than `maximum`, `invalid-request` for an unknown filter,
+   * `too-many-requests`: all mails of a run count as one request, because its pace bounds them.
+   */
   async create(actor: Actor, request: CreateRun): Promise<CreatedRun> {
     const { ids, filter, maximum = 0 } = request;
     const selected = ids ? [...new Set(ids)] : await this.selection.all(actor, filter ?? {}, maximum);
     if (request.dryRun) return { dryRun: true, check: await this.checks.check(actor, selected, request), run: null };
+    this.mailLimit.demandOnce(actor, await this.runs.ownersOf(this.db.single, selected));
     const { crlReason, comments = null, invalidityDate = null, replace = null, perMinute } = request;
     const now = this.clock.now();
     const id = await this.db.write(async (tx) => {

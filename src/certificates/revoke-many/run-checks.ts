@@ -27,7 +27,7 @@ export class RunChecks {
   ) {}
 
   async check(actor: Actor, ids: readonly number[], request: RevokeRequest): Promise<RunCheck> {
-    const revoked = await this.runs.revokedOf(this.db.single, ids);
+    const revoked = await this.runs.endedOf(this.db.single, ids);
     const others = ids.filter((id) => !revoked.has(id));
     const until = this.clock.now().getTime() + timeLimitMs;
     const refused = new Map<string, Refusal>();

@@ -7,6 +7,7 @@ import { Database, type Tx } from '../../platform/db/database.js';
 import { MailLimit } from '../../auth/mail-limit.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
+import { lacking } from '../../roles/permission.js';
 import { CertificateAccess } from '../access.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
@@ -199,8 +200,9 @@ export class RevokeRights {
 
   /**
    * Returns all rows of the certificate: its issuer has only one, so the actor needs a right to each row. Throws
-   * Problem `forbidden`, also while the certificate is served (unless its key is compromised) and when the actor may
-   * not issue the requested successor; `wrong-state`; `conflict` when its issuer is unknown.
+   * Problem `forbidden`, also without `certificate:revoke`, which the actor of a job may have lost since, while the
+   * certificate is served (unless its key is compromised) and when the actor may not issue the requested successor;
+   * `wrong-state`; `conflict` when its issuer is unknown.
    */
   async demand(
     tx: Tx,
@@ -208,6 +210,8 @@ export class RevokeRights {
     id: number,
     { crlReason, replace }: RevokeRequest,
   ): Promise<[Certificate, ...Certificate[]]> {
+    if (!actor.permissions.has('certificate:revoke'))
+      throw new Problem('forbidden', lacking('certificate:revoke', actor));
     const certificate = await this.certificates.get(tx, id);
     await this.access.demandWrite(tx, actor, certificate);
     if (isOpen(certificate)) return [certificate];
@@ -225,7 +229,7 @@ export class RevokeRights {
     return [certificate, ...twins.filter(isRevocable)];
   }
 
-  /** Counts the mails that a revocation causes. Throws Problem `too-many-requests`. */
+  /** Counts the mails that the revocation of one certificate causes. Throws Problem `too-many-requests`. */
   countMails(actor: Actor, certificates: readonly Certificate[]): void {
     for (const { owner } of certificates) this.mailLimit.demand(actor, owner);
   }
@@ -265,10 +269,24 @@ export class RevokeService {
 
   /** Throws like `prepare`, and Problem `too-many-requests`. */
   async revoke(actor: Actor, id: number, request: RevokeRequest): Promise<void> {
-    const [certificate, ...twins] = await this.demand(actor, id, request);
-    if (isOpen(certificate)) return this.record.cancelled(actor, id, request.comments ?? undefined);
-    this.rights.countMails(actor, [certificate, ...twins]);
-    await this.record.revoked(actor, [certificate, ...twins], request);
+    await this.revokeAs(actor, id, request, (all) => this.rights.countMails(actor, all));
+  }
+
+  /** For a caller that has counted the mails of all its certificates as one request. Throws like `prepare`. */
+  async revokeCounted(actor: Actor, id: number, request: RevokeRequest): Promise<void> {
+    await this.revokeAs(actor, id, request, () => undefined);
+  }
+
+  private async revokeAs(
+    actor: Actor,
+    id: number,
+    request: RevokeRequest,
+    count: (all: readonly Certificate[]) => void,
+  ): Promise<void> {
+    const all = await this.demand(actor, id, request);
+    if (isOpen(all[0])) return this.record.cancelled(actor, id, request.comments ?? undefined);
+    count(all);
+    await this.record.revoked(actor, all, request);
   }
 
   /**
