@@ -165,6 +165,26 @@ describe('an authority that is renewed', () => {
     expect(kept).toBe(2);
   });
 
+  it('keeps what another program wrote and a new CA is refused, for its key, a new one and by another CA', async () => {
+    const limits = ['nameConstraints=permitted;DNS:example.com', 'inhibitAnyPolicy=2'];
+    tools.makeCa('odd', { more: [...limits, 'extendedKeyUsage=serverAuth,serverAuth,clientAuth'] });
+    const key = { chain: tools.read('odd.pem'), privateKey: tools.read('odd.key'), commonName: undefined };
+    const { id } = await make('odd', key);
+    await make('odd-other');
+    for (const asked of [{}, { newKey: true }, { parent: { name: 'odd-other' } }])
+      await program.ok('POST', `/authorities/${id}/renew`, asked);
+    const issuers = await issuersOf(id);
+    expect(issuers.filter(({ origin }) => origin === 'renewed')).toHaveLength(2);
+    expect(issuers.filter(({ origin }) => origin === 'cross-signed')).toHaveLength(1);
+    for (const { body } of issuers) {
+      const text = tools.text(body);
+      expect(text).toMatch(/Name Constraints: *\n *Permitted:\n *DNS:example.com/);
+      expect(text).toMatch(/Inhibit Any Policy: *\n *2/);
+      expect(text).toContain('Server Authentication, TLS Web Server Authentication, TLS Web Client Authentication');
+    }
+    expect((await issue('odd')).body).toContain('BEGIN');
+  });
+
   it('is renewed once when two ask at the same moment', async () => {
     const { id } = await make('raced');
     const answers = await Promise.all(
