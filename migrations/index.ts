@@ -65,6 +65,7 @@ import { ImportedCrls1763700000091 } from './1763700000091-imported-crls.js';
 import { KeysOfIssuers1763700000083 } from './1763700000083-keys-of-issuers.js';
 import { WhatKeepsAuthorities1763700000088 } from './1763700000088-what-keeps-authorities.js';
 import { RevocationRunsOfCertificates1763700000092 } from './1763700000092-revocation-runs-of-certificates.js';
+import { RevocationRunVersions1763700000093 } from './1763700000093-revocation-run-versions.js';
 import { TlsAlpnChallenges1763700000094 } from './1763700000094-tls-alpn-challenges.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
@@ -136,5 +137,6 @@ export const migrations = [
   ValidityBeyondCa1763700000090,
   ImportedCrls1763700000091,
   RevocationRunsOfCertificates1763700000092,
+  RevocationRunVersions1763700000093,
   TlsAlpnChallenges1763700000094,
 ];

@@ -43,6 +43,11 @@ export class LaterActors {
     return { userId, username, email, roles, permissions, apiKey, address: '', requestId };
   }
 
+  /** When the API key ends, by which this actor asks; null in a session, and for a key without an end. */
+  async endOfKey(tx: Tx, { apiKey }: Actor): Promise<Date | null> {
+    return apiKey === null ? null : endOf(await this.keys.get(tx, apiKey.id));
+  }
+
   private async usableKey(tx: Tx, userId: number, id: number): Promise<ApiKeyOfUser | null> {
     const key = await this.keys.get(tx, id).catch((error: unknown) => {
       if (error instanceof Problem && error.code === 'not-found') return null;

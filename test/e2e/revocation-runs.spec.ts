@@ -234,6 +234,41 @@ describe('a revocation of many certificates', () => {
     expect((await read(id)).items).toEqual({ waiting: 0, done: 1, alreadyRevoked: 0, failed: 0 });
   });
 
+  it('is not resumed by who sends back what they read before it was paused, nor paced by others', async () => {
+    const ids = await issueMany('ann@example.com', 2);
+    const run = await made({ ids, perMinute: 1 }, ann);
+    const asRead = await when(run.id, ({ items }) => items.done === 1);
+    const put = (body: object, token?: string) => program.call('PUT', `/revocations/${run.id}`, body, { token });
+    const paused = (await put({ state: 'paused' }, ann)).body;
+    expect(paused).toMatchObject({ state: 'paused', version: asRead.version + 1, faultDetail: null });
+    expect((await put({ ...asRead, perMinute: 10 })).status).toBe(409);
+    const unversioned = await put({ state: 'running' });
+    expect([unversioned.status, unversioned.body.detail]).toEqual([409, expect.stringContaining('Name the version')]);
+    expect(await read(run.id)).toEqual(paused);
+    expect((await put({ ...paused, state: 'running' })).body).toMatchObject({ actor: { username: 'admin' } });
+    const faster = await put({ perMinute: 6000 }, ann);
+    expect([faster.status, faster.body.detail]).toEqual([403, expect.stringContaining('the actor of a run')]);
+    expect((await put({ state: 'cancelled' }, ann)).body).toMatchObject({ state: 'cancelled', perMinute: 1 });
+  });
+
+  it('is refused when the API key ends before it can, also in a dry run and when it is slowed down', async () => {
+    const key = await program.ok('POST', '/keys', {
+      name: 'short',
+      ttl: 1,
+      user: { id: annId },
+      scopes: ['certificate:revoke'],
+    });
+    const ids = Array.from({ length: 3000 }, (_, n) => 90_000 + n);
+    for (const dryRun of [true, false]) {
+      const refused = await create({ ids, dryRun, perMinute: 1 }, key.jwt);
+      expect([refused.status, refused.body.detail]).toEqual([409, expect.stringContaining('API key ends')]);
+    }
+    const { id } = await made({ ids, perMinute: 6 }, key.jwt);
+    const slower = await program.call('PUT', `/revocations/${id}`, { perMinute: 1 }, { token: key.jwt });
+    expect([slower.status, slower.body.detail]).toEqual([409, expect.stringContaining('API key ends')]);
+    await program.ok('PUT', `/revocations/${id}`, { state: 'cancelled' });
+  });
+
   const withdrawals: [string, (keyId: number) => Promise<unknown>][] = [
     ['the API key that made it is revoked', (keyId) => program.ok('PUT', `/keys/${keyId}`, { revoked: true })],
     [
@@ -257,7 +292,14 @@ describe('a revocation of many certificates', () => {
     const paused = await when(run.id, ({ state }) => state === 'paused');
     expect(paused).toMatchObject({ items: { waiting: 1, done: 1 }, faultDetail: expect.stringContaining('resume') });
     expect((await states(ids)).sort()).toEqual(['issued', 'revoked']);
-    await program.ok('PUT', `/revocations/${run.id}`, { state: 'running', perMinute: 6000 });
+    const stopped = async (): Promise<string[]> =>
+      ((await (await fetch(`${program.url}/health/ready`)).json()) as Json).warnings.filter((one: string) =>
+        one.includes('runs'),
+      );
+    expect(await stopped()).toEqual([expect.stringContaining('stopped before their end: 1.')]);
+    const { version } = paused;
+    await program.ok('PUT', `/revocations/${run.id}`, { state: 'running', perMinute: 6000, version });
     expect(await when(run.id, ({ state }) => state === 'finished')).toMatchObject({ faultDetail: null });
+    expect(await stopped()).toEqual([]);
   });
 });

@@ -2,6 +2,7 @@ import { RevocationRunJob, RevocationRunSteps } from './revocation-run.job.js';
 import { RevocationRunRepository } from './revocation-run.repository.js';
 import { RevocationRuns } from './revocation-runs.js';
 import { RunChecks } from './run-checks.js';
+import { RunTime } from './run-time.js';
 
 /** Revocations of many certificates. */
 export const revocationRunProviders = [
@@ -10,4 +11,5 @@ export const revocationRunProviders = [
   RevocationRuns,
   RevocationRunSteps,
   RunChecks,
+  RunTime,
 ];

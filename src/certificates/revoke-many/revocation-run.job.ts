@@ -8,12 +8,14 @@ import { Periodic } from '../../jobs/periodic.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
+import { Readiness } from '../../platform/health/readiness.js';
 import { type Actor, systemActor } from '../../platform/http/actor.js';
 import type { Problem } from '../../platform/http/problem.js';
 import { problemOf } from '../../platform/http/problem-of.js';
 import { RevokeService } from '../revoke/revoke.service.js';
 import { type RevocationRun, RevocationRunRepository, type RunHolder } from './revocation-run.repository.js';
 import type { ItemState } from './revocation-run.schema.js';
+import { paceOf } from './run-time.js';
 
 /** Revokes the next certificates of a run, and enqueues itself for those after them. */
 export const goOnWithRun = defineJob('revocation-run.step', z.strictObject({ runId: z.int() }), {
@@ -21,10 +23,6 @@ export const goOnWithRun = defineJob('revocation-run.step', z.strictObject({ run
   timeoutS: 300,
 });
 
-const minuteMs = 60_000;
-/** A step revokes what the pace allows in this time. */
-const stepMs = 5000;
-const mostInStep = 100;
 /** Of one certificate, while what it needs is out of service. */
 const mostAttempts = 5;
 const againMs = 30_000;
@@ -49,12 +47,6 @@ interface Step {
   certificates: readonly Waiting[];
 }
 
-/** How many certificates one step revokes, and how long it is until the next one may begin. */
-export function paceOf(perMinute: number): { count: number; waitMs: number } {
-  const count = Math.min(mostInStep, Math.max(1, Math.floor((perMinute * stepMs) / minuteMs)));
-  return { count, waitMs: Math.ceil((count * minuteMs) / perMinute) };
-}
-
 /** Begins and ends the steps of runs. */
 @Injectable()
 export class RevocationRunSteps {
@@ -64,7 +56,14 @@ export class RevocationRunSteps {
     private readonly runs: RevocationRunRepository,
     private readonly actors: LaterActors,
     private readonly audit: Audit,
-  ) {}
+    readiness: Readiness,
+  ) {
+    readiness.warn('revocation-runs', async () => {
+      const stopped = await this.runs.countStopped(this.db.single);
+      if (stopped === 0) return null;
+      return `Revocation runs that stopped before their end: ${stopped}. See GET /revocations?state=paused for why.`;
+    });
+  }
 
   /**
    * Moves the moment of the next step before anything is revoked, so that the pace holds after a crash too. Null when

@@ -23,6 +23,8 @@ export interface RevocationRun {
   replace: boolean | null;
   filter: CertificateFilter | null;
   perMinute: number;
+  /** Grows when the state, the actor or the pace changes. */
+  version: number;
   nextAt: Date;
   faultDetail: string | null;
   createdAt: Date;
@@ -50,7 +52,7 @@ export interface RunItem {
   at: Date | null;
 }
 
-export type NewRun = Omit<RevocationRun, 'id' | 'state' | 'faultDetail' | 'endedAt'>;
+export type NewRun = Omit<RevocationRun, 'id' | 'state' | 'version' | 'faultDetail' | 'endedAt'>;
 
 /** What a run says of one certificate after an attempt. */
 export interface Attempted extends Omit<RunItem, 'attempts' | 'at'> {
@@ -60,7 +62,7 @@ export interface Attempted extends Omit<RunItem, 'attempts' | 'at'> {
 const columns = `r.id, r.creator_id as "creatorId", r.actor_id as "actorId", r.api_key_id as "apiKeyId", r.state,
   r.crl_reason as "crlReason", r.comments, r.invalidity_date as "invalidityDate", r.replace, r.filter,
   r.per_minute as "perMinute", r.next_at as "nextAt", r.fault_detail as "faultDetail", r.created_at as "createdAt",
-  r.ended_at as "endedAt"`;
+  r.ended_at as "endedAt", r.version`;
 
 const counted = (['waiting', 'done', 'already-revoked', 'failed'] as const)
   .map((state) => `count(*) filter (where state = '${state}')::int as "${state}"`)
@@ -179,7 +181,10 @@ export class RevocationRunRepository {
     const { id, actorId, apiKeyId, state, perMinute, nextAt, faultDetail, endedAt } = run;
     await tx.query(
       `update revocation_run set actor_id = $2, api_key_id = $3, state = $4, per_minute = $5, next_at = $6,
-         fault_detail = $7, ended_at = $8 where id = $1`,
+         fault_detail = $7, ended_at = $8,
+         version = version
+           + ((state, actor_id, api_key_id, per_minute) is distinct from ($4::text, $2::int, $3::int, $5::int))::int
+       where id = $1`,
       [id, actorId, apiKeyId, state, perMinute, nextAt, faultDetail, endedAt],
     );
   }
@@ -210,6 +215,16 @@ export class RevocationRunRepository {
       [id],
     );
     return run;
+  }
+
+  /** How many runs with waiting certificates the program has paused. */
+  async countStopped(tx: Tx): Promise<number> {
+    const [{ count }] = await tx.query<[{ count: number }]>(
+      `select count(*)::int as count from revocation_run r
+       where state = 'paused' and fault_detail is not null
+         and exists (select from revocation_run_item where run_id = r.id and state = 'waiting')`,
+    );
+    return count;
   }
 
   /** At most 200 runs whose next certificates are due. */

@@ -48,10 +48,18 @@ const asRead = z.unknown().optional().meta({ description: 'Ignored: clients send
 /** PUT /revocations/{id}. What is absent stays as it is. */
 export const UpdateRun = z
   .strictObject({
-    state: z.enum(runStates).optional().meta({
-      description: '`paused`, `running` or `cancelled`. Whoever resumes it gives it their own rights from then on.',
+    state: z
+      .enum(runStates)
+      .optional()
+      .meta({
+        description:
+          '`paused`, `running` or `cancelled`. Whoever resumes it gives it their own rights from then on, and must ' +
+          'name its `version`.',
+      }),
+    perMinute: perMinute.optional().meta({
+      description: 'Only administrators and the actor, with whose rights it goes on, change it.',
     }),
-    perMinute: perMinute.optional(),
+    version: z.int().optional().meta({ description: 'The version that was read: a change of another one is refused.' }),
     id: asRead,
     crlReason: asRead,
     comments: asRead,
@@ -82,6 +90,7 @@ export const RunView = z
     filter: z.record(z.string(), z.unknown()).nullable().meta({ description: 'Null: the request named ids.' }),
     perMinute: z.int(),
     creator: UserName,
+    version: z.int().meta({ description: 'Grows when its state, its actor or its pace changes.' }),
     actor: UserName.meta({ description: 'With whose rights it goes on: who made it, or resumed it last.' }),
     items: z
       .object({ waiting: z.int(), done: z.int(), alreadyRevoked: z.int(), failed: z.int() })

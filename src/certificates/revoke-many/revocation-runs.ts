@@ -9,7 +9,7 @@ import type { Page } from '../../platform/http/page.js';
 import { Problem } from '../../platform/http/problem.js';
 import { isAdmin } from '../../roles/permission.js';
 import { CertificateSelection } from '../bulk/certificate-selection.js';
-import { event, goOnWithRun, paceOf } from './revocation-run.job.js';
+import { event, goOnWithRun } from './revocation-run.job.js';
 import { type RevocationRun, RevocationRunRepository, type ShownRun, unknownRun } from './revocation-run.repository.js';
 import type {
   CreatedRun,
@@ -22,6 +22,7 @@ import type {
   UpdateRun,
 } from './revocation-run.schema.js';
 import { RunChecks } from './run-checks.js';
+import { paceOf, RunTime } from './run-time.js';
 
 /** What becomes of a run by a change of its state; each is an audit event. */
 const changes = {
@@ -44,15 +45,19 @@ export class RevocationRuns {
     private readonly runs: RevocationRunRepository,
     private readonly audit: Audit,
     private readonly mailLimit: MailLimit,
+    private readonly time: RunTime,
   ) {}
 
   /**
-   * Throws Problem `conflict` when the filter selects more than `maximum`, `invalid-request` for an unknown filter,
-   * `too-many-requests`: all mails of a run count as one request, because its pace bounds them.
+   * All mails of a run count as one request, because its pace bounds them. Throws Problem `conflict` when the filter
+   * selects more than `maximum` and when the actor's API key ends before the run can, `invalid-request` for an unknown
+   * filter, `too-many-requests`.
    */
   async create(actor: Actor, request: CreateRun): Promise<CreatedRun> {
     const { ids, filter, maximum = 0 } = request;
     const selected = ids ? [...new Set(ids)] : await this.selection.all(actor, filter ?? {}, maximum);
+    const waiting = selected.length - (await this.runs.endedOf(this.db.single, selected)).size;
+    await this.time.demand(this.db.single, actor, waiting, request.perMinute);
     if (request.dryRun) return { dryRun: true, check: await this.checks.check(actor, selected, request), run: null };
     this.mailLimit.demandOnce(actor, await this.runs.ownersOf(this.db.single, selected));
     const { crlReason, comments = null, invalidityDate = null, replace = null, perMinute } = request;
@@ -107,8 +112,11 @@ export class RevocationRuns {
     };
   }
 
-  /** Throws Problem `wrong-state` when the run has ended. */
-  async update(actor: Actor, id: number, { state, perMinute }: UpdateRun): Promise<RunView> {
+  /**
+   * Throws Problem `wrong-state` when the run has ended, `conflict` when it is not the version that was read any more
+   * or the actor's API key ends before it can, `forbidden` for the pace of a run with the rights of another.
+   */
+  async update(actor: Actor, id: number, { state, perMinute, version }: UpdateRun): Promise<RunView> {
     await this.db.write(async (tx) => {
       await this.visible(tx, actor, id);
       const run = await this.runs.lock(tx, id);
@@ -116,8 +124,11 @@ export class RevocationRuns {
       const after = { state: state ?? run.state, perMinute: perMinute ?? run.perMinute };
       if (before.state === after.state && before.perMinute === after.perMinute) return;
       if (run.endedAt !== null) throw new Problem('wrong-state', `Revocation run ${id} is ${run.state} already.`);
+      demandRead(run, after.state, version);
       run.perMinute = after.perMinute;
       if (before.state !== after.state) this.change(actor, run, after.state);
+      if (before.perMinute !== after.perMinute) demandPace(actor, run);
+      await this.demandTime(tx, actor, run);
       // A faster pace need not wait for the end of a slow step.
       run.nextAt = earlier(run.nextAt, new Date(this.clock.now().getTime() + paceOf(run.perMinute).waitMs));
       await this.runs.save(tx, run);
@@ -126,6 +137,13 @@ export class RevocationRuns {
       await this.audit.record(tx, actor, { ...event(done, run), before, after });
     });
     return this.get(actor, id);
+  }
+
+  private async demandTime(tx: Tx, actor: Actor, run: RevocationRun): Promise<void> {
+    const isOfActor = run.actorId === actor.userId && run.apiKeyId === (actor.apiKey?.id ?? null);
+    if (run.state !== 'running' || !isOfActor) return;
+    const { waiting } = await this.runs.get(tx, run.id);
+    await this.time.demand(tx, actor, waiting, run.perMinute);
   }
 
   /** Throws Problem `wrong-state` for `finished`, which only the program makes it. */
@@ -147,12 +165,28 @@ export class RevocationRuns {
   }
 }
 
+/** A client that sends back what it read must not resume what was paused meanwhile. */
+function demandRead(run: RevocationRun, state: RunState, version: number | undefined): void {
+  const isResumed = run.state === 'paused' && state === 'running';
+  if (version === run.version || (version === undefined && !isResumed)) return;
+  const detail =
+    version === undefined
+      ? `Name the version that is resumed; revocation run ${run.id} has version ${run.version}.`
+      : `Revocation run ${run.id} has changed: it has version ${run.version} now.`;
+  throw new Problem('conflict', detail);
+}
+
+function demandPace(actor: Actor, run: RevocationRun): void {
+  if (isAdmin(actor) || actor.userId === run.actorId) return;
+  throw new Problem('forbidden', 'Only administrators and the actor of a run, with whose rights it goes on, pace it.');
+}
+
 function earlier(one: Date, other: Date): Date {
   return one < other ? one : other;
 }
 
 function runView(run: ShownRun): RunView {
-  const { id, state, crlReason, comments, replace, filter, perMinute, faultDetail } = run;
+  const { id, state, crlReason, comments, replace, filter, perMinute, version, faultDetail } = run;
   const { waiting, done, alreadyRevoked, failed } = run;
   return {
     id,
@@ -163,6 +197,7 @@ function runView(run: ShownRun): RunView {
     replace,
     filter,
     perMinute,
+    version,
     creator: { id: run.creatorId, username: run.creatorName },
     actor: { id: run.actorId, username: run.actorName },
     items: { waiting, done, alreadyRevoked, failed },
