@@ -68,11 +68,13 @@ const counted = (['waiting', 'done', 'already-revoked', 'failed'] as const)
   .map((state) => `count(*) filter (where state = '${state}')::int as "${state}"`)
   .join(', ');
 
+const details = `cross join lateral (select ${counted} from revocation_run_item where run_id = r.id) n`;
+
 const runs: ListSource = {
   columns: `${columns}, c.username as "creatorName", a.username as "actorName", n.waiting, n.done,
     n."already-revoked" as "alreadyRevoked", n.failed`,
-  from: `revocation_run r join app_user c on c.id = r.creator_id join app_user a on a.id = r.actor_id
-    cross join lateral (select ${counted} from revocation_run_item where run_id = r.id) n`,
+  from: 'revocation_run r join app_user c on c.id = r.creator_id join app_user a on a.id = r.actor_id',
+  details,
   sorts: {
     id: { sql: 'r.id', type: 'int' },
     state: { sql: 'r.state', type: 'text' },
@@ -149,7 +151,9 @@ export class RevocationRunRepository {
   }
 
   async find(tx: Tx, id: number): Promise<ShownRun | null> {
-    const [found] = await tx.query<ShownRun[]>(`select ${runs.columns} from ${runs.from} where r.id = $1`, [id]);
+    const [found] = await tx.query<ShownRun[]>(`select ${runs.columns} from ${runs.from} ${details} where r.id = $1`, [
+      id,
+    ]);
     return found ?? null;
   }
 

@@ -13,6 +13,8 @@ export interface ListSource {
   columns: string;
   /** The table and its alias. */
   from: string;
+  /** Joined to the rows of a page, and not to those that the total counts: gives each row exactly one. */
+  details?: string;
   sorts: SortKeys;
   filters: ListFilters;
   /** In the order of the ids unless this says otherwise. */
@@ -29,7 +31,7 @@ export async function listPage<T extends object>(
   query: PageQuery,
   where = new Conditions(),
 ): Promise<Page<T>> {
-  const { columns, from, sorts, filters } = source;
+  const { columns, from, details = '', sorts, filters } = source;
   applyFilter(where, filters, query.filter);
   const order = new ListOrder(sorts, query, source.order);
   const [{ total }] = await tx.query<[{ total: number }]>(
@@ -38,7 +40,7 @@ export async function listPage<T extends object>(
   );
   order.goOn(where);
   const rows = await tx.query<(T & Placed)[]>(
-    `select ${columns}, ${order.place} from ${from} where ${where.sql} order by ${order.sql}
+    `select ${columns}, ${order.place} from ${from} ${details} where ${where.sql} order by ${order.sql}
      limit ${query.count + 1} offset ${query.after ? 0 : (query.page - 1) * query.count}`,
     where.values,
   );
