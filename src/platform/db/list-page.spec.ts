@@ -16,7 +16,7 @@ describe('a page of a list', () => {
       sorts: { id: { sql: 'r.id', type: 'int' } },
       filters: {},
     } as const;
-    const page = await listPage({ query } as unknown as Tx, source, { page: 1, count: 10 } as never);
+    const page = await listPage({ query } as unknown as Tx, source, { page: 1, count: 10 });
     expect(page).toMatchObject({ items: [], total: 0 });
     expect(asked.map((sql) => sql.includes(source.details))).toEqual([false, true]);
   });
