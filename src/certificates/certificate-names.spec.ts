@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
 import { escapeLike } from '../platform/db/list-filter.js';
-import { idsNamed } from '../platform/db/name-search.js';
+import { areNamesFew, idsNamed, type SearchTable } from '../platform/db/name-search.js';
 import { certificatesNamed } from './certificate-names.js';
 
 let test: TestDatabase;
@@ -73,5 +73,19 @@ describe('a search by a part of a name', () => {
       [idsNamed('domain_search', '$1'), 'select id from domain where name like $1'],
     ] as const)
       expect(await idsOf(sql, '%example%')).toEqual(await idsOf(all, '%example%'));
+  });
+
+  it.each<[SearchTable, string]>([
+    ['certificate_search', `insert into certificate_search select array[0], E'\\nhost-' || n || E'-common-ca\\n'`],
+    ['domain_search', `insert into domain (name) select 'host-' || n || '.common-ca.example'`],
+  ])('knows from the statistics of %s which texts are common', async (table, insert) => {
+    await test.source.query(`${insert} from generate_series(1, 31000) as n`);
+    await test.source.query('analyze certificate_search, domain');
+    for (const [pattern, isFew] of [
+      ['%common-ca%', false],
+      ['%host-12345%', true],
+      ['%nowhere%', true],
+    ] as const)
+      expect([pattern, await areNamesFew(test.db.single, table, pattern)]).toEqual([pattern, isFew]);
   });
 });

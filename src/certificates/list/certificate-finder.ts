@@ -79,7 +79,13 @@ export class CertificateFinder {
   }
 
   private async isCommon(tx: Tx, searches: readonly NameSearch[]): Promise<boolean> {
-    for (const { pattern } of searches) if (await areNamesFew(tx, pattern)) return false;
+    for (const { pattern, ownNames } of searches) {
+      const isRare =
+        (await areNamesFew(tx, 'domain_search', pattern)) &&
+        // The name of an issuer, say, is in no domain, and in the default name of each of its certificates.
+        (!ownNames || (await areNamesFew(tx, 'certificate_search', pattern)));
+      if (isRare) return false;
+    }
     return searches.length > 0;
   }
 
