@@ -137,7 +137,7 @@ describe('a new version of a profile', () => {
       admission,
       {} as unknown as KeyRules,
       profiling,
-      { ofRenewal: () => Promise.resolve({}) } as unknown as Relations,
+      { ofSuccessor: () => Promise.resolve({}) } as unknown as Relations,
       {} as unknown as RelationRights,
     );
     const certificate = {

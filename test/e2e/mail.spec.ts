@@ -214,8 +214,11 @@ describe('a program without a mail server', () => {
         ),
       );
       clock.advance(89 * dayMs);
+      // After so long, that the CRL is overdue may be told before it is made.
+      const mailsToJoe = async () =>
+        (await ok('GET', '/mails')).items.filter(({ to }: { to: string[] }) => to.includes('joe@example.com'));
       const [brief] = await eventually(async () => {
-        const { items } = await ok('GET', '/mails');
+        const items = await mailsToJoe();
         return items.length > 0 && items;
       });
       const mail = await ok('GET', `/mails/${brief.id}`);
@@ -224,7 +227,7 @@ describe('a program without a mail server', () => {
         subject: expect.stringMatching(/^120 certificates: kept-\d+\.example\.com expires/),
       });
       for (const part of [mail.text, mail.html]) expect(new Set(part.match(/kept-\d+\.example\.com-/g)).size).toBe(120);
-      expect((await ok('GET', '/mails')).total).toBe(1);
+      expect(await mailsToJoe()).toHaveLength(1);
     } finally {
       await kept.stop();
     }
