@@ -104,7 +104,8 @@ export class DomainRepository {
     const where = new Conditions();
     if (query.filter?.field === 'name' && query.filter.value !== '') {
       const pattern = likePattern(query.filter.value.toLowerCase());
-      if (await areNamesFew(tx, 'domain_search', pattern)) where.add(`id in (${idsNamed('domain_search', '?')})`, pattern);
+      if (await areNamesFew(tx, 'domain_search', pattern))
+        where.add(`id in (${idsNamed('domain_search', '?')})`, pattern);
     }
     if (query.sensitive !== undefined) where.add(query.sensitive ? 'sensitive' : 'not sensitive');
     return listPage(tx, listed, query, where);
