@@ -41,6 +41,13 @@ describe('dumpasn1 finds no fault', () => {
     expect(Object.keys(await asn1Faults(notDer))).toEqual(['a BOOLEAN of 5', 'a long INTEGER']);
   });
 
+  it('in a hash that happens to begin like a text of its length', async () => {
+    const octetsOf = (length: number): Buffer =>
+      der.sequence(der.octetString(Buffer.concat([Buffer.from([0x16, length - 2]), Buffer.alloc(length - 2, 0xff)])));
+    const faults = await asn1Faults(new Map([20, 32, 33].map((length) => [String(length), octetsOf(length)])));
+    expect(Object.keys(faults)).toEqual(['33']);
+  });
+
   it.each(KEY_TYPES)('in a certificate request for a key of type %s', async (keyType) => {
     const subjectAltNames = [
       { type: 'dns', value: 'www.example.com' },
