@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '../audit/audit.js';
 import { AttemptLimit } from '../auth/attempt-limit.js';
 import { Clock } from '../platform/clock.js';
+import { Config } from '../platform/config.js';
 import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
@@ -13,7 +14,7 @@ import { mayWriteToAnyone } from '../roles/permission.js';
 import { ChannelRepository } from './channel.repository.js';
 import { ChannelSender } from './channel-sender.js';
 import { ChannelService } from './channel.service.js';
-import { inSubject, type MessageContent, renderMessage } from './message-layout.js';
+import { inSubject, type MessageDraft, renderMessage } from './message-layout.js';
 import { NotificationRepository, pluginOf } from './notification.repository.js';
 import type { TestView } from './notification.schema.js';
 import { demandChange } from './notification.service.js';
@@ -39,6 +40,7 @@ export class ChannelTest {
 
   constructor(
     private readonly clock: Clock,
+    private readonly config: Config,
     private readonly db: Database,
     private readonly audit: Audit,
     private readonly channels: ChannelRepository,
@@ -85,19 +87,24 @@ export class ChannelTest {
 
   private attempt(actor: Actor, { kind, id, label, channel }: Tested): Promise<void> {
     const toSelf = !mayWriteToAnyone(actor);
+    const dedupeKey = `notification.test:${id}:${randomUUID()}`;
+    const rendered = renderMessage(testMessage(kind, label, actor));
+    const url = `${this.config.publicUrl}/api/1/${kind}s/${id}`;
     const message: NotificationMessage = {
       event: 'notification.test',
-      ...renderMessage(testMessage(kind, label, actor)),
+      ...rendered,
+      severity: 'info',
+      incidents: [{ action: 'open', key: `${url}#${dedupeKey}`, summary: rendered.subject, severity: 'info', url }],
       data: { [kind]: label, requestedBy: actor.username },
       recipients: toSelf ? [actor.email] : [],
-      dedupeKey: `notification.test:${id}:${randomUUID()}`,
+      dedupeKey,
     };
     const signal = AbortSignal.timeout(timeoutMs);
     return toSelf ? this.sender.mail(message, signal) : this.sender.send(channel, message, signal);
   }
 }
 
-function testMessage(kind: string, label: string, { username }: Actor): MessageContent {
+function testMessage(kind: string, label: string, { username }: Actor): MessageDraft {
   return {
     subject: `Test of ${inSubject(label)}`,
     heading: 'This is a test',

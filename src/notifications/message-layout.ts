@@ -1,28 +1,20 @@
 import Handlebars from 'handlebars';
+import type { MessageContent } from '../plugin-api/notification.js';
 import { printableLine } from '../platform/printable.js';
 
-/** The content of a message before layout. `cards`: one for each certificate or authority. */
-export interface MessageContent {
+/** The content of a message before layout, with its subject. */
+export interface MessageDraft extends MessageContent {
   subject: string;
-  heading: string;
-  paragraphs: readonly string[];
-  cards: readonly Card[];
-}
-
-/** One certificate or authority: its name, its URL, and facts as label and value. */
-export interface Card {
-  title: string;
-  url: string;
-  facts: readonly (readonly [label: string, value: string])[];
 }
 
 export interface RenderedMessage {
   subject: string;
   text: string;
   html: string;
+  content: MessageContent;
 }
 
-const html = Handlebars.compile<MessageContent>(
+const html = Handlebars.compile<MessageDraft>(
   `<!doctype html>
 <html lang="en">
 <head>
@@ -62,7 +54,7 @@ const html = Handlebars.compile<MessageContent>(
   { strict: true },
 );
 
-const text = Handlebars.compile<MessageContent>(
+const text = Handlebars.compile<MessageDraft>(
   `{{heading}}
 {{#each paragraphs}}
 
@@ -87,18 +79,18 @@ Sent by Perennial.
  * Lays a message out as plain text and as HTML. Every value becomes one line, because names come from strangers; markup
  * in values stays text.
  */
-export function renderMessage(content: MessageContent): RenderedMessage {
-  const clean = {
-    subject: printableLine(content.subject),
-    heading: printableLine(content.heading),
-    paragraphs: content.paragraphs.map(printableLine),
-    cards: content.cards.map(({ title, url, facts }) => ({
+export function renderMessage(draft: MessageDraft): RenderedMessage {
+  const content = {
+    heading: printableLine(draft.heading),
+    paragraphs: draft.paragraphs.map(printableLine),
+    cards: draft.cards.map(({ title, url, facts }) => ({
       title: printableLine(title),
       url: printableLine(url),
       facts: facts.map(([label, value]) => [label, printableLine(value)] as const),
     })),
   };
-  return { subject: clean.subject, text: text(clean), html: html(clean) };
+  const clean = { subject: printableLine(draft.subject), ...content };
+  return { subject: clean.subject, text: text(clean), html: html(clean), content };
 }
 
 const longestName = 64;

@@ -1,8 +1,9 @@
 import type { NoticeEvent } from '../plugin-api/events.js';
-import { type Card, inSubject, type MessageContent, type RenderedMessage, renderMessage } from './message-layout.js';
+import type { MessageCard } from '../plugin-api/notification.js';
+import { inSubject, type MessageDraft, type RenderedMessage, renderMessage } from './message-layout.js';
 import type { CertificateFacts, NoticeData, RenewalOutlook, Setting } from './notice-data.js';
 
-type Writers = { [E in NoticeEvent]: (data: NoticeData[E]) => MessageContent };
+type Writers = { [E in NoticeEvent]: (data: NoticeData[E]) => MessageDraft };
 
 /** What a CA was asked and did not do. */
 const notDone = {
@@ -255,11 +256,12 @@ export function inWords(date: Date, now: Date): string {
   return date > now ? `in ${words}` : `${words} ago`;
 }
 
-function expiry(notAfter: Date, now: Date): string {
+/** `expires in 12 days`, `expired 3 hours ago`. */
+export function expiry(notAfter: Date, now: Date): string {
   return `${notAfter > now ? 'expires' : 'expired'} ${inWords(notAfter, now)}`;
 }
 
-function end(notAfter: Date, now: Date): Card['facts'][number] {
+function end(notAfter: Date, now: Date): MessageCard['facts'][number] {
   return [notAfter > now ? 'Expires' : 'Expired', `${inWords(notAfter, now)}, ${utc(notAfter)}`];
 }
 
@@ -278,7 +280,7 @@ function attempt(nextAttemptAt: Date | null, now: Date): string {
   return `The next attempt is ${inWords(nextAttemptAt, now)}, at ${utc(nextAttemptAt)}.`;
 }
 
-function succession(before: CertificateFacts, after: CertificateFacts, setting: Setting): Card[] {
+function succession(before: CertificateFacts, after: CertificateFacts, setting: Setting): MessageCard[] {
   return [
     card(after, setting, [
       ['Serial number', after.serialHex],
@@ -296,7 +298,11 @@ function serving({ endpoints, servedAt }: { endpoints: number; servedAt: readonl
   return more > 0 ? `${servedAt.join(', ')} and ${more} more endpoints` : servedAt.join(', ');
 }
 
-function card({ id, name, commonName, owner }: CertificateFacts, { publicUrl }: Setting, facts: Card['facts']): Card {
+function card(
+  { id, name, commonName, owner }: CertificateFacts,
+  { publicUrl }: Setting,
+  facts: MessageCard['facts'],
+): MessageCard {
   return {
     title: name,
     url: `${publicUrl}/api/1/certificates/${id}`,

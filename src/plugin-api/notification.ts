@@ -2,12 +2,47 @@ import type { NoticeEvent } from './events.js';
 import type { Options, OptionSchema } from './options.js';
 import type { Plugin, PluginContext } from './plugin.js';
 
+/** What a message says, before it is laid out. Each text is one line; markup in it means nothing. */
+export interface MessageContent {
+  heading: string;
+  paragraphs: readonly string[];
+  cards: readonly MessageCard[];
+}
+
+/** One certificate or authority: its name, its URL, and facts as label and value. */
+export interface MessageCard {
+  title: string;
+  url: string;
+  facts: readonly (readonly [label: string, value: string])[];
+}
+
+/** `info`: nothing to do. `critical`: something fails already, or is about to. */
+export type Severity = 'info' | 'warning' | 'error' | 'critical';
+
+/** A problem that a message reports, or that is over with it, for services that keep alerts open. */
+export interface Incident {
+  action: 'open' | 'close';
+  /** Identifies the problem in every message about it, and in no message of another installation. Any length. */
+  key: string;
+  /** One line. */
+  summary: string;
+  severity: Severity;
+  /** Of the certificate or authority. */
+  url: string;
+}
+
 export interface NotificationMessage {
   /** `notification.test` for a test message. */
   event: NoticeEvent | 'notification.test';
   subject: string;
   text: string;
   html?: string;
+  /** The same as `text`, for plugins that lay it out on their own. */
+  content: MessageContent;
+  /** The worst of the incidents that it opens; `info` when it opens none. */
+  severity: Severity;
+  /** Empty for an event that is no problem and ends none. */
+  incidents: readonly Incident[];
   /** The facts behind the text, for machines; no secrets. */
   data: Readonly<Record<string, unknown>>;
   /** E-mail addresses of people who are told whatever the options say (the owner). */

@@ -1,13 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { AuthorityRepository } from '../../authorities/authority.repository.js';
 import type { AuthorityFacts, NoticeData, Setting } from '../../notifications/notice-data.js';
-import { renderNotice } from '../../notifications/notice-texts.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database } from '../../platform/db/database.js';
 import { CrlRepository } from '../../revocation/crl.repository.js';
 import type { AuthorityEvent } from './notice.entity.js';
-import type { MessageText } from './notice-messages.js';
+import { type MessageText, writeNotice } from './notice-messages.js';
 
 /** A message about an authority, and its owner. */
 export interface AuthorityMessage extends MessageText {
@@ -43,5 +42,5 @@ export class AuthorityMessages {
 }
 
 function rendered<E extends AuthorityEvent>(event: E, data: NoticeData[AuthorityEvent]): MessageText {
-  return { ...renderNotice(event, data as NoticeData[E]), data: { ...data } };
+  return writeNotice(event, data as NoticeData[E]);
 }

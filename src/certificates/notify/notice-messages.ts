@@ -3,6 +3,7 @@ import type { NotificationMessage } from '../../plugin-api/notification.js';
 import { AuthorityRepository } from '../../authorities/authority.repository.js';
 import { DestinationRepository } from '../../destinations/destination.repository.js';
 import type { CertificateFacts, NoticeData, RenewalOutlook } from '../../notifications/notice-data.js';
+import { incidentsOf } from '../../notifications/incidents.js';
 import { renderNotice } from '../../notifications/notice-texts.js';
 import type { NoticeEvent } from '../../plugin-api/events.js';
 import { Clock } from '../../platform/clock.js';
@@ -18,8 +19,8 @@ import { crlReasons } from '../revoke/revoke.schema.js';
 import { Withdrawal } from '../withdraw/withdrawal.entity.js';
 import type { AuthorityEvent, ListEvent, Notice } from './notice.entity.js';
 
-/** The content of a message, without its event and recipients. */
-export type MessageText = Pick<NotificationMessage, 'subject' | 'text' | 'html' | 'data'>;
+/** A message without its event, recipients and key. */
+export type MessageText = Omit<NotificationMessage, 'event' | 'recipients' | 'dedupeKey'>;
 
 type SingleEvent = Exclude<NoticeEvent, ListEvent | AuthorityEvent>;
 type Writer = (notice: Notice, certificate: Certificate) => Promise<MessageText>;
@@ -152,7 +153,7 @@ export class NoticeMessages {
   }
 
   private written<E extends NoticeEvent>(event: E, data: NoticeData[E]): MessageText {
-    return { ...renderNotice(event, data), data: { ...data } };
+    return writeNotice(event, data);
   }
 
   private setting(): { publicUrl: string; now: Date } {
@@ -175,6 +176,12 @@ export class NoticeMessages {
   private async labels({ data }: Notice): Promise<string[]> {
     return (await this.destinations.getMany(this.db.single, data.destinationIds as number[])).map(({ label }) => label);
   }
+}
+
+/** The whole message about an event. */
+export function writeNotice<E extends NoticeEvent>(event: E, data: NoticeData[E]): MessageText {
+  const rendered = renderNotice(event, data);
+  return { ...rendered, ...incidentsOf(event, data, rendered.subject), data: { ...data } };
 }
 
 /** What a warning says about the renewal. `inactive`: the name of the authority, when it is not active. */
