@@ -24,6 +24,7 @@ import { pkcs12Export } from './pkcs12/pkcs12.export.js';
 import { rfc2136 } from './rfc2136/rfc2136.dns.js';
 import { route53 } from './route53/route53.dns.js';
 import { sectigo } from './sectigo/sectigo.issuer.js';
+import { slack } from './slack/slack.notification.js';
 import { tlsEndpoints } from './tls-endpoints/tls-endpoints.source.js';
 import { vaultPki } from './vault-pki/vault-pki.issuer.js';
 import { webhook } from './webhook/webhook.notification.js';
@@ -55,6 +56,7 @@ export const plugins: readonly AnyPlugin[] = [
   rfc2136,
   route53,
   sectigo,
+  slack,
   tlsEndpoints,
   vaultPki,
   webhook,

@@ -96,6 +96,7 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
   'cfssl-issuer': { url: 'http://127.0.0.1:1', hmacKey: Buffer.from(marker).toString('hex') },
   email: { recipients: 'someone@example.org' },
   fastpki: { url: 'http://127.0.0.1:1', username: 'u', caName: 'c' },
+  slack: { webhookUrl: undefined, channel: 'C1' },
   filesystem: { path: join(folder, 'protected', 'here') },
   'filesystem-source': { path: join(folder, 'protected', 'here') },
   rfc2136: {
