@@ -25,6 +25,7 @@ import { rfc2136 } from './rfc2136/rfc2136.dns.js';
 import { route53 } from './route53/route53.dns.js';
 import { sectigo } from './sectigo/sectigo.issuer.js';
 import { slack } from './slack/slack.notification.js';
+import { teams } from './teams/teams.notification.js';
 import { tlsEndpoints } from './tls-endpoints/tls-endpoints.source.js';
 import { vaultPki } from './vault-pki/vault-pki.issuer.js';
 import { webhook } from './webhook/webhook.notification.js';
@@ -57,6 +58,7 @@ export const plugins: readonly AnyPlugin[] = [
   route53,
   sectigo,
   slack,
+  teams,
   tlsEndpoints,
   vaultPki,
   webhook,

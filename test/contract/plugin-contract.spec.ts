@@ -97,6 +97,7 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
   email: { recipients: 'someone@example.org' },
   fastpki: { url: 'http://127.0.0.1:1', username: 'u', caName: 'c' },
   slack: { webhookUrl: undefined, channel: 'C1' },
+  teams: { webhookUrl: `https://127.0.0.1:1/workflows/${marker}?sig=${marker}` },
   filesystem: { path: join(folder, 'protected', 'here') },
   'filesystem-source': { path: join(folder, 'protected', 'here') },
   rfc2136: {
