@@ -17,6 +17,7 @@ import { googleCloudDns } from './google-cloud-dns/google-cloud-dns.dns.js';
 import { javaKeystoreExport } from './jks/java-keystore.export.js';
 import { javaTruststoreExport } from './jks/java-truststore.export.js';
 import { localCa } from './local-ca/local-ca.issuer.js';
+import { pagerduty } from './pagerduty/pagerduty.notification.js';
 import { pemBundleExport } from './pem/pem-bundle.export.js';
 import { pemExport } from './pem/pem.export.js';
 import { pkcs12TruststoreExport } from './pkcs12/pkcs12-truststore.export.js';
@@ -50,6 +51,7 @@ export const plugins: readonly AnyPlugin[] = [
   javaKeystoreExport,
   javaTruststoreExport,
   localCa,
+  pagerduty,
   pemExport,
   pemBundleExport,
   pkcs12Export,
