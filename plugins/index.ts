@@ -17,6 +17,7 @@ import { googleCloudDns } from './google-cloud-dns/google-cloud-dns.dns.js';
 import { javaKeystoreExport } from './jks/java-keystore.export.js';
 import { javaTruststoreExport } from './jks/java-truststore.export.js';
 import { localCa } from './local-ca/local-ca.issuer.js';
+import { opsgenie } from './opsgenie/opsgenie.notification.js';
 import { pagerduty } from './pagerduty/pagerduty.notification.js';
 import { pemBundleExport } from './pem/pem-bundle.export.js';
 import { pemExport } from './pem/pem.export.js';
@@ -51,6 +52,7 @@ export const plugins: readonly AnyPlugin[] = [
   javaKeystoreExport,
   javaTruststoreExport,
   localCa,
+  opsgenie,
   pagerduty,
   pemExport,
   pemBundleExport,
