@@ -6,6 +6,7 @@ import { awsIamSource } from './aws-iam/aws-iam.source.js';
 import { azureDns } from './azure-dns/azure-dns.dns.js';
 import { cfssl } from './cfssl/cfssl.issuer.js';
 import { cloudflare } from './cloudflare/cloudflare.dns.js';
+import { discord } from './discord/discord.notification.js';
 import { djangoCa } from './django-ca/django-ca.issuer.js';
 import { dnsWebhook } from './dns-webhook/dns-webhook.dns.js';
 import { dogtag } from './dogtag/dogtag.issuer.js';
@@ -41,6 +42,7 @@ export const plugins: readonly AnyPlugin[] = [
   azureDns,
   cfssl,
   cloudflare,
+  discord,
   djangoCa,
   dnsWebhook,
   dogtag,

@@ -85,6 +85,7 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
   },
   route53: { accessKeyId: 'AKIAMARKERMARKER' },
   'aws-iam-source': { accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
+  discord: { webhookUrl: `https://127.0.0.1:1/api/webhooks/1/${marker}-discord` },
   'django-ca': { url: 'http://127.0.0.1:1/django_ca', username: 'u', caSerial: 'AB' },
   dogtag: {
     url: 'https://127.0.0.1:1',
