@@ -29,6 +29,7 @@ import { route53 } from './route53/route53.dns.js';
 import { sectigo } from './sectigo/sectigo.issuer.js';
 import { slack } from './slack/slack.notification.js';
 import { teams } from './teams/teams.notification.js';
+import { telegram } from './telegram/telegram.notification.js';
 import { tlsEndpoints } from './tls-endpoints/tls-endpoints.source.js';
 import { vaultPki } from './vault-pki/vault-pki.issuer.js';
 import { webhook } from './webhook/webhook.notification.js';
@@ -65,6 +66,7 @@ export const plugins: readonly AnyPlugin[] = [
   sectigo,
   slack,
   teams,
+  telegram,
   tlsEndpoints,
   vaultPki,
   webhook,

@@ -100,6 +100,7 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
   pagerduty: { routingKey: Buffer.from(marker.repeat(3)).toString('base64').slice(0, 32) },
   slack: { webhookUrl: undefined, channel: 'C1' },
   teams: { webhookUrl: `https://127.0.0.1:1/workflows/${marker}?sig=${marker}` },
+  telegram: { apiUrl: 'https://127.0.0.1:1', botToken: `1:${marker.repeat(4)}`, chatId: '1' },
   filesystem: { path: join(folder, 'protected', 'here') },
   'filesystem-source': { path: join(folder, 'protected', 'here') },
   rfc2136: {
