@@ -18,6 +18,7 @@ import { googleCloudDns } from './google-cloud-dns/google-cloud-dns.dns.js';
 import { javaKeystoreExport } from './jks/java-keystore.export.js';
 import { javaTruststoreExport } from './jks/java-truststore.export.js';
 import { localCa } from './local-ca/local-ca.issuer.js';
+import { ntfy } from './ntfy/ntfy.notification.js';
 import { opsgenie } from './opsgenie/opsgenie.notification.js';
 import { pagerduty } from './pagerduty/pagerduty.notification.js';
 import { pemBundleExport } from './pem/pem-bundle.export.js';
@@ -55,6 +56,7 @@ export const plugins: readonly AnyPlugin[] = [
   javaKeystoreExport,
   javaTruststoreExport,
   localCa,
+  ntfy,
   opsgenie,
   pagerduty,
   pemExport,
