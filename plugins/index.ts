@@ -33,6 +33,7 @@ import { teams } from './teams/teams.notification.js';
 import { telegram } from './telegram/telegram.notification.js';
 import { tlsEndpoints } from './tls-endpoints/tls-endpoints.source.js';
 import { vaultPki } from './vault-pki/vault-pki.issuer.js';
+import { webhookTemplate } from './webhook/webhook-template.notification.js';
 import { webhook } from './webhook/webhook.notification.js';
 
 /** Every plugin of the program, ordered by id. */
@@ -72,4 +73,5 @@ export const plugins: readonly AnyPlugin[] = [
   tlsEndpoints,
   vaultPki,
   webhook,
+  webhookTemplate,
 ];

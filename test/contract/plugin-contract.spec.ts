@@ -114,6 +114,7 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
   'tls-endpoints': { hosts: ['127.0.0.1:1'] },
   'vault-pki': { url: 'http://127.0.0.1:1', secretId: undefined, role: 'web' },
   webhook: { url: 'http://127.0.0.1:1/hook' },
+  'webhook-template': { url: `http://127.0.0.1:1/${marker}`, headers: `Authorization: Bearer ${marker}` },
 };
 
 /** A key, or the marker as it is or within armour. */
