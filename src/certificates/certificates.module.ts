@@ -94,6 +94,7 @@ import { SelectionBuilder } from './list/selection-builder.js';
 import { Statistics } from './list/statistics.js';
 import { ExpirySweep } from './notify/expiry.sweep.js';
 import { DefaultSubscriptions } from './notify/default-subscriptions.js';
+import { ChannelPreviews } from './notify/channel-previews.js';
 import { ChannelController } from './notify/channel.controller.js';
 import { ListedCertificates } from './notify/listed-certificates.js';
 import { NotificationController } from './notify/notification.controller.js';
@@ -318,6 +319,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     CounterpartSources,
     NoticeRepository,
     Notices,
+    ChannelPreviews,
     SendNotices,
     NoticeSender,
     NoticeMessages,

@@ -59,6 +59,13 @@ export class ChannelTest {
     return this.test(actor, { kind: 'channel', id, label: channel.label, channel });
   }
 
+  /** A channel with its test message, unsent. Throws Problem `not-found` or `forbidden`. */
+  async sample(actor: Actor, id: number): Promise<{ channel: StoredPlugin; message: NotificationMessage }> {
+    const channel = await this.channels.get(this.db.single, id);
+    this.channelService.demandChange(actor, channel);
+    return { channel, message: this.messageOf(actor, { kind: 'channel', id, label: channel.label, channel }) };
+  }
+
   /** As `ofChannel`, with the channel of a notification. */
   async ofNotification(actor: Actor, id: number): Promise<TestView> {
     const row = await this.notifications.get(this.db.single, id);
@@ -85,22 +92,27 @@ export class ChannelTest {
     }
   }
 
-  private attempt(actor: Actor, { kind, id, label, channel }: Tested): Promise<void> {
-    const toSelf = !mayWriteToAnyone(actor);
+  private attempt(actor: Actor, tested: Tested): Promise<void> {
+    const message = this.messageOf(actor, tested);
+    const signal = AbortSignal.timeout(timeoutMs);
+    return mayWriteToAnyone(actor)
+      ? this.sender.send(tested.channel, message, signal)
+      : this.sender.mail(message, signal);
+  }
+
+  private messageOf(actor: Actor, { kind, id, label }: Tested): NotificationMessage {
     const dedupeKey = `notification.test:${id}:${randomUUID()}`;
     const rendered = renderMessage(testMessage(kind, label, actor));
     const url = `${this.config.publicUrl}/api/1/${kind}s/${id}`;
-    const message: NotificationMessage = {
+    return {
       event: 'notification.test',
       ...rendered,
       severity: 'info',
       incidents: [{ action: 'open', key: `${url}#${dedupeKey}`, summary: rendered.subject, severity: 'info', url }],
       data: { [kind]: label, requestedBy: actor.username },
-      recipients: toSelf ? [actor.email] : [],
+      recipients: mayWriteToAnyone(actor) ? [] : [actor.email],
       dedupeKey,
     };
-    const signal = AbortSignal.timeout(timeoutMs);
-    return toSelf ? this.sender.mail(message, signal) : this.sender.send(channel, message, signal);
   }
 }
 

@@ -45,6 +45,28 @@ export function channelView(
   return { id, label, description, active, plugin: { ...plugin, pluginOptions }, recipients, origin };
 }
 
+/** The message that a channel sends next, and what of it leaves the program. */
+export const PreviewView = z
+  .object({
+    from: z.enum(['notice', 'warning', 'test']).meta({
+      description:
+        'What is shown: the notice that is due next; the next warning of a certificate; or a test message, where the ' +
+        'channel has neither.',
+    }),
+    event: z.string(),
+    subject: z.string(),
+    text: z.string(),
+    html: z.string().nullable(),
+    mailTo: z.array(z.string()).nullable().meta({ description: 'Null for a channel that does not send mail.' }),
+    requests: z
+      .array(z.object({ method: z.string(), host: z.string(), contentType: z.string().nullable(), body: z.string() }))
+      .meta({ description: 'Without headers; secrets of the channel are `***`.' }),
+    fault: z.string().nullable(),
+    detail: z.string().nullable().meta({ description: 'Why nothing would be sent.' }),
+  })
+  .meta({ id: 'ChannelPreview' });
+export type PreviewView = z.output<typeof PreviewView>;
+
 export const ChannelQuery = listQuery('id', 'label', 'pluginName', 'active', 'origin').extend({
   active: queryBoolean().optional(),
 });

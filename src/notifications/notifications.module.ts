@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module.js';
+import { ChannelPreview } from './channel-preview.js';
 import { ChannelRepository } from './channel.repository.js';
 import { ChannelSender } from './channel-sender.js';
 import { ChannelService } from './channel.service.js';
@@ -14,6 +15,7 @@ import { SubscriptionRepository } from './subscription.repository.js';
 @Module({
   imports: [AuditModule],
   providers: [
+    ChannelPreview,
     ChannelRepository,
     ChannelSender,
     ChannelService,
@@ -25,6 +27,7 @@ import { SubscriptionRepository } from './subscription.repository.js';
     SubscriptionRepository,
   ],
   exports: [
+    ChannelPreview,
     ChannelRepository,
     ChannelSender,
     ChannelService,

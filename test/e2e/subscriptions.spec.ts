@@ -153,6 +153,53 @@ describe('a subscription', () => {
     await program.ok('DELETE', `/subscriptions/${id}`);
   });
 
+  it('shows unsent what its channel sends next: a notice that is due, a warning, or a test message', async () => {
+    received.splice(0);
+    const channel = await hook('seen');
+    const preview = (): Promise<Record<string, unknown>> => program.ok('GET', `/channels/${channel.id}/preview`);
+    const { host } = new URL(url);
+    expect(await preview()).toMatchObject({ from: 'test', event: 'notification.test', requests: [{ host }] });
+    const { id } = await subscribe('seen', {
+      channel: { id: channel.id },
+      scope: 'owner',
+      owner: 'sue@example.com',
+      events: ['certificate.issued', 'certificate.expiring'],
+      leads: [20],
+    });
+    status = 503;
+    const { name } = await issue('sue@example.com', 'seen.example.com');
+    await got(1);
+    await eventually(async () => (await preview()).event === 'certificate.issued');
+    const before = received.length;
+    expect(await preview()).toMatchObject({
+      from: 'notice',
+      subject: 'seen.example.com: issued',
+      fault: null,
+      requests: [{ method: 'POST', host, body: expect.stringContaining(name) }],
+    });
+    expect(received).toHaveLength(before);
+    status = 204;
+    program.clock.advance(60_000);
+    await eventually(async () => (await preview()).from === 'warning');
+    const warning = await preview();
+    expect(warning).toMatchObject({ event: 'certificate.expiring', mailTo: null });
+    expect(warning.subject).toMatch(/^seen\.example\.com expires in \d+ days$/);
+    const bob = await program.login('bob', password);
+    const asked = await program.call('GET', `/channels/${channel.id}/preview`, undefined, { token: bob });
+    expect(asked.status).toBe(403);
+    await program.ok('DELETE', `/subscriptions/${id}`);
+  });
+
+  it('of a channel for people on call is refused events that are no problem', async () => {
+    const plugin = { id: 'pagerduty', options: { routingKey: '0'.repeat(32) } };
+    const { id } = await program.ok('POST', '/channels', { label: 'on call', plugin });
+    const asked = (events: string[]): Promise<{ status: number; body: { reasons: object } }> =>
+      program.call('POST', '/subscriptions', { label: 'on call', channel: { id }, events });
+    const refused = await asked(['certificate.issued']);
+    expect([refused.status, Object.keys(refused.body.reasons)]).toEqual([400, ['events']]);
+    expect((await asked(['certificate.revoked', 'certificate.rotated'])).status).toBe(200);
+  });
+
   it('of an authority warns once for each lead before a certificate expires, and owners are warned too', async () => {
     received.splice(0);
     const { id } = await subscribe('ends', {

@@ -61,6 +61,17 @@ export class CertificateSubscriptionRepository {
     );
   }
 
+  /** The certificate of a channel, among the 1000 that are warned of next, that is warned of first. */
+  async findNextOf(tx: Tx, channelId: number): Promise<number | null> {
+    const rows: { id: number }[] = await tx.query(
+      `select c.id from (select * from certificate where next_notice_at is not null
+         order by next_notice_at limit 1000) as c
+       where ${isWatched} and exists (select from ${warning} where ch.id = $1) order by c.next_notice_at, c.id limit 1`,
+      [channelId],
+    );
+    return rows[0]?.id ?? null;
+  }
+
   /** Stores when the next warning of each certificate is due; null for none. */
   async planNext(tx: Tx, plans: readonly { id: number; at: Date | null }[]): Promise<void> {
     if (plans.length === 0) return;

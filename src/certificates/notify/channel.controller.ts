@@ -1,5 +1,5 @@
 import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
-import { ChannelQuery, ChannelRequest, ChannelView } from '../../notifications/channel.schema.js';
+import { ChannelQuery, ChannelRequest, ChannelView, PreviewView } from '../../notifications/channel.schema.js';
 import { ChannelService } from '../../notifications/channel.service.js';
 import { ChannelTest } from '../../notifications/channel-test.js';
 import { TestView } from '../../notifications/notification.schema.js';
@@ -8,6 +8,7 @@ import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../../platform/http/contract.js';
 import { Idempotent } from '../../platform/http/idempotent.js';
 import { type Page, pageOf, Removed } from '../../platform/http/page.js';
+import { ChannelPreviews } from './channel-previews.js';
 import { DefaultSubscriptions } from './default-subscriptions.js';
 
 /** Routes of channels. They are here because a change of a channel may add default subscriptions to certificates. */
@@ -16,6 +17,7 @@ export class ChannelController {
   constructor(
     private readonly channels: ChannelService,
     private readonly tests: ChannelTest,
+    private readonly previews: ChannelPreviews,
     private readonly defaults: DefaultSubscriptions,
   ) {}
 
@@ -63,6 +65,18 @@ export class ChannelController {
   async remove(@Who() actor: Actor, @Id() id: number): Promise<Removed> {
     await this.channels.remove(actor, id);
     return { result: true };
+  }
+
+  @Get(':id/preview')
+  @Requires('notification:write')
+  @Summary(
+    'The message that a channel sends next, unsent',
+    'For administrators, operators and its creator. Of the notice that is due next, else of the next warning, else a ' +
+      'test message, as the service of the channel would get it.',
+  )
+  @Answers(200, PreviewView)
+  preview(@Who() actor: Actor, @Id() id: number): Promise<PreviewView> {
+    return this.previews.of(actor, id);
   }
 
   @Post(':id/test')

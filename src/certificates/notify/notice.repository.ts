@@ -172,6 +172,23 @@ export class NoticeRepository {
     );
   }
 
+  /** The notice of a channel that is sent or tried again next. */
+  async findNextOf(tx: Tx, channelId: number): Promise<Notice | null> {
+    const rows: { id: number }[] = await tx.query(
+      `select n.id from notice n join subscription s on s.id = n.subscription_id
+       where n.next_attempt_at is not null and s.channel_id = $1 order by n.next_attempt_at, n.id limit 1`,
+      [channelId],
+    );
+    return (
+      (
+        await this.getMany(
+          tx,
+          rows.map(({ id }) => id),
+        )
+      )[0] ?? null
+    );
+  }
+
   /** The newest 200 notices of a certificate. */
   list(tx: Tx, certificateId: number): Promise<Notice[]> {
     return tx.find(Notice, { where: { certificateId }, order: { id: 'DESC' }, take: 200 });

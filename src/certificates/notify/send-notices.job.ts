@@ -63,13 +63,26 @@ export class NoticeSender {
 
   /** One message for all of them. Throws PluginError. */
   async send(notices: Sendable, signal: AbortSignal): Promise<void> {
-    const [{ event, subscriptionId }] = notices;
-    const written = await this.write(notices);
-    if (written === null) return;
-    const message = { event, ...written, dedupeKey: keyOf(notices) };
+    const [{ subscriptionId }] = notices;
+    const message = await this.compose(notices);
+    if (message === null) return;
     const channel = subscriptionId === null ? null : await this.channels.ofSubscription(this.db.single, subscriptionId);
     if (channel) await this.sender.send(channel, message, signal);
     else await this.sender.mail(message, signal);
+  }
+
+  /** Their message; null when none of the certificates exists any more, or the event is over. */
+  async compose(notices: Sendable): Promise<NotificationMessage | null> {
+    const written = await this.write(notices);
+    return written && { event: notices[0].event, ...written, dedupeKey: keyOf(notices) };
+  }
+
+  /** The warning of a certificate of which there is no notice yet, for a channel that tells its owner besides. */
+  async composeWarning(certificateId: number): Promise<NotificationMessage> {
+    const event = 'certificate.expiring';
+    const certificates = await this.db.single.findBy(Certificate, { id: certificateId });
+    const text = await this.messages.list(event, certificates);
+    return { event, ...text, recipients: [], dedupeKey: `${event}:${certificateId}` };
   }
 
   /** Null when none of the certificates exists any more, or the event is over. */

@@ -203,6 +203,7 @@ export const requests: Readonly<Record<string, Ask>> = {
   ),
   'delete /channels/:id': on((f) => f.channel()),
   'post /channels/:id/test': on((f) => f.channel()),
+  'get /channels/:id/preview': on((f) => f.channel()),
   'get /channels/:id': on((f) => f.channel()),
 
   'post /subscriptions': async (f) => ({ body: await f.subscriptionBody() }),

@@ -113,6 +113,7 @@ POST   /channels                          401       ok        403       ok      
 GET    /channels/:id                      401       ok        ok        ok        ok        ok        ok        403
 PUT    /channels/:id                      401       403       403       403       ok        403       ok        403
 DELETE /channels/:id                      401       403       403       403       ok        403       ok        403
+GET    /channels/:id/preview              401       403       403       403       ok        403       ok        403
 POST   /channels/:id/test                 401       403       403       403       ok        403       ok        403
 
 GET    /defaults                          401       ok        ok        ok        ok        ok        ok        ok

@@ -1,0 +1,45 @@
+import { Injectable } from '@nestjs/common';
+import { ChannelPreview } from '../../notifications/channel-preview.js';
+import type { PreviewView } from '../../notifications/channel.schema.js';
+import { ChannelTest } from '../../notifications/channel-test.js';
+import type { NotificationMessage } from '../../plugin-api/notification.js';
+import { Database } from '../../platform/db/database.js';
+import type { Actor } from '../../platform/http/actor.js';
+import { CertificateSubscriptionRepository } from './certificate-subscription.repository.js';
+import { NoticeRepository } from './notice.repository.js';
+import { NoticeSender } from './send-notices.job.js';
+
+/** Finds the message that a channel sends next, and shows it. */
+@Injectable()
+export class ChannelPreviews {
+  constructor(
+    private readonly db: Database,
+    private readonly tests: ChannelTest,
+    private readonly preview: ChannelPreview,
+    private readonly notices: NoticeRepository,
+    private readonly subscriptions: CertificateSubscriptionRepository,
+    private readonly sender: NoticeSender,
+  ) {}
+
+  /** Throws Problem `not-found`, and `forbidden` unless the actor may change the channel. */
+  async of(actor: Actor, channelId: number): Promise<PreviewView> {
+    const { channel, message: test } = await this.tests.sample(actor, channelId);
+    const notice = await this.ofNotice(channelId);
+    const warning = notice ?? (await this.ofWarning(channelId));
+    const from = notice ? 'notice' : warning ? 'warning' : 'test';
+    return { from, ...(await this.preview.of(channel, warning ?? test)) };
+  }
+
+  /** Of the notice that is due next, unless it no longer applies. */
+  private async ofNotice(channelId: number): Promise<NotificationMessage | null> {
+    const notice = await this.notices.findNextOf(this.db.single, channelId);
+    const { current } = await this.sender.sort(notice ? [notice] : []);
+    return current[0] ? this.sender.compose([current[0]]) : null;
+  }
+
+  /** Of the certificate that is warned of next. */
+  private async ofWarning(channelId: number): Promise<NotificationMessage | null> {
+    const certificateId = await this.subscriptions.findNextOf(this.db.single, channelId);
+    return certificateId === null ? null : this.sender.composeWarning(certificateId);
+  }
+}
