@@ -1,9 +1,12 @@
 import { secret } from './options.js';
 import type { z } from 'zod';
 
-/** An address that lets everybody who knows it post: sealed and never shown. */
+/**
+ * An address that lets everybody who knows it post: sealed and never shown. Who changes it must send the other secrets
+ * again.
+ */
 export function secretUrl(title: string, description: string): z.ZodString {
-  return secret(title, description).max(2048).refine(isPlainHttp, httpOnly);
+  return secret(title, description).max(2048).refine(isPlainHttp, httpOnly).meta({ format: 'uri' });
 }
 
 export const httpOnly = 'must be an http or https URL without user name, password and fragment';

@@ -24,7 +24,7 @@ export function secretKeys(options: OptionSchema): readonly string[] {
   return keysWhere(options, ({ secret }) => secret === true);
 }
 
-/** The names of the options that are addresses (`z.url()`), to which secrets may be sent. */
+/** The names of the options that are addresses (`z.url()`, `secretUrl`), to which secrets may be sent. */
 export function addressKeys(options: OptionSchema): readonly string[] {
   return keysWhere(options, ({ format }) => format === 'uri');
 }

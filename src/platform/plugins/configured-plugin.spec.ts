@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { defineDestination } from '../../plugin-api/destination.js';
 import { defineExport } from '../../plugin-api/export.js';
+import { secretUrl } from '../../plugin-api/message-options.js';
 import { secret } from '../../plugin-api/options.js';
 import { Problem } from '../http/problem.js';
 import { KeyRing } from '../secrets/key-ring.js';
@@ -197,6 +198,28 @@ describe('ConfiguredPlugins', () => {
     expect(change({ url: 'https://a.test' })).toMatchObject({ token: 't' });
     expect(change({ url: 'https://b.test', token: 't' })).toMatchObject({ url: 'https://b.test', token: 't' });
     expect(change({ url: 'https://b.test', token: null })).toEqual({ url: 'https://b.test' });
+  });
+
+  it('treats an address that is a secret itself in the same way', () => {
+    const hook = defineExport({
+      id: 'plain',
+      title: 'Plain',
+      description: 'For tests.',
+      needsPrivateKey: false,
+      export: async () => ({ files: [], extension: 'txt' }),
+      options: z.strictObject({ url: secretUrl('URL', 'About it.'), token: secret('Token', 'About it.').optional() }),
+    });
+    const seal = (options: object, before?: StoredPlugin): StoredPlugin =>
+      configured.seal(hook, input({ id: 'plain', options }), 't', before);
+    const before = seal({ url: 'https://a.test/1', token: 't' });
+    const change = (options: object): unknown => reasons(() => configured.open(hook, seal(options, before), 't'));
+    expect(change({ url: 'https://b.test/2' })).toEqual({
+      'plugin.options.token': ['Send it again, because url has changed.'],
+    });
+    expect(change({})).toEqual({ url: 'https://a.test/1', token: 't' });
+    expect(change({ url: 'https://a.test/1' })).toEqual({ url: 'https://a.test/1', token: 't' });
+    expect(change({ token: 'u' })).toEqual({ url: 'https://a.test/1', token: 'u' });
+    expect(change({ url: 'https://b.test/2', token: 'u' })).toEqual({ url: 'https://b.test/2', token: 'u' });
   });
 
   it("takes back what it showed, in Lemur's form, with nothing lost", () => {

@@ -130,7 +130,8 @@ export class ConfiguredPlugins {
   seal(plugin: AnyPlugin, input: PluginInput, table: string, before?: StoredPlugin): StoredPlugin {
     const kept = before?.pluginId === plugin.id ? pick(this.given(before, table), secretKeys(plugin.options)) : {};
     const { given } = parseOptions(plugin, input, kept);
-    if (before) demandSecretsFor(plugin, before.options, { given, unnamed: unnamedOf(plugin, input, kept) });
+    const unnamed = unnamedOf(plugin, input, kept);
+    if (before) demandSecretsFor(plugin, { ...before.options, ...kept }, { given, unnamed });
     const secrets = pick(given, secretKeys(plugin.options));
     const masked = Object.fromEntries(Object.keys(secrets).map((name) => [name, null]));
     const secretId = before?.secretId ?? randomUUID();
