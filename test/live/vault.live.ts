@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { vaultPki } from '../../plugins/vault-pki/vault-pki.issuer.js';
+import { vaultPki } from '../../plugins/vault/vault-pki.issuer.js';
 import { openssl } from '../support/bundles.js';
 import { failureOf } from '../support/issuer-faults.js';
 import { noMemory } from '../support/issuer-requests.js';

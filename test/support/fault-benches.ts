@@ -4,7 +4,7 @@ import { djangoCa } from '../../plugins/django-ca/django-ca.issuer.js';
 import { dogtag } from '../../plugins/dogtag/dogtag.issuer.js';
 import { fastpki } from '../../plugins/fastpki/fastpki.issuer.js';
 import { sectigo } from '../../plugins/sectigo/sectigo.issuer.js';
-import { vaultPki } from '../../plugins/vault-pki/vault-pki.issuer.js';
+import { vaultPki } from '../../plugins/vault/vault-pki.issuer.js';
 import type { IssuerPlugin, OrderRequest } from '../../src/plugin-api/issuer.js';
 import type { OptionSchema, OptionValues } from '../../src/plugin-api/options.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
