@@ -51,9 +51,8 @@ beforeAll(() => {
   chmodSync(folder, 0o755);
   program = join(folder, 'program');
   compile([
-    'src/plugin-api/errors.ts',
-    'src/plugin-api/options.ts',
-    'src/plugin-api/destination.ts',
+    ...['errors', 'options', 'destination'].map((name) => `src/plugin-api/${name}.ts`),
+    ...['file-stem', 'key-pair', 'pem', 'pki-error'].map((name) => `src/pki/${name}.ts`),
     ...['filesystem.destination', 'allowed', 'filesystem.client', 'layout', 'owner'].map(
       (name) => `plugins/filesystem/${name}.ts`,
     ),

@@ -1,6 +1,6 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { normalize, relative } from 'node:path';
 import { z } from 'zod';
+import { isSameLeaf, pairFault } from '../../src/pki/key-pair.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import { defineDestination, type DeliveryRequest } from '../../src/plugin-api/destination.js';
 import type { Bundle } from '../../src/plugin-api/export.js';
@@ -156,13 +156,7 @@ async function removeFiles(place: Place, file: string, bundle: Bundle): Promise<
 
 /** True when the first certificate in the file is the leaf of the bundle, or when the file holds no certificate. */
 function holds(file: Buffer, { chainPem: [leafPem = ''] }: Bundle): boolean {
-  let stored: X509Certificate;
-  try {
-    stored = new X509Certificate(file);
-  } catch {
-    return true;
-  }
-  return stored.fingerprint256 === new X509Certificate(leafPem).fingerprint256;
+  return isSameLeaf(file, leafPem) ?? true;
 }
 
 function storedFiles(bundle: Bundle, o: FilesystemOptions, owner: Owner | undefined): StoredFile[] {
@@ -176,16 +170,9 @@ function storedFiles(bundle: Bundle, o: FilesystemOptions, owner: Owner | undefi
 }
 
 /** The private key, after a check that it belongs to the leaf. */
-function keyOf({ chainPem: [leafPem], privateKeyPem }: Bundle): string {
-  if (leafPem === undefined || privateKeyPem === undefined)
-    throw new PluginError('refused', 'The bundle has no certificate or no private key.');
-  let fits: boolean;
-  try {
-    fits = new X509Certificate(leafPem).checkPrivateKey(createPrivateKey(privateKeyPem));
-  } catch {
-    throw new PluginError('refused', 'The certificate or its private key cannot be read.');
-  }
-  if (!fits) throw new PluginError('refused', 'The private key does not belong to the certificate.');
+function keyOf({ chainPem: [leafPem], privateKeyPem = '' }: Bundle): string {
+  const fault = pairFault(leafPem, privateKeyPem);
+  if (fault !== null) throw new PluginError('refused', fault);
   return privateKeyPem;
 }
 

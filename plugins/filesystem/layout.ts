@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
+import { fileStem, hashedStem } from '../../src/pki/file-stem.js';
+import { pemText } from '../../src/pki/pem.js';
 import type { Bundle } from '../../src/plugin-api/export.js';
 
 /** The file layouts of a bundle. */
@@ -11,25 +12,6 @@ export interface PlannedFile {
   name: string;
   text: string;
   holdsKey: boolean;
-}
-
-const MAX_STEM_BYTES = 200;
-
-/**
- * A common name as a file name: ASCII letters, digits, `.`, `_`, `-`, `@`, no leading dot, at most 200 bytes. `*`
- * becomes `_wildcard`. If other characters change, a hash of the original keeps file names distinct.
- */
-export function fileStem(commonName: string): string {
-  const plain = commonName.replace(/^\*(?=\.|$)/, '_wildcard');
-  const safe = plain
-    .replace(/[^A-Za-z0-9._@-]/g, '_')
-    .replace(/^\./, '_')
-    .slice(0, MAX_STEM_BYTES);
-  return safe === plain && safe !== '' ? safe : hashed(safe.slice(0, MAX_STEM_BYTES - 9), commonName);
-}
-
-function hashed(stem: string, original: string): string {
-  return `${stem}-${createHash('sha256').update(original).digest('hex').slice(0, 8)}`;
 }
 
 /** Absolute path of the bundle below `folder`: its own folder, or the file with the certificate. */
@@ -49,9 +31,7 @@ export function mainPath(layout: Layout, folder: string, commonName: string): st
 /** The certificate of `a.ca-bundle` would have the path of the chain of `a`. */
 function stemFor(layout: Layout, commonName: string): string {
   const stem = fileStem(commonName);
-  return layout === 'apache' && stem.endsWith('.ca-bundle')
-    ? hashed(stem.slice(0, MAX_STEM_BYTES - 9), commonName)
-    : stem;
+  return layout === 'apache' && stem.endsWith('.ca-bundle') ? hashedStem(stem, commonName) : stem;
 }
 
 /** Where the versions of `location` are stored: the folder itself, or a hidden one beside the file. */
@@ -72,9 +52,9 @@ export function readersFolder(layout: Layout, location: string): string {
 /** The files of a bundle, files with the key first. `chainPem` of the bundle is leaf first. */
 export function planFiles(layout: Layout, bundle: Bundle, privateKeyPem: string): PlannedFile[] {
   const stem = stemFor(layout, bundle.commonName);
-  const key = lines([privateKeyPem]);
-  const leaf = lines(bundle.chainPem.slice(0, 1));
-  const chain = lines(bundle.chainPem.slice(1));
+  const key = pemText([privateKeyPem]);
+  const leaf = pemText(bundle.chainPem.slice(0, 1));
+  const chain = pemText(bundle.chainPem.slice(1));
   switch (layout) {
     case 'directory':
       return [
@@ -98,9 +78,4 @@ function secret(name: string, text: string): PlannedFile {
 
 function open(name: string, text: string): PlannedFile {
   return { name, text, holdsKey: false };
-}
-
-/** OpenSSL rejects two PEM blocks that share a line. */
-function lines(pems: readonly string[]): string {
-  return pems.map((pem) => `${pem.trim()}\n`).join('');
 }

@@ -59,3 +59,8 @@ export function toPem(label: string, der: Buffer): string {
 export function splitCertificates(text: string): string[] {
   return parsePem(text, ...CERTIFICATE_LABELS).map((der) => toPem('CERTIFICATE', der));
 }
+
+/** These PEM texts in one. OpenSSL rejects two blocks that share a line. */
+export function pemText(pems: readonly string[]): string {
+  return pems.map((pem) => `${pem.trim()}\n`).join('');
+}
