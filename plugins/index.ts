@@ -32,6 +32,7 @@ import { slack } from './slack/slack.notification.js';
 import { teams } from './teams/teams.notification.js';
 import { telegram } from './telegram/telegram.notification.js';
 import { tlsEndpoints } from './tls-endpoints/tls-endpoints.source.js';
+import { vaultKv } from './vault/vault-kv.destination.js';
 import { vaultPki } from './vault/vault-pki.issuer.js';
 import { webhookTemplate } from './webhook/webhook-template.notification.js';
 import { webhook } from './webhook/webhook.notification.js';
@@ -71,6 +72,7 @@ export const plugins: readonly AnyPlugin[] = [
   teams,
   telegram,
   tlsEndpoints,
+  vaultKv,
   vaultPki,
   webhook,
   webhookTemplate,

@@ -112,6 +112,7 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
   },
   sectigo: { login: 'l', customerUri: 'c', clientSecret: undefined, organizationId: 1, profileId: 1 },
   'tls-endpoints': { hosts: ['127.0.0.1:1'] },
+  'vault-kv': { url: 'http://127.0.0.1:1', secretId: undefined },
   'vault-pki': { url: 'http://127.0.0.1:1', secretId: undefined, role: 'web' },
   webhook: { url: 'http://127.0.0.1:1/hook' },
   'webhook-template': { url: `http://127.0.0.1:1/${marker}`, headers: `Authorization: Bearer ${marker}` },

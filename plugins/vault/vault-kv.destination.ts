@@ -1,0 +1,52 @@
+import { isDeepStrictEqual } from 'node:util';
+import { fileStem } from '../../src/pki/file-stem.js';
+import { pairFault } from '../../src/pki/key-pair.js';
+import { defineDestination } from '../../src/plugin-api/destination.js';
+import { PluginError } from '../../src/plugin-api/errors.js';
+import { fieldsOf, holds, merged } from './kv-fields.js';
+import { openKv } from './vault-kv.client.js';
+import { options, placeholder, type VaultKvOptions } from './vault-kv.options.js';
+import { signInOf } from './vault.options.js';
+
+/** Keeps certificates as secrets of the KV engine of HashiCorp Vault or OpenBao, beside fields of others. */
+export const vaultKv = defineDestination({
+  id: 'vault-kv',
+  title: 'Vault KV',
+  description: 'Writes certificate, chain and key to a secret of the KV engine, version 1 or 2, of Vault or OpenBao.',
+  options,
+  needsPrivateKey: true,
+
+  async admit(o) {
+    signInOf(o);
+  },
+
+  async check(o, ctx) {
+    await (await openKv(o, ctx)).demandRights(pathOf('www.example.com', o));
+  },
+
+  locate: ({ bundle }, o) => `${o.mount}/${pathOf(bundle.commonName, o)}`,
+
+  async deliver({ bundle }, o, ctx) {
+    const { privateKeyPem = '' } = bundle;
+    const fault = pairFault(bundle.chainPem[0], privateKeyPem);
+    if (fault !== null) throw new PluginError('refused', fault);
+    const path = pathOf(bundle.commonName, o);
+    const kv = await openKv(o, ctx);
+    const present = await kv.read(path);
+    const wanted = merged(present.fields, fieldsOf(bundle, privateKeyPem, o.fields), o.overwrite);
+    if (!isDeepStrictEqual(present.fields, wanted)) await kv.write(path, wanted, present);
+    return { location: `${o.mount}/${path}` };
+  },
+
+  async remove({ location, bundle: { chainPem } }, o, ctx) {
+    const start = `${o.mount}/`;
+    if (!location.startsWith(start))
+      throw new PluginError('misconfigured', `"${location}" is not in the engine at "${o.mount}".`);
+    const kv = await openKv(o, ctx);
+    await kv.forget(location.slice(start.length), (fields) => holds(fields, chainPem[0] ?? ''));
+  },
+});
+
+function pathOf(commonName: string, { path }: VaultKvOptions): string {
+  return path.replaceAll(placeholder, fileStem(commonName));
+}
