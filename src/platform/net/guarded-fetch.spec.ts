@@ -93,6 +93,16 @@ async function failure(work: Promise<unknown>): Promise<{ fault: string; detail:
 }
 
 describe('guardedFetch', () => {
+  it.each(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])(
+    'sends the body of a %s as its body',
+    async (method) => {
+      const body = 'ä body';
+      for (const part of [body, Buffer.from(body)])
+        expect(await fetchText('/', { method, body: part })).toBe(`${method} ${body}`);
+      expect(await fetchText('/', { method })).toBe(`${method} `);
+    },
+  );
+
   it('brings an answer of any status', async () => {
     const response = await guardedFetch(open, `http://127.0.0.1:${port}/missing`, {
       method: 'POST',

@@ -60,6 +60,8 @@ async function send(
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
   const request = await agents.request(url, { method, headers, signal, ...tls });
+  // Node sends the body of a DELETE or GET without its length; a server takes it for the next request then.
+  if (body !== undefined) request.setHeader('content-length', Buffer.byteLength(body));
   return new Promise((resolve, reject) => {
     request.on('response', resolve).on('error', reject).end(body);
   });
