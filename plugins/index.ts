@@ -17,6 +17,7 @@ import { filesystemSource } from './filesystem/filesystem.source.js';
 import { googleCloudDns } from './google-cloud-dns/google-cloud-dns.dns.js';
 import { javaKeystoreExport } from './jks/java-keystore.export.js';
 import { javaTruststoreExport } from './jks/java-truststore.export.js';
+import { kubernetes } from './kubernetes/kubernetes.destination.js';
 import { localCa } from './local-ca/local-ca.issuer.js';
 import { ntfy } from './ntfy/ntfy.notification.js';
 import { opsgenie } from './opsgenie/opsgenie.notification.js';
@@ -57,6 +58,7 @@ export const plugins: readonly AnyPlugin[] = [
   googleCloudDns,
   javaKeystoreExport,
   javaTruststoreExport,
+  kubernetes,
   localCa,
   ntfy,
   opsgenie,

@@ -1,0 +1,258 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Bundle } from '../../src/plugin-api/export.js';
+import type { PluginContext } from '../../src/plugin-api/plugin.js';
+import { type FakeKubernetes, kubernetesToken, startKubernetes } from '../../test/fakes/kubernetes.js';
+import type { StandInFault } from '../../test/fakes/stand-in.js';
+import { startTestAuthority, type TestAuthority } from '../../test/support/bundles.js';
+import { failureOf } from '../../test/support/issuer-faults.js';
+import { networkContext } from '../../test/support/signing-ca.js';
+import { kubernetes } from './kubernetes.destination.js';
+
+let authority: TestAuthority;
+let cluster: FakeKubernetes;
+beforeAll(() => {
+  authority = startTestAuthority();
+});
+afterAll(() => authority.close());
+beforeEach(async () => {
+  cluster = await startKubernetes();
+});
+afterEach(() => cluster.stop());
+
+const options = (changed: object = {}) =>
+  kubernetes.options.parse({ url: cluster.url, token: kubernetesToken, timeoutS: 1, ...changed });
+const deliver = (bundle: Bundle, changed: object = {}, ctx: PluginContext = networkContext()) =>
+  kubernetes.deliver({ bundle }, options(changed), ctx);
+const remove = async (bundle: Bundle, changed: object = {}, ctx: PluginContext = networkContext()): Promise<void> => {
+  const location = kubernetes.locate({ bundle }, options(changed));
+  await kubernetes.remove?.({ bundle, location }, options(changed), ctx);
+};
+const checked = async (changed: object = {}): Promise<void> => kubernetes.check?.(options(changed), networkContext());
+const encoded = (...pems: string[]): string => Buffer.from(pems.join('')).toString('base64');
+const valuesOf = (bundle: Bundle): object => ({
+  type: 'kubernetes.io/tls',
+  'label.app.kubernetes.io/managed-by': 'perennial',
+  'data.tls.crt': encoded(...bundle.chainPem),
+  'data.tls.key': encoded(bundle.privateKeyPem ?? ''),
+});
+const at = 'default/www.example.com';
+const issue = (): Required<Omit<Bundle, 'rootPem'>> => authority.issue('www.example.com');
+/** A context in which another writer acts right before the first request of this method. */
+function racing(method: string, act: () => void): PluginContext {
+  const { site, ...rest } = networkContext();
+  let isFirst = true;
+  return {
+    ...rest,
+    site: {
+      ...site,
+      fetch: (url, request) => {
+        if (request?.method === method && isFirst) {
+          isFirst = false;
+          act();
+        }
+        return site.fetch(url, request);
+      },
+    },
+  };
+}
+
+describe('the options of kubernetes', () => {
+  it.each([
+    { url: 'https://u:p@k8s.example.com' },
+    { namespace: 'a/b' },
+    { namespace: 'Web' },
+    { name: '{commonName}_tls' },
+    { name: '{name}' },
+    { name: '../x' },
+    { token: '' },
+    { other: 1 },
+  ])('refuse %j', (changed) => {
+    expect(kubernetes.options.safeParse({ url: cluster.url, token: 'x', ...changed }).success).toBe(false);
+  });
+});
+
+describe('kubernetes delivers', () => {
+  it('a TLS secret with the full chain and the key that fits', async () => {
+    const bundle = issue();
+    expect(await deliver(bundle)).toEqual({ location: at });
+    const values = cluster.valuesOf(at) ?? {};
+    expect(values).toEqual(valuesOf(bundle));
+    const pem = (name: string): string => Buffer.from(values[name] ?? '', 'base64').toString();
+    const leaf = new X509Certificate(pem('data.tls.crt'));
+    expect(leaf.checkPrivateKey(createPrivateKey(pem('data.tls.key')))).toBe(true);
+  });
+
+  it('to the namespace and under the name of the options', async () => {
+    const bundle = authority.issue('*.example.com');
+    const { location } = await deliver(bundle, { namespace: 'web', name: '{commonName}-tls' });
+    expect(location).toBe('web/wildcard.example.com-tls');
+    expect([...cluster.secrets.keys()]).toEqual([location]);
+  });
+
+  it('a successor in place of its predecessor, beside what others added', async () => {
+    const [before, after] = [issue(), issue()];
+    await deliver(before);
+    cluster.edit(at, { 'data.ca.crt': encoded('of another'), 'label.team': 'web' });
+    await deliver(after);
+    const others = { 'data.ca.crt': encoded('of another'), 'label.team': 'web' };
+    expect(cluster.valuesOf(at)).toEqual({ ...valuesOf(after), ...others });
+  });
+
+  it('the same certificate again without a change', async () => {
+    const bundle = issue();
+    await deliver(bundle);
+    const version = cluster.secrets.get(at)?.version;
+    await deliver(bundle);
+    expect(cluster.secrets.get(at)?.version).toBe(version);
+  });
+
+  it('over fields that another manages only where that is allowed', async () => {
+    const bundle = issue();
+    const theirs = { type: 'kubernetes.io/tls', 'data.tls.crt': encoded('theirs'), 'data.tls.key': encoded('theirs') };
+    cluster.edit(at, theirs);
+    const error = await failureOf(deliver(bundle));
+    expect([error.fault, error.detail]).toEqual([
+      'misconfigured',
+      expect.stringMatching(/conflicts with "kubectl".*\.data\.tls\.crt.*allow to overwrite/),
+    ]);
+    expect(cluster.valuesOf(at)).toEqual(theirs);
+    await deliver(bundle, { overwrite: true });
+    expect(cluster.valuesOf(at)).toEqual(valuesOf(bundle));
+    await deliver(issue());
+  });
+
+  it('nothing to a secret of another type, whose type cannot change', async () => {
+    cluster.edit(at, { type: 'Opaque', 'data.x': encoded('x') });
+    const error = await failureOf(deliver(issue(), { overwrite: true }));
+    expect([error.fault, error.detail]).toEqual(['misconfigured', expect.stringContaining('field is immutable')]);
+  });
+
+  it('and tells of a cluster that changes what is applied', async () => {
+    cluster.mutate = (fields) => fields.set('data.tls.crt', encoded('changed'));
+    const error = await failureOf(deliver(issue()));
+    expect([error.fault, error.detail]).toEqual(['misconfigured', expect.stringContaining(`the secret ${at}`)]);
+  });
+
+  it.each([
+    ['no key', { privateKeyPem: undefined }],
+    ['the key of another', { privateKeyPem: 'other' }],
+  ])('no bundle with %s, and asks the cluster nothing', async (_, { privateKeyPem }) => {
+    const key = privateKeyPem === undefined ? undefined : authority.issue('other.example.com').privateKeyPem;
+    expect((await failureOf(deliver({ ...issue(), privateKeyPem: key }))).fault).toBe('refused');
+    expect(cluster.seen).toEqual([]);
+  });
+});
+
+describe('kubernetes removes', () => {
+  it('the secret, once and again', async () => {
+    const bundle = issue();
+    await deliver(bundle);
+    await remove(bundle);
+    await remove(bundle);
+    expect(cluster.secrets.size).toBe(0);
+  });
+
+  it('certificate and key alone where others added keys to the secret', async () => {
+    const bundle = issue();
+    await deliver(bundle);
+    cluster.edit(at, { 'data.ca.crt': encoded('of another') });
+    await remove(bundle);
+    await remove(bundle);
+    expect(cluster.valuesOf(at)).toMatchObject({
+      'data.tls.crt': '',
+      'data.tls.key': '',
+      'data.ca.crt': encoded('of another'),
+    });
+    await deliver(bundle);
+    expect(cluster.valuesOf(at)).toMatchObject(valuesOf(bundle));
+  });
+
+  it('no successor, and no certificate that it has not applied', async () => {
+    const [before, after] = [issue(), issue()];
+    await deliver(before);
+    await deliver(after);
+    await remove(before);
+    expect(cluster.valuesOf(at)).toEqual(valuesOf(after));
+    const theirs = { type: 'kubernetes.io/tls', 'data.tls.crt': encoded(...before.chainPem), 'data.tls.key': '' };
+    cluster.edit('web/www.example.com', theirs);
+    await remove(before, { namespace: 'web' });
+    expect(cluster.valuesOf('web/www.example.com')).toEqual(theirs);
+  });
+
+  it('nothing that has changed since it looked', async () => {
+    const bundle = issue();
+    await deliver(bundle);
+    const ctx = racing('DELETE', () => cluster.edit(at, { 'data.ca.crt': encoded('late') }));
+    expect((await failureOf(remove(bundle, {}, ctx))).fault).toBe('unavailable');
+    await remove(bundle, {}, ctx);
+    expect(cluster.valuesOf(at)).toMatchObject({ 'data.tls.key': '', 'data.ca.crt': encoded('late') });
+  });
+
+  it('what is gone when it deletes', async () => {
+    const bundle = issue();
+    await deliver(bundle);
+    await remove(
+      bundle,
+      {},
+      racing('DELETE', () => cluster.secrets.clear()),
+    );
+  });
+
+  it.each<[string, object, StandInFault['kind'], string]>([
+    ['an address below which there is no cluster', { path: '/other' }, { status: 200 }, 'misconfigured'],
+    ['a proxy', {}, { status: 404, body: '<html>', headers: { 'content-type': 'text/html' } }, 'unavailable'],
+  ])('nothing, and does not take 404 of %s for an answer', async (_, { path = '' }: { path?: string }, kind, fault) => {
+    const bundle = issue();
+    await deliver(bundle);
+    if (path === '') cluster.fail({ on: /^GET /, kind });
+    expect((await failureOf(remove(bundle, { url: `${cluster.url}${path}` }))).fault).toBe(fault);
+    expect(cluster.valuesOf(at)).toEqual(valuesOf(bundle));
+  });
+
+  it('nothing in another namespace than that of the options', async () => {
+    const removal = { bundle: issue(), location: 'web/www.example.com' };
+    const work = kubernetes.remove?.(removal, options(), networkContext()) ?? Promise.resolve();
+    expect((await failureOf(work)).fault).toBe('misconfigured');
+  });
+});
+
+describe('kubernetes fails', () => {
+  it.each<[string, StandInFault['kind']]>([
+    ['breaks the connection', 'drop'],
+    ['breaks the connection after the work', 'lose'],
+    ['does not answer', 'hang'],
+    ['is overloaded', { status: 429, body: { kind: 'Status', message: 'too many requests' } }],
+    ['has no quorum', { status: 500, body: { kind: 'Status', message: 'etcdserver: request timed out' } }],
+    ['saw another writer', { status: 409, body: { kind: 'Status', message: 'the object has been modified' } }],
+    ['is a proxy without a server', { status: 404, body: '<html>', headers: { 'content-type': 'text/html' } }],
+  ])('for a while at a cluster that %s', async (_, kind) => {
+    const bundle = issue();
+    cluster.fail({ on: /^PATCH /, kind });
+    expect((await failureOf(deliver(bundle), [kubernetesToken])).fault).toBe('unavailable');
+    await deliver(bundle);
+    expect(cluster.valuesOf(at)).toEqual(valuesOf(bundle));
+  });
+
+  it.each([
+    ['a wrong token', { token: 'WrongToken-1' }, /Unauthorized/],
+    ['a namespace that there is not', { namespace: 'nope' }, /namespaces "nope" not found/],
+  ])('until a person acts for %s, also in the test of the connection', async (_, changed, words) => {
+    for (const work of [() => deliver(issue(), changed), () => checked(changed)]) {
+      const error = await failureOf(work(), [kubernetesToken, 'WrongToken-1']);
+      expect([error.fault, error.detail]).toEqual(['misconfigured', expect.stringMatching(words)]);
+    }
+  });
+});
+
+describe('the test of the connection', () => {
+  it('stores nothing', async () => {
+    await checked();
+    expect(cluster.secrets.size).toBe(0);
+  });
+
+  it.each(['get', 'patch', 'create', 'delete'])('tells of a token that may not %s secrets', async (verb) => {
+    cluster.denied.add(verb);
+    expect((await failureOf(checked())).fault).toBe('misconfigured');
+  });
+});
