@@ -15,6 +15,7 @@ import { fastpki } from './fastpki/fastpki.issuer.js';
 import { filesystem } from './filesystem/filesystem.destination.js';
 import { filesystemSource } from './filesystem/filesystem.source.js';
 import { googleCloudDns } from './google-cloud-dns/google-cloud-dns.dns.js';
+import { haproxy } from './haproxy/haproxy.destination.js';
 import { javaKeystoreExport } from './jks/java-keystore.export.js';
 import { javaTruststoreExport } from './jks/java-truststore.export.js';
 import { kubernetes } from './kubernetes/kubernetes.destination.js';
@@ -56,6 +57,7 @@ export const plugins: readonly AnyPlugin[] = [
   filesystem,
   filesystemSource,
   googleCloudDns,
+  haproxy,
   javaKeystoreExport,
   javaTruststoreExport,
   kubernetes,

@@ -16,6 +16,7 @@ const packageOf = {
   unshare: 'util-linux',
   slapd: 'slapd',
   named: 'bind9',
+  haproxy: 'haproxy',
   pebble: 'pebble',
   'softhsm2-util': 'softhsm2',
   'pkcs11-tool': 'opensc',

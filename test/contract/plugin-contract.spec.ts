@@ -104,6 +104,7 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
   telegram: { apiUrl: 'https://127.0.0.1:1', botToken: `1:${marker.repeat(4)}`, chatId: '1' },
   filesystem: { path: join(folder, 'protected', 'here') },
   'filesystem-source': { path: join(folder, 'protected', 'here') },
+  haproxy: { host: '127.0.0.1', port: 1, file: 'x.pem', tls: false, clientKey: undefined },
   kubernetes: { url: 'http://127.0.0.1:1' },
   rfc2136: {
     server: '127.0.0.1',

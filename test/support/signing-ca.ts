@@ -79,7 +79,11 @@ export function networkContext(signal = new AbortController().signal): PluginCon
   return {
     ...context,
     now: () => new Date(),
-    site: { ...context.site, fetch: (url, request) => guardedFetch(agents, url, { ...request, signal }) },
+    site: {
+      ...context.site,
+      fetch: (url, request) => guardedFetch(agents, url, { ...request, signal }),
+      connect: (host, port, stop) => agents.connect(host, port, stop),
+    },
   };
 }
 
