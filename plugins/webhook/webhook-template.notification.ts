@@ -30,8 +30,8 @@ const options = z
         title: 'Template of the body',
         description:
           'In Handlebars. Values: `event`, `severity`, `subject`, `heading`, `text`, `paragraphs`, `cards` ' +
-          '(`title`, `url`, `facts` with `label` and `value`), `incidents`, `recipients`, `dedupeKey`, `timestamp`, `data`, ' +
-          'and `json`: all of them.',
+          '(`title`, `url`, `facts` with `label` and `value`), `incidents`, `recipients`, `dedupeKey`, `timestamp`, ' +
+          '`data`, and `json`: all of them.',
         examples: ['{"title": "{{subject}}", "message": "{{text}}"}'],
       }),
     headers: secret('Headers', 'One in each line, for example `Authorization: Bearer …`. Nobody sees them again.')
