@@ -90,7 +90,8 @@ describe('the documentation', () => {
   it('has no broken link', async () => {
     const broken: string[] = [];
     for (const path of await documents()) {
-      const links = [...(await textOf(path)).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)];
+      const prose = (await textOf(path)).replace(/^```[^]*?^```$/gm, '');
+      const links = [...prose.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)];
       for (const [link, file = '', anchor] of links) {
         const target = file === '' ? path : join(dirname(path), file);
         const text = await textOf(target).catch((error: NodeJS.ErrnoException) =>
