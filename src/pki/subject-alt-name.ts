@@ -117,7 +117,9 @@ export function hasSoundALabels(dnsName: string): boolean {
   if (!/xn--/i.test(dnsName)) return true;
   const host = dnsName.replace(/^\*\./, '').toLowerCase();
   const unicode = domainToUnicode(host);
-  return unicode !== '' && unicode.normalize('NFC') === unicode && domainToASCII(unicode) === host;
+  // For a label that is no punycode, Node.js 20 returns nothing, and later ones the label as it is.
+  const isDecoded = unicode !== '' && !/(^|\.)xn--/.test(unicode);
+  return isDecoded && unicode.normalize('NFC') === unicode && domainToASCII(unicode) === host;
 }
 
 const NORMALISERS: Readonly<Record<SanType, (value: string) => string>> = {
