@@ -41,11 +41,22 @@ describe('dumpasn1 finds no fault', () => {
     expect(Object.keys(await asn1Faults(notDer))).toEqual(['a BOOLEAN of 5', 'a long INTEGER']);
   });
 
-  it('in a hash that happens to begin like a text of its length', async () => {
-    const octetsOf = (length: number): Buffer =>
-      der.sequence(der.octetString(Buffer.concat([Buffer.from([0x16, length - 2]), Buffer.alloc(length - 2, 0xff)])));
-    const faults = await asn1Faults(new Map([20, 32, 33].map((length) => [String(length), octetsOf(length)])));
-    expect(Object.keys(faults)).toEqual(['33']);
+  it.each([
+    ['a text', []],
+    ['a sequence', [0x30]],
+  ])('in a hash that happens to begin like %s of its length', async (_, around) => {
+    const octetsOf = (length: number, ...after: Buffer[]): Buffer => {
+      const rest = length - 2 * around.length;
+      const start = [
+        ...around.flatMap((tag) => [tag, length - 2]),
+        ...(around.length > 0 ? [0x0e, 0x87] : [0x16, rest - 2]),
+      ];
+      return der.sequence(der.octetString(Buffer.concat([Buffer.from(start), Buffer.alloc(rest - 2, 0xff)])), ...after);
+    };
+    const notDer = Buffer.from('010105', 'hex');
+    const objects = new Map([20, 32, 33].map((length) => [String(length), octetsOf(length)]));
+    const faults = await asn1Faults(objects.set('32, then a BOOLEAN of 5', octetsOf(32, notDer)));
+    expect(Object.keys(faults)).toEqual(['33', '32, then a BOOLEAN of 5']);
   });
 
   it.each(KEY_TYPES)('in a certificate request for a key of type %s', async (keyType) => {
