@@ -148,7 +148,8 @@ const list = (fields: string, from: string): string =>
 export const linkedColumns = `
   'id', x.id, 'name', x.name, 'state', x.state, 'owner', x.owner, 'description', x.description,
   'subjectCn', x.terms->'subject'->>'commonName', 'serialHex', x.serial_hex, 'issuer', x.issuer, 'bits', x.bits,
-  'notify', x.notify, 'rotation', x.rotation, 'bodyDer', encode(x.body_der, 'base64'), 'csrDer', encode(x.csr_der, 'base64'),
+  'notify', x.notify, 'rotation', x.rotation,
+  'bodyDer', encode(x.body_der, 'base64'), 'csrDer', encode(x.csr_der, 'base64'),
   'notBefore', extract(epoch from x.not_before) * 1000, 'notAfter', extract(epoch from x.not_after) * 1000,
   'rotationPolicy', (
     select json_build_object('id', p.id, 'name', p.name, 'days', p.days)
@@ -172,7 +173,8 @@ const columns = `
   coalesce(c.key_weakness, (select 'A certificate with this key was revoked because the key is compromised'
     from certificate k where k.spki_sha256 = c.spki_sha256 and k.revocation_reason = 1 limit 1)) as "keyWeakness",
   c.signing_algorithm as "signingAlgorithm",
-  c.not_before as "notBefore", c.not_after as "notAfter", c.san_count as "sanCount", c.terms, c.labels, c.notify, c.rotation,
+  c.not_before as "notBefore", c.not_after as "notAfter", c.san_count as "sanCount", c.terms,
+  c.labels, c.notify, c.rotation,
   c.external_id as "externalId", c.lemur_id as "lemurId", c.attempts, c.answered_at as "answeredAt", c.fault,
   c.fault_detail as "faultDetail",
   c.next_attempt_at as "nextAttemptAt",

@@ -6,9 +6,9 @@ import { opensslCsr } from '../support/requests.js';
 import { routesOf } from '../support/routes.js';
 
 /*
- * Who may use the routes of the dialect django-ca, as route-rights.spec.ts has it for REST. `stranger` holds no role, `reader` may
- * look at everything, `issuer` may issue from the authority and has asked for the certificate, `operator` may issue from
- * every authority, `admin` everything.
+ * Who may use the routes of the dialect django-ca, as route-rights.spec.ts has it for REST. `stranger` holds no role,
+ * `reader` may look at everything, `issuer` may issue from the authority and has asked for the certificate, `operator`
+ * may issue from every authority, `admin` may do everything.
  */
 const kinds = ['none', 'stranger', 'reader', 'issuer', 'operator', 'admin'] as const;
 type Kind = (typeof kinds)[number];

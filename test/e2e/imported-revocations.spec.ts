@@ -67,11 +67,12 @@ async function published(entries: number): Promise<string> {
   const answer = await fetch(`${program.url}${new URL(lists[0].url).pathname}`);
   tools.write('published.pem', toPem('X509 CRL', Buffer.from(await answer.arrayBuffer())));
   const shown = ['-noout', '-text', '-out', 'published.txt'];
-  return `${tools.openssl('crl', '-in', 'published.pem', ...shown, '-CAfile', 'old.pem')}${tools.read('published.txt')}`;
+  const verdict = tools.openssl('crl', '-in', 'published.pem', ...shown, '-CAfile', 'old.pem');
+  return verdict + tools.read('published.txt');
 }
 
 describe('the CRL of an imported CA', () => {
-  it('is taken over: entries with dates, reasons and holds, the number, and certificates in the inventory', async () => {
+  it('is taken over with its number, dates, reasons and holds, also for certificates in the inventory', async () => {
     tools.openssl(
       'req',
       '-new',

@@ -27,7 +27,10 @@ export interface TestHaproxy extends OwnServer {
   served(name: string): Promise<string>;
 }
 
-/** Its certificates, and that of the API behind TLS for `localhost`, are issued by this authority, as must be those of clients. */
+/**
+ * The authority issues the certificates of the proxy, and that of `localhost` for the API behind TLS. The API accepts
+ * only clients with a certificate of the same authority.
+ */
 export async function startHaproxy(authority: TestAuthority): Promise<TestHaproxy> {
   const folder = await ownFolder('haproxy');
   const [plain, operator, secured, tls] = [await freePort(), await freePort(), await freePort(), await freePort()];
@@ -40,7 +43,9 @@ export async function startHaproxy(authority: TestAuthority): Promise<TestHaprox
   await writeFile(join(folder, 'ca.pem'), authority.rootPem);
   await writeFile(crtList, `${join(certificates, 'listed.example.com.pem')}\n`);
   const socket = join(folder, 'cli.sock');
-  const api = `bind 127.0.0.1:${secured} ssl crt ${certificates}/localhost.pem verify required ca-file ${folder}/ca.pem`;
+  const demandsClient = `verify required ca-file ${folder}/ca.pem`;
+  const api = `bind 127.0.0.1:${secured} ssl crt ${certificates}/localhost.pem ${demandsClient}`;
+  const known = ['fixed', 'second'].map((name) => `crt ${certificates}/${name}.example.com.pem`).join(' ');
   await writeFile(
     join(folder, 'haproxy.cfg'),
     [
@@ -54,7 +59,7 @@ export async function startHaproxy(authority: TestAuthority): Promise<TestHaprox
       '  timeout server 10s',
       '  timeout connect 10s',
       'frontend web',
-      `  bind 127.0.0.1:${tls} ssl crt ${certificates}/fixed.example.com.pem crt ${certificates}/second.example.com.pem crt-list ${crtList}`,
+      `  bind 127.0.0.1:${tls} ssl ${known} crt-list ${crtList}`,
       '  http-request return status 200',
       'listen api',
       '  mode tcp',
