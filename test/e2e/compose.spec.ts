@@ -138,11 +138,12 @@ describe('Dockerfile', () => {
     );
   });
 
-  it('starts as `npm start` does, without npm in between', () => {
+  it('starts as `npm start` does after the build, without npm in between', () => {
     const { scripts } = z
       .object({ scripts: z.object({ start: z.string() }) })
       .parse(JSON.parse(textOf('package.json')));
-    expect((JSON.parse(restsOf('CMD')[0] ?? '') as string[]).join(' ')).toBe(scripts.start);
+    const command = (JSON.parse(restsOf('CMD')[0] ?? '') as string[]).join(' ');
+    expect(`npm run build && ${command}`).toBe(scripts.start);
   });
 
   it('runs on one supported Node version in both stages', () => {
