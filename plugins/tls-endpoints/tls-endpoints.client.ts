@@ -1,27 +1,48 @@
 import { constants, type X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
-import { type CipherNameAndProtocol, connect, createSecureContext, type SecureVersion, type TLSSocket } from 'node:tls';
+import { isIP, type Socket } from 'node:net';
+import {
+  type CipherNameAndProtocol,
+  connect,
+  createSecureContext,
+  type SecureContext,
+  type SecureVersion,
+  type TLSSocket,
+} from 'node:tls';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
+import type { Pace } from './pace.js';
+import { startTls } from './start-tls.js';
+import { type Target, textOf } from './targets.js';
 
-/** A host name or IP address (no brackets) and a port. */
-export interface Target {
-  host: string;
-  port: number;
+/** What every connection of one scan shares. Each connection waits for its turn, and then has `timeoutMs`. */
+export interface Scan {
+  ctx: PluginContext;
+  pace: Pace;
+  timeoutMs: number;
 }
 
 /** The facts of one handshake. `chainPem` is as sent, leaf first. Null when unknown. */
 export interface Handshake {
   chainPem: string[];
+  keyKind: KeyKind;
   protocol: string | null;
   cipher: string | null;
 }
 
-/** The key types that a server can have a certificate for at the same time. */
+/** The key types that a server can have a certificate for at the same time; ECDSA stands for all but RSA. */
 export type KeyKind = 'RSA' | 'ECDSA';
 
-/** The server responded, but its certificate is unknown. */
-export class HandshakeFailure extends PluginError {}
+/** The server accepted the connection, but its certificate is unknown. `isFinal`: another offer would fail, too. */
+export class HandshakeFailure extends PluginError {
+  constructor(
+    target: Target,
+    words: string,
+    readonly isFinal: boolean,
+    cause: unknown,
+  ) {
+    super('unavailable', `${textOf(target)} ${words}.`, undefined, { cause });
+  }
+}
 
 /** The client's offer in a handshake. Without `only`, the server chooses among its certificates. */
 export interface Offer {
@@ -60,35 +81,43 @@ const kinds: Record<KeyKind, { ciphers: string; sigalgs: string }> = {
   },
 };
 
-/** In the usual notation: `www.example.com:443`, `[2001:db8::1]:443`. */
-export function textOf({ host, port }: Target): string {
-  return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
 /**
  * Makes one TLS handshake and accepts everything that can be inspected: expired and untrusted certificates, weak
  * ciphers and keys, servers without secure renegotiation (RFC 5746). A handshake that fails after the server's
- * certificate counts: the server demands a client certificate. Sends no application data. Throws HandshakeFailure, or
- * PluginError when nothing answers.
+ * certificate counts: the server demands a client certificate. Sends no application data beside the request to begin
+ * TLS. Throws HandshakeFailure, or PluginError when nothing answers.
  */
-export async function shakeHands(
-  target: Target,
-  { min, max, only }: Offer,
-  ctx: PluginContext,
-  signal: AbortSignal,
-): Promise<Handshake> {
+export async function shakeHands(target: Target, offer: Offer, { ctx, pace, timeoutMs }: Scan): Promise<Handshake> {
+  await pace.turn(ctx.signal);
+  const signal = AbortSignal.any([ctx.signal, AbortSignal.timeout(timeoutMs)]);
   const socket = await ctx.site.connect(target.host, target.port, signal);
+  try {
+    await begun(target, socket, signal);
+    return await presented(target, offer, socket, signal);
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function begun(target: Target, socket: Socket, signal: AbortSignal): Promise<void> {
+  const { protocol, serverName, host } = target;
+  if (protocol === 'tls') return;
+  try {
+    await startTls(protocol, socket, serverName ?? host, signal);
+  } catch (error) {
+    const words = signal.aborted ? 'did not answer in time' : `does not begin TLS in ${protocol} (${codeOf(error)})`;
+    throw new HandshakeFailure(target, words, true, error);
+  }
+}
+
+async function presented(target: Target, offer: Offer, socket: Socket, signal: AbortSignal): Promise<Handshake> {
+  const servername = target.serverName ?? target.host;
   const secure = connect({
     socket,
-    minVersion: min,
-    maxVersion: max,
+    secureContext: contextOf(offer),
     rejectUnauthorized: false,
-    ciphers: allCiphers,
-    ...(only && kinds[only]),
-    ecdhCurve: curves,
     minDHSize: 1,
-    secureOptions: constants.SSL_OP_LEGACY_SERVER_CONNECT,
-    ...(isIP(target.host) === 0 && { servername: target.host }),
+    ...(isIP(servername) === 0 && { servername }),
   });
   try {
     return await shown(secure, signal);
@@ -96,10 +125,29 @@ export async function shakeHands(
     const words = signal.aborted
       ? 'did not complete a TLS handshake in time'
       : `failed the TLS handshake (${codeOf(error)})`;
-    throw new HandshakeFailure('unavailable', `${textOf(target)} ${words}.`, undefined, { cause: error });
+    throw new HandshakeFailure(target, words, signal.aborted, error);
   } finally {
     secure.destroy();
   }
+}
+
+const contexts = new Map<string, SecureContext>();
+
+/** A context costs more than a handshake, and depends on the offer alone. */
+function contextOf({ min, max, only }: Offer): SecureContext {
+  const key = `${min} ${max} ${only ?? ''}`;
+  const context =
+    contexts.get(key) ??
+    createSecureContext({
+      minVersion: min,
+      maxVersion: max,
+      ciphers: allCiphers,
+      ...(only && kinds[only]),
+      ecdhCurve: curves,
+      secureOptions: constants.SSL_OP_LEGACY_SERVER_CONNECT,
+    });
+  contexts.set(key, context);
+  return context;
 }
 
 function isKnown(curve: string): boolean {
@@ -132,22 +180,36 @@ function shown(secure: TLSSocket, signal: AbortSignal): Promise<Handshake> {
   });
 }
 
-const nothing: Handshake = { chainPem: [], protocol: null, cipher: null };
+const nothing: Handshake = { chainPem: [], keyKind: 'ECDSA', protocol: null, cipher: null };
 
 /** OpenSSL crashes when asked for the cipher of a closed connection, which has no certificate. */
 function seenOf(secure: TLSSocket): Handshake {
-  const chainPem = chainOf(secure);
-  if (chainPem.length === 0) return nothing;
+  const leaf = secure.getPeerX509Certificate();
+  if (!leaf) return nothing;
   const cipher = (secure.getCipher() as Partial<CipherNameAndProtocol> | undefined)?.name;
-  return { chainPem, protocol: secure.getProtocol(), cipher: cipher ?? null };
+  return {
+    chainPem: chainFrom(leaf),
+    keyKind: isRsa(leaf) ? 'RSA' : 'ECDSA',
+    protocol: secure.getProtocol(),
+    cipher: cipher ?? null,
+  };
 }
 
-function chainOf(secure: TLSSocket): string[] {
+function chainFrom(leaf: X509Certificate): string[] {
   const chain: string[] = [];
-  let certificate: X509Certificate | undefined = secure.getPeerX509Certificate();
+  let certificate: X509Certificate | undefined = leaf;
   for (; certificate && chain.length < longestChain; certificate = certificate.issuerCertificate)
     chain.push(certificate.toString());
   return chain;
+}
+
+/** A key that OpenSSL cannot read is none of RSA. */
+function isRsa(leaf: X509Certificate): boolean {
+  try {
+    return leaf.publicKey.asymmetricKeyType?.startsWith('rsa') ?? false;
+  } catch {
+    return false;
+  }
 }
 
 function codeOf(error: unknown): string {

@@ -1,5 +1,3 @@
-import { X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
 import type { SecureVersion } from 'node:tls';
 import { z } from 'zod';
 import { parseCertificate } from '../../src/pki/certificate.js';
@@ -13,35 +11,56 @@ import {
   type FoundEndpoint,
   pollRateOption,
 } from '../../src/plugin-api/source.js';
+import { inParallel, Pace } from './pace.js';
+import { startTlsProtocols } from './start-tls.js';
+import { demandBounds, isEntry, isExclusion, type Target, targetsOf, textOf } from './targets.js';
 import {
   type Handshake,
   HandshakeFailure,
   type KeyKind,
   type Offer,
+  type Scan,
   shakeHands,
-  type Target,
-  textOf,
 } from './tls-endpoints.client.js';
-
-const hostAndPort =
-  /^(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?))(?::(\d{1,5}))?$/;
 
 const options = z.strictObject({
   hosts: z
-    .array(
-      z
-        .string()
-        .max(300)
-        .refine((text) => targetOf(text, 443) !== null, 'must be host, host:port or [IPv6]:port'),
-    )
+    .array(z.string().max(300).refine(isEntry, 'must be [protocol://][name@]host[/bits][:port]'))
     .min(1)
     .max(1000)
     .meta({
       title: 'Hosts',
-      description: 'Servers to scan: host or host:port, an IPv6 address in brackets. Networks are not accepted.',
-      examples: [['www.example.com', 'mail.example.com:465']],
+      description:
+        'Servers to scan: a host name, an IP address (IPv6 in brackets) or a network in CIDR notation of at most ' +
+        '65,536 addresses, each with a port if wanted. A name and @ before it is asked for (SNI) in place of the ' +
+        `host. ${startTlsProtocols.join('://, ')}:// before it means STARTTLS, which is also assumed at their usual ` +
+        'ports; tls:// means TLS at once.',
+      examples: [['www.example.com', '10.1.2.0/24', 'shop.example.com@192.0.2.7:8443', 'smtp://mail.example.com']],
     }),
+  exclude: z
+    .array(z.string().max(300).refine(isExclusion, 'must be a host name, an IP address or a network'))
+    .max(1000)
+    .default([])
+    .meta({ title: 'Exclude', description: 'Host names, addresses and networks that are never connected to.' }),
   port: z.int().min(1).max(65_535).default(443).meta({ title: 'Port', description: 'Port of hosts without one.' }),
+  ports: z
+    .array(z.int().min(1).max(65_535))
+    .max(100)
+    .default([])
+    .meta({ title: 'Further ports', description: 'More ports of hosts without one.' }),
+  largeScan: z.boolean().default(false).meta({
+    title: 'Large scan',
+    description:
+      'Confirms that more than 4,096 servers are to be scanned, up to 131,072. Every host, address and port counts.',
+  }),
+  atOnce: z.int().min(1).max(512).default(32).meta({
+    title: 'Connections at once',
+    description: 'Servers that are scanned at the same time.',
+  }),
+  perSecond: z.int().min(1).max(5000).default(200).meta({
+    title: 'Connections per second',
+    description: 'At most so many connections begin in a second. One server takes two, or five with `probeVersions`.',
+  }),
   timeout: z
     .int()
     .min(1)
@@ -67,7 +86,6 @@ const versions: readonly SecureVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv
 const withdrawn: ReadonlySet<string> = new Set(['TLSv1', 'TLSv1.1']);
 /** Broken, export-grade, anonymous, or without integrity. */
 const weakCipher = /RC4|DES|NULL|EXP|ADH|AECDH|MD5|IDEA|SEED/;
-const atATime = 16;
 /** A server that aborts at an unknown version gets a lower offer. */
 const offers: readonly Offer[] = [
   { min: 'TLSv1', max: 'TLSv1.3' },
@@ -81,43 +99,69 @@ export const tlsEndpoints = defineSource({
   id: 'tls-endpoints',
   title: 'TLS servers',
   description:
-    'Connects to a list of servers and records the certificates that they serve and the ' +
-    'versions and ciphers that they accept. Where a server has an RSA and an ECDSA certificate, it records both. ' +
-    'Makes TLS handshakes only.',
+    'Connects to servers and networks and records the certificates that they serve and the versions and ciphers that ' +
+    'they accept, also after STARTTLS. Where a server has an RSA and an ECDSA certificate, it records both. Makes TLS ' +
+    'handshakes only.',
   options,
 
+  async admit(o) {
+    demandBounds(o);
+  },
+
   async check(o, ctx) {
-    const looks = await inGroups(targetsOf(o), (target) => handshakeOrDetail(target, o, ctx));
-    const silent = looks.filter((look) => typeof look === 'string');
+    const scan = scanOf(o, ctx);
+    const listed = [...targetsOf(o)].filter(({ network }) => network === undefined);
+    const silent: string[] = [];
+    for await (const seen of inParallel(listed, o.atOnce, (target) => handshakeOrFailure(target, scan)))
+      if (seen instanceof PluginError) silent.push(seen.detail);
     if (silent.length > 0)
       throw new PluginError(
         'unavailable',
-        `${silent.length} of ${looks.length} servers cannot be scanned: ${silent.slice(0, 5).join(' ')}`,
+        `${silent.length} of ${listed.length} servers cannot be scanned: ${silent.slice(0, 5).join(' ')}`,
       );
   },
 
   async *scan(o, ctx) {
     ctx.signal.throwIfAborted();
-    const targets = targetsOf(o);
-    for (let at = 0; at < targets.length; at += atATime) {
-      yield* (await Promise.all(targets.slice(at, at + atATime).map((target) => look(target, o, ctx)))).flat();
+    const scan = scanOf(o, ctx);
+    const closedNetworks = new Set<string>();
+    for await (const found of inParallel(targetsOf(o), o.atOnce, (target) => look(target, o, scan, closedNetworks))) {
       ctx.signal.throwIfAborted();
+      yield* found;
     }
   },
 });
 
+function scanOf({ perSecond, timeout }: TlsOptions, ctx: PluginContext): Scan {
+  return { ctx, pace: new Pace(perSecond), timeoutMs: timeout * 1000 };
+}
+
 /** The server with its preferred certificate, and with its certificate for the other key type, if any. */
-async function look(target: Target, o: TlsOptions, ctx: PluginContext): Promise<Found[]> {
-  const seen = await handshakeOrDetail(target, o, ctx);
-  if (typeof seen === 'string') return [{ kind: 'trouble', location: textOf(target), detail: seen }];
+async function look(target: Target, o: TlsOptions, scan: Scan, closedNetworks: Set<string>): Promise<Found[]> {
+  if (target.network !== undefined && closedNetworks.has(target.network)) return [];
+  const seen = await handshakeOrFailure(target, scan);
+  if (seen instanceof PluginError) return troubles(target, seen, closedNetworks);
   const [accepted, other] = await Promise.all([
-    o.probeVersions ? acceptedVersions(target, seen.protocol, o, ctx) : [seen.protocol ?? []].flat(),
-    otherCertificate(target, seen, o, ctx),
+    o.probeVersions ? acceptedVersions(target, seen.protocol, scan) : [seen.protocol ?? []].flat(),
+    otherCertificate(target, seen, scan),
   ]);
   return [
     endpointOf(target, textOf(target), seen, accepted),
     ...(other ? [endpointOf(target, `${textOf(target)} (${other.kind})`, other.seen, accepted)] : []),
   ];
+}
+
+/**
+ * Most addresses of a network have no server, so that one that cannot be reached is no trouble. A network that this
+ * installation closes is one trouble, and its other addresses are left out.
+ */
+function troubles(target: Target, failure: PluginError, closedNetworks: Set<string>): Found[] {
+  const { network } = target;
+  const trouble: Found = { kind: 'trouble', location: textOf(target), detail: failure.detail };
+  if (network === undefined || failure instanceof HandshakeFailure) return [trouble];
+  if (failure.fault !== 'misconfigured' || closedNetworks.has(network)) return [];
+  closedNetworks.add(network);
+  return [{ ...trouble, detail: `The network ${network} is not scanned: ${failure.detail}` }];
 }
 
 function endpointOf(target: Target, name: string, seen: Handshake, accepted: readonly string[]): FoundEndpoint {
@@ -126,10 +170,10 @@ function endpointOf(target: Target, name: string, seen: Handshake, accepted: rea
     kind: 'endpoint',
     externalId: name,
     name,
-    dnsName: target.host,
+    dnsName: target.serverName ?? target.host,
     port: target.port,
-    type: 'tls',
-    aliases: aliasesOf(seen.chainPem, target.host),
+    type: target.protocol,
+    aliases: aliasesOf(seen.chainPem, target.serverName ?? target.host),
     chainPem: seen.chainPem,
     protocol: seen.protocol,
     cipher: seen.cipher,
@@ -146,71 +190,52 @@ function endpointOf(target: Target, name: string, seen: Handshake, accepted: rea
 /** The server's certificate for the other key type; null when there is none. */
 async function otherCertificate(
   target: Target,
-  { chainPem: [leafPem = ''], protocol }: Handshake,
-  o: TlsOptions,
-  ctx: PluginContext,
+  { chainPem: [leafPem], protocol, keyKind }: Handshake,
+  scan: Scan,
 ): Promise<{ kind: KeyKind; seen: Handshake } | null> {
-  const kind = isRsa(leafPem) ? 'ECDSA' : 'RSA';
+  const kind = keyKind === 'RSA' ? 'ECDSA' : 'RSA';
   // A server may choose differently in TLS 1.3 and in older versions: stay in the range of the first handshake.
   const range = offers.find(({ max }) => max === protocol) ?? { min: 'TLSv1', max: 'TLSv1.3' };
   try {
-    const seen = await shakeHands(target, { ...range, only: kind }, ctx, within(o, ctx));
-    return seen.chainPem[0] === leafPem || isRsa(seen.chainPem[0] ?? '') !== (kind === 'RSA') ? null : { kind, seen };
+    const seen = await shakeHands(target, { ...range, only: kind }, scan);
+    return seen.chainPem[0] === leafPem || seen.keyKind !== kind ? null : { kind, seen };
   } catch (error) {
-    ctx.signal.throwIfAborted();
+    scan.ctx.signal.throwIfAborted();
     if (error instanceof PluginError) return null;
     throw error;
   }
 }
 
-function isRsa(pem: string): boolean {
-  try {
-    return new X509Certificate(pem).publicKey.asymmetricKeyType?.startsWith('rsa') ?? false;
-  } catch {
-    return false;
-  }
-}
-
-/** The handshake, or the reason why there was none. */
-async function handshakeOrDetail(target: Target, o: TlsOptions, ctx: PluginContext): Promise<Handshake | string> {
-  const signal = within(o, ctx);
-  let detail = '';
+/** The handshake, or the first failure. */
+async function handshakeOrFailure(target: Target, scan: Scan): Promise<Handshake | PluginError> {
+  let first: PluginError | undefined;
   for (const offer of offers) {
     try {
-      return await shakeHands(target, offer, ctx, signal);
+      return await shakeHands(target, offer, scan);
     } catch (error) {
-      ctx.signal.throwIfAborted();
+      scan.ctx.signal.throwIfAborted();
       if (!(error instanceof PluginError)) throw error;
-      detail ||= error.detail;
+      first ??= error;
       // Only a server that responded can respond differently to a lower offer.
-      if (signal.aborted || !(error instanceof HandshakeFailure)) break;
+      if (!(error instanceof HandshakeFailure) || error.isFinal) break;
     }
   }
-  return detail;
+  return first as PluginError;
 }
 
 /** In order, including `known`. A failed handshake counts as not accepted. */
-async function acceptedVersions(
-  target: Target,
-  known: string | null,
-  o: TlsOptions,
-  ctx: PluginContext,
-): Promise<string[]> {
+async function acceptedVersions(target: Target, known: string | null, scan: Scan): Promise<string[]> {
   const accepted = await Promise.all(
     versions.map(
       async (version) =>
         version === known ||
-        (await shakeHands(target, { min: version, max: version }, ctx, within(o, ctx)).then(
+        (await shakeHands(target, { min: version, max: version }, scan).then(
           () => true,
           () => false,
         )),
     ),
   );
   return versions.filter((_, at) => accepted[at]);
-}
-
-function within({ timeout }: TlsOptions, { signal }: PluginContext): AbortSignal {
-  return AbortSignal.any([signal, AbortSignal.timeout(timeout * 1000)]);
 }
 
 function versionFact(version: string): EndpointCipher {
@@ -227,24 +252,4 @@ function aliasesOf([leafPem = '']: readonly string[], host: string): string[] {
   } catch {
     return [];
   }
-}
-
-function targetsOf({ hosts, port }: TlsOptions): Target[] {
-  const targets = hosts.flatMap((text) => targetOf(text, port) ?? []);
-  return [...new Map(targets.map((target) => [textOf(target), target])).values()];
-}
-
-function targetOf(text: string, defaultPort: number): Target | null {
-  const [, ipv6, name, port] = hostAndPort.exec(text) ?? [];
-  const host = (ipv6 ?? name ?? '').toLowerCase();
-  const number = port === undefined ? defaultPort : Number(port);
-  if (host === '' || (ipv6 !== undefined && isIP(ipv6) !== 6) || number < 1 || number > 65_535) return null;
-  return { host, port: number };
-}
-
-async function inGroups<In, Out>(all: readonly In[], work: (one: In) => Promise<Out>): Promise<Out[]> {
-  const done: Out[] = [];
-  for (let at = 0; at < all.length; at += atATime)
-    done.push(...(await Promise.all(all.slice(at, at + atATime).map(work))));
-  return done;
 }

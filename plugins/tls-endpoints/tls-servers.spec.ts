@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -118,6 +118,34 @@ describe('the certificate of a server is seen', () => {
       /unsafe legacy renegotiation disabled/,
     );
     expect((await scan(port)).map(shows)).toEqual(['CN=rsa.test']);
+  });
+});
+
+describe('a server that sends its chain wrong is seen as it is', () => {
+  const issued = (name: string, issuer: string, extension: string): void => {
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-keyout', at(`${name}.key`)];
+    openssl(['req', '-new', '-nodes', '-subj', `/CN=${name}.test`, ...key, '-out', at(`${name}.csr`)]);
+    writeFileSync(at('ext'), extension);
+    const ca = ['-CA', at(`${issuer}.pem`), '-CAkey', at(`${issuer}.key`), '-CAcreateserial', '-extfile', at('ext')];
+    openssl(['x509', '-req', '-sha1', '-days', '9', '-in', at(`${name}.csr`), ...ca, '-out', at(`${name}.pem`)]);
+  };
+  const text = (name: string): string => readFileSync(at(`${name}.pem`), 'utf8');
+  beforeAll(() => {
+    issued('upper', 'ecdsa', 'basicConstraints=CA:TRUE');
+    issued('lower', 'upper', 'basicConstraints=CA:TRUE');
+    issued('leaf', 'lower', 'subjectAltName=DNS:leaf.test');
+  });
+
+  it.each([
+    ['without an intermediate certificate', []],
+    ['out of order', ['upper', 'lower']],
+    ['with a certificate that does not belong to it', ['rsa', 'lower', 'upper']],
+    ['with its root', ['lower', 'upper', 'ecdsa']],
+  ])('%s, with a signature of SHA-1', async (_, sent) => {
+    writeFileSync(at('sent.pem'), sent.map(text).join(''));
+    const chain = sent.length === 0 ? [] : ['-cert_chain', at('sent.pem')];
+    const port = await serve(...certificate('leaf'), ...chain, '-cipher', 'ALL:@SECLEVEL=0');
+    expect(await scan(port)).toMatchObject([{ chainPem: ['leaf', ...sent].map(text) }]);
   });
 });
 

@@ -181,7 +181,7 @@ function octetsOf(groups: string): number[] {
 }
 
 /** RFC 5952 text of 4 or 16 octets; undefined for any other length. */
-function formatIp(octets: Buffer): string | undefined {
+export function formatIp(octets: Buffer): string | undefined {
   if (octets.length === 4) return octets.join('.');
   if (octets.length !== 16) return undefined;
   const groups = Array.from({ length: 8 }, (_, i) => octets.readUInt16BE(i * 2).toString(16));
