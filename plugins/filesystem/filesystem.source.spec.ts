@@ -1,10 +1,14 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { writeJks } from '../../src/pki/jks.js';
+import { keyEntry, trustEntries } from '../../src/pki/keystore.js';
 import type { Found, FoundCertificate } from '../../src/plugin-api/source.js';
 import { openssl, pluginContext, scanned, startTestAuthority, type TestAuthority } from '../../test/support/bundles.js';
+import { hasKeytool, keytool } from '../../test/support/keystores.js';
 import { filesystem } from './filesystem.destination.js';
 import { filesystemSource } from './filesystem.source.js';
 
@@ -64,6 +68,62 @@ describe('the source of folders', () => {
     writeFileSync(at('a.key'), authority.issue('other.test').privateKeyPem + privateKeyPem);
     expect(certificates(await scan())[0]).not.toHaveProperty('privateKeyPem');
     expect(certificates(await scan({ readKeys: true }))[0]?.privateKeyPem?.trim()).toBe(privateKeyPem.trim());
+  });
+
+  it('opens PKCS#12 files with one of its passphrases, and names those that none opens', async () => {
+    const [a, b, c] = [authority.issue('a.test'), authority.issue('b.test'), authority.issue('c.test')];
+    const pfx = (file: string, { chainPem, privateKeyPem }: typeof a, ...args: string[]): void => {
+      writeFileSync(join(base, 'in.pem'), chainPem.join('') + privateKeyPem);
+      openssl(['pkcs12', '-export', '-in', join(base, 'in.pem'), '-out', at(file), ...args]);
+    };
+    pfx('a.p12', a, '-passout', 'pass:second one');
+    pfx('b.PFX', b, '-passout', 'pass:');
+    pfx('c.p12', c, '-passout', 'pass:unknown');
+    const passphrases = 'first\r\nsecond one\n';
+    const found = await scan({ passphrases });
+    expect(certificates(found).map(({ chainPem }) => chainPem)).toEqual([a.chainPem, b.chainPem]);
+    expect(certificates(found).some((one) => 'privateKeyPem' in one)).toBe(false);
+    expect(troubles(found)).toEqual(['/c.p12']);
+    const withKeys = certificates(await scan({ passphrases, readKeys: true }));
+    expect(withKeys.map(({ privateKeyPem }) => privateKeyPem)).toEqual([a.privateKeyPem, b.privateKeyPem]);
+  });
+
+  it('reads certificates of Java key stores without a passphrase, and their keys with one', async () => {
+    const [a, b] = [authority.issue('a.test'), authority.issue('b.test')];
+    const entries = [keyEntry('a', a.chainPem, a.privateKeyPem), ...trustEntries('b', { chainPem: b.chainPem })];
+    writeFileSync(at('store.jks'), writeJks(entries, 'changeit', new Date(0)));
+    writeFileSync(at('cut.jks'), writeJks(entries, 'changeit', new Date(0)).subarray(0, 900));
+    const found = await scan({ readKeys: true });
+    expect(certificates(found).map(({ chainPem }) => chainPem)).toEqual([a.chainPem, b.chainPem]);
+    expect(certificates(found).some((one) => 'privateKeyPem' in one)).toBe(false);
+    expect(troubles(found)).toEqual(['/cut.jks']);
+    const [withKey] = certificates(await scan({ readKeys: true, passphrases: 'other\nchangeit' }));
+    expect(withKey?.privateKeyPem).toBe(a.privateKeyPem);
+  });
+
+  it.skipIf(!hasKeytool).each(['JKS', 'JCEKS', 'PKCS12'])('reads what keytool wrote as %s', async (type) => {
+    const store = [
+      '-storetype',
+      type,
+      '-keystore',
+      at('store.keystore'),
+      '-storepass:env',
+      'PASS',
+      '-keypass:env',
+      'PASS',
+    ];
+    keytool(['-genkeypair', '-alias', 'one', '-dname', 'CN=java.test', '-keyalg', 'EC', ...store], 'changeit');
+    const [found] = certificates(await scan({ readKeys: true, passphrases: 'changeit' }));
+    expect(new X509Certificate(found?.chainPem[0] ?? '').subject).toBe('CN=java.test');
+    // The protection of keys in JCEKS is not read.
+    expect(found?.privateKeyPem !== undefined).toBe(type !== 'JCEKS');
+  });
+
+  it('reads PKCS#7 files', async () => {
+    const { chainPem } = authority.issue('a.test');
+    writeFileSync(join(base, 'in.pem'), chainPem.join(''));
+    openssl(['crl2pkcs7', '-nocrl', '-certfile', join(base, 'in.pem'), '-outform', 'DER', '-out', at('a.p7b')]);
+    expect(certificates(await scan()).map((one) => one.chainPem)).toEqual([chainPem]);
   });
 
   it('takes CA certificates only if enabled, or if they name a host', async () => {

@@ -1,15 +1,15 @@
-import { extname } from 'node:path';
+import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
-import { parseCertificate, type ParsedCertificate } from '../../src/pki/certificate.js';
+import type { ParsedCertificate } from '../../src/pki/certificate.js';
 import { orderChain } from '../../src/pki/chain.js';
-import { parsePrivateKey, publicMatches } from '../../src/pki/key.js';
+import { publicMatches } from '../../src/pki/key.js';
 import { toPem } from '../../src/pki/pem.js';
-import { PkiError } from '../../src/pki/pki-error.js';
-import type { Options } from '../../src/plugin-api/options.js';
+import { type Options, secret } from '../../src/plugin-api/options.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
-import { defineSource, type Found, type FoundTrouble, pollRateOption } from '../../src/plugin-api/source.js';
+import { defineSource, type Found, pollRateOption } from '../../src/plugin-api/source.js';
 import { absolutePath, allowed, demandAllowedRoot, translated } from './allowed.js';
-import { foldersBelow, type ReadFile, type ReadFolder } from './certificate-files.js';
+import { foldersBelow, type ReadFolder } from './certificate-files.js';
+import { certificateFiles, contentOf, keyFiles } from './file-content.js';
 
 const options = z.strictObject({
   path: absolutePath.meta({
@@ -28,27 +28,29 @@ const options = z.strictObject({
     .meta({
       title: 'Take private keys',
       description:
-        'Import the unencrypted private key from the same folder as an imported ' +
-        'certificate. Otherwise private keys are ignored.',
+        'Import the private key from the same folder as an imported certificate, if it is not encrypted or a ' +
+        'passphrase opens it. Otherwise private keys are ignored.',
     }),
+  passphrases: secret(
+    'Passphrases',
+    'One on each line; each is tried on every PKCS#12 file, and on the keys of JKS files when private keys are taken.',
+  )
+    .max(4096)
+    .refine((text) => linesOf(text).length <= 16, 'must be at most 16 lines')
+    .optional(),
   pollRate: pollRateOption,
 });
 
 type FolderOptions = Options<typeof options>;
-
-const certificateFiles = new Set(['.pem', '.crt', '.cer', '.cert', '.der']);
-const keyFiles = new Set(['.key', '.pem']);
-const binaryFiles = new Set(['.crt', '.cer', '.cert', '.der']);
-const certificateBlock = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----([^-]*)(?:-----END \1-----)?/g;
-const keyBlock = /-----BEGIN ((?:RSA |EC )?PRIVATE KEY)-----[^-]+-----END \1-----/g;
 
 /** Finds certificates in a folder on this machine. */
 export const filesystemSource = defineSource({
   id: 'filesystem-source',
   title: 'Folder on this machine',
   description:
-    'Finds certificates in PEM and DER files (.pem, .crt, .cer, .cert, .der) of a ' +
-    'local or mounted folder. Read-only, and never leaves the folder.',
+    'Finds certificates in the files of a local or mounted folder: PEM and DER (.pem, .crt, .cer, .cert, .der), ' +
+    'PKCS#7 (.p7b, .p7c), PKCS#12 and Java key stores (.p12, .pfx, .jks, .jceks, .keystore, .truststore). Read-only, ' +
+    'and never leaves the folder.',
   options,
 
   admit: (o, ctx) => translated(ctx.signal, () => demandAllowedRoot(o.path, ctx.site)),
@@ -65,79 +67,44 @@ export const filesystemSource = defineSource({
 async function* folders(o: FolderOptions, ctx: PluginContext): AsyncGenerator<ReadFolder> {
   ctx.signal.throwIfAborted();
   const root = await translated(ctx.signal, () => allowed(o.path, ctx.site));
-  const extensions = o.readKeys ? new Set([...certificateFiles, ...keyFiles]) : certificateFiles;
+  const extensions = new Set([...certificateFiles, ...(o.readKeys ? keyFiles : [])]);
   const walk = foldersBelow(root, extensions, ctx.signal);
   const next = () => translated(ctx.signal, () => walk.next());
   for (let step = await next(); step.done !== true; step = await next()) yield step.value;
 }
 
-interface Located {
-  path: string;
-  certificate: ParsedCertificate;
-}
-
 /** Issuers are often in another file of the folder: every certificate in it is a candidate. */
 async function findsIn({ files, unreadable }: ReadFolder, o: FolderOptions): Promise<Found[]> {
-  const troubles: FoundTrouble[] = unreadable.map(({ path, detail }) => ({ kind: 'trouble', location: path, detail }));
-  const located = files.flatMap((file) => certificatesIn(file, troubles));
+  const finds: Found[] = unreadable.map(({ path, detail }) => ({ kind: 'trouble', location: path, detail }));
+  const located: { path: string; certificate: ParsedCertificate }[] = [];
+  const keys: KeyObject[] = [];
+  for (const file of files) {
+    const content = await contentOf(file, linesOf(o.passphrases));
+    located.push(...content.certificates.map((certificate) => ({ path: file.path, certificate })));
+    if (o.readKeys) keys.push(...content.keys);
+    finds.push(...content.faults.map((detail) => ({ kind: 'trouble' as const, location: file.path, detail })));
+  }
   const issuers = located.map(({ certificate }) => certificate).filter(({ isCa }) => isCa);
-  const keys = o.readKeys ? files.flatMap(keysIn) : [];
   const counted = new Map<string, number>();
-  const finds: Found[] = [...troubles];
   for (const { path, certificate } of located.filter(({ certificate: one }) => o.authorities || !isAuthority(one))) {
     const n = (counted.get(path) ?? 0) + 1;
     counted.set(path, n);
     const chain = [certificate, ...(await orderChain(certificate, issuers))];
-    const key = keys.find(({ fits }) => fits(certificate));
+    const key = keys.find((one) => publicMatches(one, certificate.spkiDer));
     finds.push({
       kind: 'certificate',
       location: n === 1 ? path : `${path}#${n}`,
       chainPem: chain.map(({ der }) => toPem('CERTIFICATE', der)),
-      ...(key && { privateKeyPem: key.pem }),
+      ...(key && { privateKeyPem: key.export({ type: 'pkcs8', format: 'pem' }).toString() }),
     });
   }
   return finds;
 }
 
+function linesOf(text = ''): string[] {
+  return text.split(/\r?\n/).filter((line) => line !== '');
+}
+
 function isAuthority({ isCa, subjectAltNames }: ParsedCertificate): boolean {
   return isCa && !subjectAltNames.some(({ type }) => type === 'dns' || type === 'ip');
-}
-
-function certificatesIn({ path, bytes }: ReadFile, troubles: FoundTrouble[]): Located[] {
-  const text = bytes.includes('-----BEGIN') ? bytes.toString('latin1') : null;
-  if (text === null && !binaryFiles.has(extname(path).toLowerCase())) return [];
-  const encoded =
-    text === null
-      ? [bytes]
-      : [...text.matchAll(certificateBlock)].map(([, , body = '']) => Buffer.from(body, 'base64'));
-  return encoded.flatMap((der) => {
-    try {
-      return [{ path, certificate: parseCertificate(der) }];
-    } catch (error) {
-      if (!(error instanceof PkiError)) throw error;
-      troubles.push({
-        kind: 'trouble',
-        location: path,
-        detail: `It holds a certificate that cannot be read: ${error.message}`,
-      });
-      return [];
-    }
-  });
-}
-
-interface FoundKey {
-  pem: string;
-  fits: (certificate: ParsedCertificate) => boolean;
-}
-
-/** The keys that are not encrypted. */
-function keysIn({ bytes }: ReadFile): FoundKey[] {
-  return [...bytes.toString('latin1').matchAll(keyBlock)].flatMap(([pem]) => {
-    try {
-      const key = parsePrivateKey(pem);
-      return [{ pem, fits: ({ spkiDer }) => publicMatches(key, spkiDer) }];
-    } catch {
-      return [];
-    }
-  });
 }

@@ -70,19 +70,19 @@ export function textOf({ host, port, serverName }: Target): string {
  */
 export function* targetsOf(options: TargetOptions): Generator<Target> {
   demandBounds(options);
-  const isExcluded = exclusionOf(options.exclude);
   const seen = new Set<string>();
-  for (const entry of options.hosts.flatMap((text) => entryOf(text) ?? [])) {
-    for (const host of addressesOf(entry)) {
-      if (isExcluded(host)) continue;
-      for (const target of targetsAt(host, entry, options)) {
-        const text = textOf(target);
-        if (seen.has(text)) continue;
-        seen.add(text);
-        yield target;
-      }
-    }
+  for (const target of allTargetsOf(options)) {
+    const text = textOf(target);
+    if (seen.has(text)) continue;
+    seen.add(text);
+    yield target;
   }
+}
+
+function* allTargetsOf(options: TargetOptions): Generator<Target> {
+  const isExcluded = exclusionOf(options.exclude);
+  for (const entry of options.hosts.flatMap((text) => entryOf(text) ?? []))
+    for (const host of addressesOf(entry)) if (!isExcluded(host)) yield* targetsAt(host, entry, options);
 }
 
 /** Throws PluginError `misconfigured` when the options name more servers than one scan may have. */

@@ -99,9 +99,9 @@ export const tlsEndpoints = defineSource({
   id: 'tls-endpoints',
   title: 'TLS servers',
   description:
-    'Connects to servers and networks and records the certificates that they serve and the versions and ciphers that ' +
-    'they accept, also after STARTTLS. Where a server has an RSA and an ECDSA certificate, it records both. Makes TLS ' +
-    'handshakes only.',
+    'Connects to servers and networks and records the certificates that they serve and the versions and ciphers ' +
+    'that they accept, also after STARTTLS. Where a server has an RSA and an ECDSA certificate, it records both. ' +
+    'Makes TLS handshakes only.',
   options,
 
   async admit(o) {

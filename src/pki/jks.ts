@@ -1,12 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { DerError, DerReader, Tag } from './der/reader.js';
 import { nullValue, oid, sequence } from './der/writer.js';
 import { KeyEntry, TrustEntry, utf16be, withJavaAliases } from './keystore.js';
 import { encryptedPrivateKeyInfo } from './pkcs8.js';
 
-const MAGIC = 0xfeedfeed;
+/** The first four octets of a file. */
+export const MAGIC = 0xfeedfeed;
 const VERSION = 2;
-const KEY_ENTRY = 1;
-const TRUST_ENTRY = 2;
+export const KEY_ENTRY = 1;
+export const TRUST_ENTRY = 2;
 const SUN_KEY_PROTECTOR = '1.3.6.1.4.1.42.2.17.1.1';
 const INTEGRITY_PEPPER = 'Mighty Aphrodite';
 const SHA1_OCTETS = 20;
@@ -43,16 +45,34 @@ function encodeEntry(entry: KeyEntry | TrustEntry, password: Buffer, createdAt: 
 /** Sun's key protector: XOR with a chain of SHA-1 values from a random salt, then a checksum over the plain key. */
 function protectKey(pkcs8Der: Buffer, password: Buffer): Buffer {
   const salt = randomBytes(SHA1_OCTETS);
-  const masked = Buffer.from(pkcs8Der);
-  let mask: Buffer = salt;
-  for (let at = 0; at < masked.length; at++) {
-    if (at % SHA1_OCTETS === 0) mask = sha1(password, mask);
-    masked.writeUInt8(masked.readUInt8(at) ^ mask.readUInt8(at % SHA1_OCTETS), at);
-  }
   return encryptedPrivateKeyInfo({
     algorithm: sequence(oid(SUN_KEY_PROTECTOR), nullValue()),
-    ciphertext: Buffer.concat([salt, masked, sha1(password, pkcs8Der)]),
+    ciphertext: Buffer.concat([salt, masked(pkcs8Der, password, salt), sha1(password, pkcs8Der)]),
   });
+}
+
+/**
+ * The key in what `protectKey` has made of it; null when the password is another one. Throws DerError for an unknown
+ * protection.
+ */
+export function unprotectedKey(protectedDer: Buffer, password: string): Buffer | null {
+  const info = DerReader.enter(protectedDer, Tag.sequence, 'ber');
+  if (info.enter().oid() !== SUN_KEY_PROTECTOR) throw new DerError('Unknown protection of a key');
+  const sealed = info.octetString();
+  const [passwordOctets, checkAt] = [utf16be(password), sealed.length - SHA1_OCTETS];
+  const pkcs8Der = masked(sealed.subarray(SHA1_OCTETS, checkAt), passwordOctets, sealed.subarray(0, SHA1_OCTETS));
+  return sha1(passwordOctets, pkcs8Der).equals(sealed.subarray(checkAt)) ? pkcs8Der : null;
+}
+
+/** Its own inverse. */
+function masked(octets: Buffer, password: Buffer, salt: Buffer): Buffer {
+  const result = Buffer.from(octets);
+  let mask = salt;
+  for (let at = 0; at < result.length; at++) {
+    if (at % SHA1_OCTETS === 0) mask = sha1(password, mask);
+    result.writeUInt8(result.readUInt8(at) ^ mask.readUInt8(at % SHA1_OCTETS), at);
+  }
+  return result;
 }
 
 function certificate(der: Buffer): Buffer {

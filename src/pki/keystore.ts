@@ -1,6 +1,12 @@
-import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
+import { createPrivateKey, type KeyObject, randomBytes, X509Certificate } from 'node:crypto';
 import { parseCertificate } from './certificate.js';
 import type { Bundle } from '../plugin-api/export.js';
+
+/** What a key or trust store that was opened holds. Certificates are PEM, in the order of the file. */
+export interface StoreContent {
+  privateKeys: KeyObject[];
+  certificatesPem: string[];
+}
 
 /** A private key with its certificates, DER; `chainDer` is leaf first and must not be empty. */
 export interface KeyEntry {

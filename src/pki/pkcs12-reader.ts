@@ -1,6 +1,7 @@
 import { createDecipheriv, createHmac, createPrivateKey, type KeyObject, pbkdf2, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import { DerError, DerReader, Tag } from './der/reader.js';
+import type { StoreContent } from './keystore.js';
 import { toPem } from './pem.js';
 import { PURPOSE, pkcs12Kdf } from './pkcs12-kdf.js';
 import { PkiError } from './pki-error.js';
@@ -46,27 +47,30 @@ const deriveKey = promisify(pbkdf2);
  * `malformed-key`, whose text reveals nothing of the content.
  */
 export async function readPkcs12(pfxDer: Buffer, password: string): Promise<OpenedPkcs12> {
+  const {
+    privateKeys: [privateKey, ...others],
+    certificatesPem,
+  } = await openPkcs12(pfxDer, password);
+  if (privateKey && others.length === 0) return { privateKey, certificatesPem };
+  const count = privateKey ? others.length + 1 : 0;
+  throw new PkiError('malformed-key', `The PKCS#12 file holds ${count} private keys; one is needed`);
+}
+
+/** Like `readPkcs12`, for a PFX with any number of private keys. */
+export async function openPkcs12(pfxDer: Buffer, password: string): Promise<StoreContent> {
   try {
-    const found: Found = { keys: [], certificatesPem: [] };
+    const found: StoreContent = { privateKeys: [], certificatesPem: [] };
     const pfx = DerReader.enter(pfxDer, Tag.sequence, 'ber');
     if (pfx.smallInteger() !== 3) throw new DerError('Unknown version');
     const safe = dataOf(pfx.enter());
     if (pfx.more) await checkMac(pfx.enter(), safe, password);
     for (const contents = DerReader.enter(safe, Tag.sequence, 'ber'); contents.more;)
       await readBags(await plainOf(contents.enter(), password), password, found);
-    const [privateKey, ...others] = found.keys;
-    if (!privateKey || others.length > 0)
-      throw new PkiError('malformed-key', `The PKCS#12 file holds ${found.keys.length} private keys; one is needed`);
-    return { privateKey, certificatesPem: found.certificatesPem };
+    return found;
   } catch (error) {
     if (error instanceof PkiError) throw error;
     throw new PkiError('malformed-key', 'The PKCS#12 file is not readable, or the passphrase does not open it');
   }
-}
-
-interface Found {
-  keys: KeyObject[];
-  certificatesPem: string[];
 }
 
 /** The content of a ContentInfo of type data. */
@@ -99,16 +103,16 @@ async function plainOf(info: DerReader, password: string): Promise<Buffer> {
   return decrypt(algorithm, content.octets(0x80), password);
 }
 
-async function readBags(bagsDer: Buffer, password: string, found: Found): Promise<void> {
+async function readBags(bagsDer: Buffer, password: string, found: StoreContent): Promise<void> {
   for (const bags = DerReader.enter(bagsDer, Tag.sequence, 'ber'); bags.more;) {
     const bag = bags.enter();
     const type = bag.oid();
     const value = bag.enter(0xa0);
-    if (type === KEY_BAG) found.keys.push(keyOf(value.raw(Tag.sequence)));
+    if (type === KEY_BAG) found.privateKeys.push(keyOf(value.raw(Tag.sequence)));
     if (type === SHROUDED_KEY_BAG) {
       const shrouded = value.enter();
       const algorithm = shrouded.enter();
-      found.keys.push(keyOf(await decrypt(algorithm, shrouded.octetString(), password)));
+      found.privateKeys.push(keyOf(await decrypt(algorithm, shrouded.octetString(), password)));
     }
     if (type !== CERTIFICATE_BAG) continue;
     const certificate = value.enter();
