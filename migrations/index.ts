@@ -67,6 +67,7 @@ import { WhatKeepsAuthorities1763700000088 } from './1763700000088-what-keeps-au
 import { RevocationRunsOfCertificates1763700000092 } from './1763700000092-revocation-runs-of-certificates.js';
 import { RevocationRunVersions1763700000093 } from './1763700000093-revocation-run-versions.js';
 import { TlsAlpnChallenges1763700000094 } from './1763700000094-tls-alpn-challenges.js';
+import { OnePlanForAllValues1763700000098 } from './1763700000098-one-plan-for-all-values.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -139,4 +140,5 @@ export const migrations = [
   RevocationRunsOfCertificates1763700000092,
   RevocationRunVersions1763700000093,
   TlsAlpnChallenges1763700000094,
+  OnePlanForAllValues1763700000098,
 ];
