@@ -24,6 +24,7 @@ import { ntfy } from './ntfy/ntfy.notification.js';
 import { opsgenie } from './opsgenie/opsgenie.notification.js';
 import { pagerduty } from './pagerduty/pagerduty.notification.js';
 import { pemBundleExport } from './pem/pem-bundle.export.js';
+import { pemFilesExport } from './pem/pem-files.export.js';
 import { pemExport } from './pem/pem.export.js';
 import { pkcs12TruststoreExport } from './pkcs12/pkcs12-truststore.export.js';
 import { pkcs12Export } from './pkcs12/pkcs12.export.js';
@@ -67,6 +68,7 @@ export const plugins: readonly AnyPlugin[] = [
   pagerduty,
   pemExport,
   pemBundleExport,
+  pemFilesExport,
   pkcs12Export,
   pkcs12TruststoreExport,
   rfc2136,

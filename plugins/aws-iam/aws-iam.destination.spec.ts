@@ -28,9 +28,9 @@ const context = (signal?: AbortSignal): PluginContext => pluginContext({ agentFo
 const options = (values: object = {}) =>
   awsIam.options.parse({ endpoint: iam.url, accessKeyId, secretAccessKey, ...values });
 const deliver = (bundle: Bundle, values: object = {}, ctx = context()) =>
-  awsIam.deliver({ bundle }, options(values), ctx);
+  awsIam.deliver({ bundle, files: [] }, options(values), ctx);
 const remove = async (location: string, bundle: Bundle, values: object = {}) =>
-  awsIam.remove?.({ location, bundle }, options(values), context());
+  awsIam.remove?.({ location, bundle, files: [] }, options(values), context());
 const check = async (values: object = {}, ctx = context()) => awsIam.check?.(options(values), ctx);
 const fault = (expected: string, text = '') =>
   expect.objectContaining({ name: 'PluginError', fault: expected, detail: expect.stringContaining(text) });
@@ -67,7 +67,7 @@ describe('aws-iam delivers', () => {
       { path: '/cloudfront/test/', namePrefix: 'p-' },
     );
     expect(location).toBe(`arn:aws:iam::123456789012:server-certificate/cloudfront/test/p-${bundle.name}`);
-    expect(awsIam.locate({ bundle }, options({ path: '/cloudfront/test/', namePrefix: 'p-' }))).toBe(
+    expect(awsIam.locate({ bundle, fileNames: [] }, options({ path: '/cloudfront/test/', namePrefix: 'p-' }))).toBe(
       `/cloudfront/test/p-${bundle.name}`,
     );
     const [held] = iam.certificates();
@@ -280,7 +280,7 @@ describe('aws-iam removes', () => {
 
   it('by name a certificate whose delivery was interrupted, and no other of that name', async () => {
     const bundle = authority.issue('a.test');
-    const location = awsIam.locate({ bundle }, options());
+    const location = awsIam.locate({ bundle, fileNames: [] }, options());
     await deliver(bundle);
     await deliver({ ...authority.issue('a.test'), name: bundle.name, serialHex: 'ab' });
     await remove(location, bundle, { path: '/other/' });

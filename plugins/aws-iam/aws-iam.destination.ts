@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import { defineDestination, type RemovalRequest } from '../../src/plugin-api/destination.js';
+import { defineDestination, type PlacedRequest } from '../../src/plugin-api/destination.js';
 import type { Bundle } from '../../src/plugin-api/export.js';
 import type { Options } from '../../src/plugin-api/options.js';
 import { IamCertificates, iamCode, withIam } from './aws-iam.client.js';
@@ -79,7 +79,7 @@ export const awsIam = defineDestination({
 async function removeIfSame(
   iam: IamCertificates,
   name: string,
-  { location, bundle }: RemovalRequest,
+  { location, bundle }: Pick<PlacedRequest, 'location' | 'bundle'>,
   o: AwsIamOptions,
 ): Promise<void> {
   const held = await iam.find(name);

@@ -17,15 +17,7 @@ import {
 import { basename, dirname, join, relative } from 'node:path';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { Owner } from './owner.js';
-
-/**
- * Files that change together. `store` holds one hidden folder per version and the links `current` and `previous`;
- * `readers` is the folder whose files are links through `current`. One rename of `current` switches them all.
- */
-export interface Place {
-  readonly store: string;
-  readonly readers: string;
-}
+import { type Place, recordName } from './place.js';
 
 /** `mode` is a Unix file mode; without `owner` the file belongs to this process. */
 export interface StoredFile {
@@ -41,7 +33,7 @@ const RELOAD_PENDING = '.reload-pending';
 
 /** True when readers find exactly these bytes, modes and owners. */
 export async function isInPlace(place: Place, files: readonly StoredFile[]): Promise<boolean> {
-  for (const file of files) {
+  for (const file of seen(files)) {
     if ((await linkTarget(join(place.readers, file.name))) !== readerTarget(place, file.name)) return false;
     if (!(await isStored(join(place.store, 'current', file.name), file))) return false;
   }
@@ -66,7 +58,7 @@ export async function publish(place: Place, files: readonly StoredFile[], signal
   }
   if (before !== null) await pointTo(place, join(place.store, 'previous'), before);
   await pointTo(place, join(place.store, 'current'), basename(folder));
-  for (const { name } of files) {
+  for (const { name } of seen(files)) {
     const target = readerTarget(place, name);
     if ((await linkTarget(join(place.readers, name))) !== target)
       await pointTo(place, join(place.readers, name), target);
@@ -85,6 +77,11 @@ export async function sweep(place: Place): Promise<void> {
 /** A file of the current or the previous version; null when it does not exist. */
 export async function readVersion(place: Place, version: 'current' | 'previous', name: string): Promise<Buffer | null> {
   return ifPresent(readFile(join(place.store, version, name)), ['ENOENT', 'ENOTDIR']);
+}
+
+/** A file as readers find it; null when there is none. */
+export function readSeen(place: Place, name: string): Promise<Buffer | null> {
+  return ifPresent(readFile(join(place.readers, name)), ['ENOENT', 'ENOTDIR']);
 }
 
 /** Drops the previous version; `sweep` removes its files. */
@@ -156,6 +153,11 @@ export async function probe(path: string, owner: Owner | undefined): Promise<voi
 /** The system's error code, e.g. `ENOSPC`; undefined for other errors. */
 export function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** The files that readers see. */
+function seen(files: readonly StoredFile[]): StoredFile[] {
+  return files.filter(({ name }) => name !== recordName);
 }
 
 async function writeSynced(path: string, file: Omit<StoredFile, 'name'>): Promise<void> {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   mkdirSync,
   mkdtempSync,
@@ -14,10 +15,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { PluginError } from '../../src/plugin-api/errors.js';
+import type { DeliveryRequest } from '../../src/plugin-api/destination.js';
 import type { Bundle } from '../../src/plugin-api/export.js';
 import { openssl, pluginContext, startTestAuthority, type TestAuthority } from '../../test/support/bundles.js';
+import { delivery, fileNames, type Layout, LAYOUTS } from '../../test/support/exported.js';
+import { pkcs12Export } from '../pkcs12/pkcs12.export.js';
 import { filesystem } from './filesystem.destination.js';
-import { LAYOUTS } from './layout.js';
 
 let authority: TestAuthority;
 let folder: string;
@@ -32,8 +35,14 @@ beforeEach(() => {
 
 const context = (site = {}, signal?: AbortSignal) => pluginContext({ protectedPaths: [], ...site }, signal);
 const options = (values: object = {}) => filesystem.options.parse({ path: folder, ...values });
-const deliver = (bundle: Bundle, values: object = {}, ctx = context()) =>
-  filesystem.deliver({ bundle }, options(values), ctx);
+const deliver = async (
+  bundle: Bundle,
+  { layout, ...values }: { layout?: Layout; [option: string]: unknown } = {},
+  ctx = context(),
+) => filesystem.deliver(await delivery(bundle, layout), options(values), ctx);
+/** Where the bundle goes. */
+const placeOf = ({ commonName }: Bundle, layout: Layout): string =>
+  filesystem.locate({ bundle: authority.issue(commonName), fileNames: fileNames(commonName, layout) }, options());
 const read = (...names: string[]): string => readFileSync(join(folder, ...names), 'utf8');
 const modeOf = (...names: string[]): number => statSync(join(folder, ...names)).mode & 0o7777;
 const publicKey = (pem: string, command: string[]): string => openssl(command, pem);
@@ -52,7 +61,7 @@ describe('the options of filesystem', () => {
 
   it('accept what is usual', () => {
     expect(filesystem.options.parse({ path: '/etc/ssl..d/x', mode: '0640', owner: 'www-data:ssl-cert' })).toMatchObject(
-      { layout: 'directory' },
+      { mode: '0640' },
     );
   });
 });
@@ -61,7 +70,7 @@ describe('filesystem delivers', () => {
   it.each(LAYOUTS)('key and certificate that openssl finds to belong together, as %s', async (layout) => {
     const bundle = authority.issue('www.example.test');
     const { location } = await deliver(bundle, { layout });
-    expect(location).toBe(filesystem.locate({ bundle }, options({ layout })));
+    expect(location).toBe(placeOf(bundle, layout));
     const [certificate, key] = {
       directory: ['www.example.test/fullchain.pem', 'www.example.test/privkey.pem'],
       combined: ['www.example.test.pem', 'www.example.test.pem'],
@@ -249,13 +258,10 @@ describe('filesystem refuses', () => {
     expect(readdirSync(own)).toEqual([]);
   });
 
-  it('a key that does not fit, and keeps it out of the message', async () => {
-    const [bundle, other] = [authority.issue('a.test'), authority.issue('a.test')];
-    for (const privateKeyPem of [other.privateKeyPem, 'rubbish', undefined]) {
-      const error = await deliver({ ...bundle, privateKeyPem }).catch((e: unknown) => e);
-      expect(error).toEqual(fault('refused'));
-      expect(String(error)).not.toContain('PRIVATE');
-    }
+  it('a delivery without files', async () => {
+    await expect(
+      filesystem.deliver({ bundle: authority.issue('a.test'), files: [] }, options(), context()),
+    ).rejects.toThrow(fault('refused'));
     expect(readdirSync(folder)).toEqual([]);
   });
 
@@ -286,20 +292,20 @@ describe('filesystem removes', () => {
   it.each(LAYOUTS)('everything that it created as %s, and nothing else', async (layout) => {
     const bundles = [authority.issue('a.test'), authority.issue('a.test'), authority.issue('b.test')];
     for (const bundle of bundles) await deliver(bundle, { layout });
-    const location = filesystem.locate({ bundle: bundles[0] as Bundle }, options({ layout }));
+    const location = placeOf(bundles[0] as Bundle, layout);
     const kept = readdirSync(folder, { recursive: true }).filter((name) => String(name).includes('b.test'));
     writeFileSync(join(folder, 'a.test.txt'), 'not ours');
-    const removal = { location, bundle: bundles[1] as Bundle };
-    await filesystem.remove?.(removal, options({ layout: layout === 'nginx' ? 'directory' : 'nginx' }), context());
+    const removal = { location, bundle: bundles[1] as Bundle, files: [] };
+    await filesystem.remove?.(removal, options(), context());
     expect(readdirSync(folder, { recursive: true }).sort()).toEqual([...kept, 'a.test.txt'].sort());
-    await filesystem.remove?.(removal, options({ layout }), context());
+    await filesystem.remove?.(removal, options(), context());
   });
 
   it.each(LAYOUTS)(
     'only the previous version and its key after another certificate was delivered, as %s',
     async (layout) => {
       const [old, next] = [authority.issue('a.test'), authority.issue('a.test')];
-      const location = filesystem.locate({ bundle: old }, options({ layout }));
+      const location = placeOf(old, layout);
       const texts = () =>
         readdirSync(folder, { recursive: true, withFileTypes: true })
           .filter((entry) => entry.isFile())
@@ -307,12 +313,12 @@ describe('filesystem removes', () => {
       for (const bundle of [old, next]) await deliver(bundle, { layout });
       expect(texts().join('')).toContain(old.privateKeyPem.trim());
       for (let time = 0; time < 2; time += 1) {
-        await filesystem.remove?.({ location, bundle: old }, options({ layout }), context());
+        await filesystem.remove?.({ location, bundle: old, files: [] }, options(), context());
         expect(texts().join('')).not.toContain(old.privateKeyPem.trim());
         expect(texts().join('')).toContain(next.privateKeyPem.trim());
       }
       await deliver(authority.issue('a.test'), { layout });
-      await filesystem.remove?.({ location, bundle: old }, options({ layout }), context());
+      await filesystem.remove?.({ location, bundle: old, files: [] }, options(), context());
       expect(texts().join('')).toContain(next.privateKeyPem.trim());
     },
   );
@@ -321,13 +327,65 @@ describe('filesystem removes', () => {
     mkdirSync(join(folder, 'a.test'));
     writeFileSync(join(folder, 'a.test/privkey.pem'), 'of somebody else');
     const bundle = authority.issue('a.test');
-    await filesystem.remove?.({ location: join(folder, 'a.test'), bundle }, options(), context());
+    await filesystem.remove?.({ location: join(folder, 'a.test'), bundle, files: [] }, options(), context());
     expect(read('a.test/privkey.pem')).toBe('of somebody else');
     for (const location of ['/etc/ssl', folder, join(folder, '..'), join(folder, 'a/b'), join(folder, '.a')]) {
-      await expect(filesystem.remove?.({ location, bundle }, options(), context())).rejects.toThrow(
+      await expect(filesystem.remove?.({ location, bundle, files: [] }, options(), context())).rejects.toThrow(
         fault('misconfigured'),
       );
     }
+  });
+});
+
+describe('filesystem with encrypted files', () => {
+  const p12 = async (bundle: Bundle): Promise<DeliveryRequest> => {
+    const [request, o] = [{ bundle, stem: 'a.test' }, pkcs12Export.options.parse({ passphrase: 'a passphrase' })];
+    return { bundle, files: (await pkcs12Export.export(request, o, context())).files };
+  };
+
+  it('removes exactly the certificate that they hold, and knows a successor from it', async () => {
+    const [old, next] = [authority.issue('a.test'), authority.issue('a.test')];
+    for (const bundle of [old, next]) await filesystem.deliver(await p12(bundle), options(), context());
+    const removal = { location: join(folder, 'a.test.p12'), files: [] };
+    await filesystem.remove?.({ ...removal, bundle: old }, options(), context());
+    expect(readdirSync(join(folder, '.a.test.p12.d')).sort()).toEqual([
+      expect.stringMatching(/^\.version-/),
+      'current',
+    ]);
+    expect(openssl(['pkcs12', '-in', join(folder, 'a.test.p12'), '-passin', 'pass:a passphrase', '-nokeys'])).toContain(
+      next.chainPem[0]?.trim(),
+    );
+    await filesystem.remove?.({ ...removal, bundle: next }, options(), context());
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe('filesystem verifies', () => {
+  it.each(LAYOUTS)('what is delivered, changed and gone, as %s', async (layout) => {
+    const bundle = authority.issue('a.test');
+    const { files } = await delivery(bundle, layout);
+    const { location } = await deliver(bundle, { layout });
+    const delivered = files.map(({ name, bytes }) => ({
+      name,
+      sha256Hex: createHash('sha256').update(bytes).digest('hex'),
+    }));
+    const verdict = (known = delivered) =>
+      filesystem.verify?.({ location, bundle, files: known }, options(), context());
+    expect([await verdict(), await verdict([])]).toEqual([{ state: 'same' }, { state: 'same' }]);
+    await deliver(authority.issue('a.test'), { layout });
+    expect([await verdict(), await verdict([])]).toEqual([
+      { state: 'different', detail: expect.stringContaining(folder) },
+      { state: 'different', detail: expect.stringContaining(folder) },
+    ]);
+    await deliver(bundle, { layout });
+    const [main = ''] = fileNames('a.test', layout);
+    writeFileSync(join(folder, main), 'edited by hand');
+    expect(await verdict()).toMatchObject({ state: 'different' });
+    unlinkSync(join(folder, main));
+    expect(await verdict()).toEqual({ state: 'missing' });
+    rmSync(location, { recursive: true, force: true });
+    rmSync(join(folder, `.${main}.d`), { recursive: true, force: true });
+    expect(await verdict([])).toEqual({ state: 'missing' });
   });
 });
 

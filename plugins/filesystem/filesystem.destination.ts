@@ -1,9 +1,10 @@
-import { normalize, relative } from 'node:path';
+import { createHash } from 'node:crypto';
+import { basename, join, normalize, relative } from 'node:path';
 import { z } from 'zod';
-import { isSameLeaf, pairFault } from '../../src/pki/key-pair.js';
+import { isSameLeaf } from '../../src/pki/key-pair.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import { defineDestination, type DeliveryRequest } from '../../src/plugin-api/destination.js';
-import type { Bundle } from '../../src/plugin-api/export.js';
+import { defineDestination, type DeliveredFile, type Verdict } from '../../src/plugin-api/destination.js';
+import type { Bundle, ExportedFile } from '../../src/plugin-api/export.js';
 import type { Options } from '../../src/plugin-api/options.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import { absolutePath, allowed, demandAllowedRoot, translated } from './allowed.js';
@@ -16,14 +17,14 @@ import {
   noteReload,
   probe,
   publish,
+  readSeen,
   readVersion,
   sweep,
   withdraw,
-  type Place,
   type StoredFile,
 } from './filesystem.client.js';
-import { certificateFile, LAYOUTS, mainPath, planFiles, readersFolder, storePath, type Layout } from './layout.js';
 import { localAccounts, resolveOwner, type Owner } from './owner.js';
+import { certificateFile, kindOf, locationOf, type Place, type PlaceKind, placesOf, recordName } from './place.js';
 
 const options = z.strictObject({
   path: absolutePath.meta({
@@ -31,18 +32,6 @@ const options = z.strictObject({
     description: 'Absolute path of the folder on this machine. Created if missing.',
     examples: ['/etc/ssl/perennial'],
   }),
-  layout: z
-    .enum(LAYOUTS)
-    .default('directory')
-    .meta({
-      title: 'Layout',
-      description:
-        'directory: <name>/cert.pem, chain.pem, fullchain.pem, privkey.pem. combined: ' +
-        '<name>.pem with key and full chain, as HAProxy ' +
-        'reads it. nginx: <name>.pem with the full chain, <name>.key. apache: ' +
-        '<name>.crt, <name>.key, <name>.ca-bundle.crt. ' +
-        '<name> is the common name, with _wildcard for *.',
-    }),
   owner: z
     .string()
     .regex(/^[\w.-]+(?::[\w.-]+)?$/, 'must be user, user:group or uid:gid')
@@ -75,14 +64,12 @@ type FilesystemOptions = Options<typeof options>;
 /**
  * Writes certificates to a folder on this machine. All files of a certificate change atomically; the previous version
  * is kept. A reader that opens key and certificate separately may read across a change: read through `current`, opened
- * once, or use `combined`.
+ * once, or use the export `pem-bundle`.
  */
 export const filesystem = defineDestination({
   id: 'filesystem',
   title: 'Folder on this machine',
-  description:
-    'Keeps key, certificate and chain as PEM files in a local or mounted folder, and ' +
-    'runs a reload command after a change.',
+  description: 'Keeps the files of an export in a local or mounted folder, and runs a reload command after a change.',
   options,
   needsPrivateKey: true,
 
@@ -96,34 +83,75 @@ export const filesystem = defineDestination({
     });
   },
 
-  locate,
+  files: { pluginId: 'pem-files', options: { layout: 'directory' } },
 
-  async deliver({ bundle }, o, ctx) {
-    const location = locate({ bundle }, o);
+  locate: ({ fileNames }, o) => locationOf(o.path, fileNames),
+
+  async deliver({ bundle, files }, o, ctx) {
+    const names = files.map(({ name }) => name);
+    const location = locationOf(o.path, names);
     await translated(ctx.signal, async () => {
-      const files = storedFiles(bundle, o, await ownerOf(o));
-      await settle(await placeOf(o.layout, location, o.path, ctx), files, o.reload, ctx);
+      const stored = storedFiles(bundle, files, { mode: Number.parseInt(o.mode, 8), owner: await ownerOf(o) });
+      await settle(await placeOf(kindOf(names), location, o.path, ctx), stored, o.reload, ctx);
     });
     return { location };
   },
 
+  async verify({ location, bundle, files }, o, ctx) {
+    ctx.signal.throwIfAborted();
+    demandOurs(location, o);
+    return translated(ctx.signal, async () =>
+      files.length > 0
+        ? compareFiles(await placeOf(kindOf(files.map(({ name }) => name)), location, o.path, ctx), files)
+        : compareRecord(location, bundle, o, ctx),
+    );
+  },
+
   async remove({ location, bundle }, o, ctx) {
-    const name = relative(normalize(o.path), location);
-    if (name === '' || name.startsWith('.') || name.includes('/')) {
-      throw new PluginError('misconfigured', `"${location}" is not in the folder "${o.path}".`);
-    }
-    // The layout may have changed since the files were written.
-    for (const layout of ['directory', 'combined'] as const) {
+    demandOurs(location, o);
+    // The export step may have changed since the files were written.
+    for (const kind of ['folder', 'file'] as const) {
       ctx.signal.throwIfAborted();
       await translated(ctx.signal, async () =>
-        removeFiles(await placeOf(layout, location, o.path, ctx), certificateFile(layout, location), bundle),
+        removeFiles(await placeOf(kind, location, o.path, ctx), certificateFile(kind, location), bundle),
       );
     }
   },
 });
 
-function locate({ bundle }: DeliveryRequest, o: FilesystemOptions): string {
-  return mainPath(o.layout, normalize(o.path), bundle.commonName);
+/** Throws PluginError `misconfigured` for a location that is not directly in the folder of the options. */
+function demandOurs(location: string, { path }: FilesystemOptions): void {
+  const name = relative(normalize(path), location);
+  if (name === '' || name.startsWith('.') || name.includes('/'))
+    throw new PluginError('misconfigured', `"${location}" is not in the folder "${path}".`);
+}
+
+/** Compares what readers find with the digests of what was delivered. */
+async function compareFiles(place: Place, files: readonly DeliveredFile[]): Promise<Verdict> {
+  for (const { name, sha256Hex } of files) {
+    const bytes = await readSeen(place, basename(name));
+    if (bytes === null) return { state: 'missing' };
+    if (createHash('sha256').update(bytes).digest('hex') !== sha256Hex)
+      return { state: 'different', detail: `The file ${join(place.readers, basename(name))} has other content.` };
+  }
+  return { state: 'same' };
+}
+
+/** Compares the certificate, for a delivery whose files were not recorded. */
+async function compareRecord(
+  location: string,
+  { chainPem: [leafPem = ''] }: Bundle,
+  o: FilesystemOptions,
+  ctx: PluginContext,
+): Promise<Verdict> {
+  for (const kind of ['folder', 'file'] as const) {
+    const place = await placeOf(kind, location, o.path, ctx);
+    const held = await readRecord(place, 'current', certificateFile(kind, location));
+    if (held === null) continue;
+    if (isSameLeaf(held, leafPem)) return { state: 'same' };
+    return { state: 'different', detail: `"${location}" holds another certificate.` };
+  }
+  return { state: 'missing' };
 }
 
 async function settle(
@@ -147,11 +175,16 @@ async function settle(
 
 /** After another certificate was delivered here, the previous version may still hold this one and its key. */
 async function removeFiles(place: Place, file: string, bundle: Bundle): Promise<void> {
-  const current = await readVersion(place, 'current', file);
+  const current = await readRecord(place, 'current', file);
   if (current === null || holds(current, bundle)) return withdraw(place);
-  const previous = await readVersion(place, 'previous', file);
+  const previous = await readRecord(place, 'previous', file);
   if (previous !== null && holds(previous, bundle)) await forgetPrevious(place);
   await sweep(place);
+}
+
+/** The certificate of a version; `file` holds it in versions without a record. */
+async function readRecord(place: Place, version: 'current' | 'previous', file: string): Promise<Buffer | null> {
+  return (await readVersion(place, version, recordName)) ?? readVersion(place, version, file);
 }
 
 /** True when the first certificate in the file is the leaf of the bundle, or when the file holds no certificate. */
@@ -159,31 +192,29 @@ function holds(file: Buffer, { chainPem: [leafPem = ''] }: Bundle): boolean {
   return isSameLeaf(file, leafPem) ?? true;
 }
 
-function storedFiles(bundle: Bundle, o: FilesystemOptions, owner: Owner | undefined): StoredFile[] {
-  const mode = Number.parseInt(o.mode, 8);
-  return planFiles(o.layout, bundle, keyOf(bundle)).map(({ name, text, holdsKey }) => ({
-    name,
-    bytes: Buffer.from(text),
-    mode: holdsKey ? mode : mode | 0o444,
+/** As they are written: files with a key first, the main file last, then the record of the certificate. */
+function storedFiles(
+  { chainPem: [leafPem] }: Bundle,
+  files: readonly ExportedFile[],
+  { mode, owner }: { mode: number; owner: Owner | undefined },
+): StoredFile[] {
+  if (leafPem === undefined || files.length === 0)
+    throw new PluginError('refused', 'There is no certificate, or no file to write.');
+  const written = files.map(({ name, bytes, mode: exported }) => ({
+    name: basename(name),
+    bytes,
+    mode: (exported & 0o044) === 0 ? mode : mode | 0o444,
     owner,
   }));
-}
-
-/** The private key, after a check that it belongs to the leaf. */
-function keyOf({ chainPem: [leafPem], privateKeyPem = '' }: Bundle): string {
-  const fault = pairFault(leafPem, privateKeyPem);
-  if (fault !== null) throw new PluginError('refused', fault);
-  return privateKeyPem;
+  return [...written.reverse(), { name: recordName, bytes: Buffer.from(leafPem), mode: 0o644, owner: undefined }];
 }
 
 async function ownerOf(o: FilesystemOptions): Promise<Owner | undefined> {
   return o.owner === undefined ? undefined : resolveOwner(o.owner, await localAccounts());
 }
 
-async function placeOf(layout: Layout, location: string, folder: string, ctx: PluginContext): Promise<Place> {
+async function placeOf(kind: PlaceKind, location: string, folder: string, ctx: PluginContext): Promise<Place> {
   await allowed(folder, ctx.site);
-  return {
-    store: await allowed(storePath(layout, location), ctx.site),
-    readers: await allowed(readersFolder(layout, location), ctx.site),
-  };
+  const { store, readers } = placesOf[kind](location);
+  return { store: await allowed(store, ctx.site), readers: await allowed(readers, ctx.site) };
 }

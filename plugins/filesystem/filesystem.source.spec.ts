@@ -9,6 +9,7 @@ import { keyEntry, trustEntries } from '../../src/pki/keystore.js';
 import type { Found, FoundCertificate } from '../../src/plugin-api/source.js';
 import { openssl, pluginContext, scanned, startTestAuthority, type TestAuthority } from '../../test/support/bundles.js';
 import { hasKeytool, keytool } from '../../test/support/keystores.js';
+import { delivery } from '../../test/support/exported.js';
 import { filesystem } from './filesystem.destination.js';
 import { filesystemSource } from './filesystem.source.js';
 
@@ -198,7 +199,7 @@ describe('the source of folders', () => {
   it('finds each file of the destination once, and not its previous version', async () => {
     const [old, fresh] = [authority.issue('a.test'), authority.issue('a.test')];
     const options = filesystem.options.parse({ path: root });
-    for (const bundle of [old, fresh]) await filesystem.deliver({ bundle }, options, context);
+    for (const bundle of [old, fresh]) await filesystem.deliver(await delivery(bundle), options, context);
     const found = await scan();
     expect(locations(found)).toEqual(['a.test/cert.pem', 'a.test/fullchain.pem']);
     expect(certificates(found).every(({ chainPem }) => chainPem.join() === fresh.chainPem.join())).toBe(true);

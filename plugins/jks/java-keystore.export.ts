@@ -33,12 +33,15 @@ export const javaKeystoreExport = defineExport({
   needsPrivateKey: true,
   options,
 
-  async export({ bundle }, { alias, passphrase: given }, ctx) {
+  fileNames: (stem) => [`${stem}.jks`],
+  generatesPassphrase: ({ passphrase }) => passphrase === undefined,
+
+  async export({ bundle, stem }, { alias, passphrase: given }, ctx) {
     if (!bundle.privateKeyPem)
       throw new PluginError('misconfigured', 'This certificate is stored without its private key.');
     const passphrase = printable(given ?? generatePassphrase());
     const entry = keyEntry(alias ?? bundle.commonName, bundle.chainPem, bundle.privateKeyPem);
     const bytes = writeJks([entry], passphrase, ctx.now());
-    return { files: [{ name: `${bundle.name}.jks`, bytes, mode: 0o600 }], passphrase, extension: 'jks' };
+    return { files: [{ name: `${stem}.jks`, bytes, mode: 0o600 }], passphrase, extension: 'jks' };
   },
 });

@@ -15,9 +15,12 @@ export const javaTruststoreExport = defineExport({
   needsPrivateKey: false,
   options: z.strictObject(jksOptions),
 
-  async export({ bundle }, { alias, passphrase: given }, ctx) {
+  fileNames: (stem) => [`${stem}.jks`],
+  generatesPassphrase: ({ passphrase }) => passphrase === undefined,
+
+  async export({ bundle, stem }, { alias, passphrase: given }, ctx) {
     const passphrase = printable(given ?? generatePassphrase());
     const bytes = writeJks(trustEntries(alias ?? bundle.commonName, bundle), passphrase, ctx.now());
-    return { files: [{ name: `${bundle.name}.jks`, bytes, mode: 0o644 }], passphrase, extension: 'jks' };
+    return { files: [{ name: `${stem}.jks`, bytes, mode: 0o644 }], passphrase, extension: 'jks' };
   },
 });

@@ -28,7 +28,7 @@ describe.skipIf(!hasKeytool).each(Object.keys(KEY_TYPES) as KeyType[])('java-key
   it('opens in Java with key, chain and time, and with no other password', async () => {
     const bundle = makeBundle(folder, keyType);
     const options = javaKeystoreExport.options.parse({ type: 'Java Key Store (JKS)', passphrase: PASSPHRASE });
-    const path = saved(folder, await javaKeystoreExport.export({ bundle }, options, exportContext));
+    const path = saved(folder, await javaKeystoreExport.export({ bundle, stem: bundle.name }, options, exportContext));
     const listed = listStore(path, PASSPHRASE);
     expect(listed).toContain('Keystore type: JKS');
     expect(aliasesIn(listed)).toEqual(['leaf.example.test']);
@@ -44,7 +44,11 @@ describe('java-keystore', () => {
   const bundle = makeBundle(folder, 'ec');
 
   it.skipIf(!hasKeytool)('generates a passphrase when none is given, and lower-cases the alias', async () => {
-    const exported = await javaKeystoreExport.export({ bundle }, { alias: 'Ünser 🔑 Schlüssel' }, exportContext);
+    const exported = await javaKeystoreExport.export(
+      { bundle, stem: bundle.name },
+      { alias: 'Ünser 🔑 Schlüssel' },
+      exportContext,
+    );
     expect(exported).toMatchObject({ extension: 'jks', files: [{ name: 'leaf-ec.jks', mode: 0o600 }] });
     const path = saved(folder, exported);
     expect(aliasesIn(listStore(path, exported.passphrase ?? ''))).toEqual(['ünser 🔑 schlüssel']);
@@ -53,10 +57,10 @@ describe('java-keystore', () => {
 
   it('refuses a passphrase beyond ASCII and a certificate without a key', async () => {
     await expect(
-      javaKeystoreExport.export({ bundle }, { passphrase: 'pässword1' }, exportContext),
+      javaKeystoreExport.export({ bundle, stem: bundle.name }, { passphrase: 'pässword1' }, exportContext),
     ).rejects.toMatchObject(MISCONFIGURED);
     await expect(
-      javaKeystoreExport.export({ bundle: { ...bundle, privateKeyPem: undefined } }, {}, exportContext),
+      javaKeystoreExport.export({ stem: 'leaf', bundle: { ...bundle, privateKeyPem: undefined } }, {}, exportContext),
     ).rejects.toMatchObject(MISCONFIGURED);
   });
 
@@ -74,7 +78,7 @@ describe('java-truststore', () => {
 
   it.skipIf(!hasKeytool)('contains every certificate as a trusted entry, root included', async () => {
     const exported = await javaTruststoreExport.export(
-      { bundle: keyless },
+      { stem: 'leaf', bundle: keyless },
       { alias: 'Ours', passphrase: PASSPHRASE },
       exportContext,
     );
@@ -88,11 +92,11 @@ describe('java-truststore', () => {
   });
 
   it('names entries after the common name, generates a passphrase, and refuses one beyond ASCII', async () => {
-    const exported = await javaTruststoreExport.export({ bundle: keyless }, {}, exportContext);
+    const exported = await javaTruststoreExport.export({ stem: 'leaf', bundle: keyless }, {}, exportContext);
     expect(exported.passphrase).toMatch(/^[0-9a-f]{32}$/);
     expect(exported.files[0]?.bytes.toString('latin1')).toContain('leaf.example.test_cert_2');
     await expect(
-      javaTruststoreExport.export({ bundle: keyless }, { passphrase: 'pässword1' }, exportContext),
+      javaTruststoreExport.export({ stem: 'leaf', bundle: keyless }, { passphrase: 'pässword1' }, exportContext),
     ).rejects.toMatchObject(MISCONFIGURED);
   });
 });

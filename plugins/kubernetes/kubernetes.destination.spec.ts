@@ -23,10 +23,10 @@ afterEach(() => cluster.stop());
 const options = (changed: object = {}) =>
   kubernetes.options.parse({ url: cluster.url, token: kubernetesToken, timeoutS: 1, ...changed });
 const deliver = (bundle: Bundle, changed: object = {}, ctx: PluginContext = networkContext()) =>
-  kubernetes.deliver({ bundle }, options(changed), ctx);
+  kubernetes.deliver({ bundle, files: [] }, options(changed), ctx);
 const remove = async (bundle: Bundle, changed: object = {}, ctx: PluginContext = networkContext()): Promise<void> => {
-  const location = kubernetes.locate({ bundle }, options(changed));
-  await kubernetes.remove?.({ bundle, location }, options(changed), ctx);
+  const location = kubernetes.locate({ bundle, fileNames: [] }, options(changed));
+  await kubernetes.remove?.({ bundle, location, files: [] }, options(changed), ctx);
 };
 const checked = async (changed: object = {}): Promise<void> => kubernetes.check?.(options(changed), networkContext());
 const encoded = (...pems: string[]): string => Buffer.from(pems.join('')).toString('base64');
@@ -211,7 +211,7 @@ describe('kubernetes removes', () => {
   });
 
   it('nothing in another namespace than that of the options', async () => {
-    const removal = { bundle: issue(), location: 'web/www.example.com' };
+    const removal = { bundle: issue(), location: 'web/www.example.com', files: [] };
     const work = kubernetes.remove?.(removal, options(), networkContext()) ?? Promise.resolve();
     expect((await failureOf(work)).fault).toBe('misconfigured');
   });

@@ -30,14 +30,16 @@ export const pemBundleExport = defineExport({
   needsPrivateKey: true,
   options,
 
-  async export({ bundle }, { order, passphrase }) {
+  fileNames: (stem) => [`${stem}.pem`],
+
+  async export({ bundle, stem }, { order, passphrase }) {
     if (!bundle.privateKeyPem)
       throw new PluginError('misconfigured', 'This certificate is stored without its private key.');
     const key = await keyPem(bundle.privateKeyPem, passphrase);
     const certificates = splitCertificates(bundle.chainPem.join('\n'));
     const parts = order === 'key-first' ? [key, ...certificates] : [...certificates, key];
     return {
-      files: [{ name: `${bundle.name}.pem`, bytes: Buffer.from(parts.join('')), mode: 0o600 }],
+      files: [{ name: `${stem}.pem`, bytes: Buffer.from(parts.join('')), mode: 0o600 }],
       passphrase,
       extension: 'pem',
     };

@@ -29,7 +29,11 @@ describe('pem', () => {
     [{ content: 'certificate' }, bundle.chainPem.slice(0, 1)],
     [{ content: 'chain' }, bundle.chainPem.slice(1)],
   ])('writes what %j asks for, leaf first, and never the key', async (input, expected) => {
-    const exported = await pemExport.export({ bundle }, pemExport.options.parse(input), exportContext);
+    const exported = await pemExport.export(
+      { bundle, stem: bundle.name },
+      pemExport.options.parse(input),
+      exportContext,
+    );
     const text = exported.files[0]?.bytes.toString() ?? '';
     expect(certificatesIn(text)).toEqual(expected.flatMap(certificatesIn));
     expect(text).not.toContain('PRIVATE KEY');
@@ -39,13 +43,15 @@ describe('pem', () => {
 
   it('puts certificates that arrive without a final line break on lines of their own', async () => {
     const trimmed = { ...bundle, chainPem: bundle.chainPem.map((pem) => pem.trim()) };
-    const exported = await pemExport.export({ bundle: trimmed }, { content: 'fullchain' }, exportContext);
+    const exported = await pemExport.export({ stem: 'leaf', bundle: trimmed }, { content: 'fullchain' }, exportContext);
     expect(exported.files[0]?.bytes.toString()).toBe(bundle.chainPem.join(''));
   });
 
   it('has no chain to give when there is none', async () => {
     const alone = { ...bundle, chainPem: bundle.chainPem.slice(0, 1) };
-    await expect(pemExport.export({ bundle: alone }, { content: 'chain' }, exportContext)).rejects.toMatchObject({
+    await expect(
+      pemExport.export({ stem: 'leaf', bundle: alone }, { content: 'chain' }, exportContext),
+    ).rejects.toMatchObject({
       fault: 'misconfigured',
     });
   });
@@ -57,7 +63,7 @@ describe('pem-bundle', () => {
     async (keyType) => {
       const bundle = makeBundle(folder, keyType);
       for (const order of ['key-first', 'key-last'] as const) {
-        const exported = await pemBundleExport.export({ bundle }, { order }, exportContext);
+        const exported = await pemBundleExport.export({ bundle, stem: bundle.name }, { order }, exportContext);
         const text = exported.files[0]?.bytes.toString() ?? '';
         expect(certificatesIn(text)).toEqual(bundle.chainPem.flatMap(certificatesIn));
         expect(keyIn(text)).toBe(keyIn(bundle.privateKeyPem));
@@ -71,7 +77,7 @@ describe('pem-bundle', () => {
   it('encrypts the key so that openssl opens it with the passphrase only', async () => {
     const bundle = makeBundle(folder, 'rsa');
     const exported = await pemBundleExport.export(
-      { bundle },
+      { stem: 'leaf', bundle },
       pemBundleExport.options.parse({ passphrase: PASSPHRASE }),
       exportContext,
     );
@@ -88,11 +94,15 @@ describe('pem-bundle', () => {
     const bundle = makeBundle(folder, 'ec');
     const misconfigured = { name: 'PluginError', fault: 'misconfigured' };
     await expect(
-      pemBundleExport.export({ bundle }, { order: 'key-first', passphrase: 'pässword1' }, exportContext),
+      pemBundleExport.export(
+        { bundle, stem: bundle.name },
+        { order: 'key-first', passphrase: 'pässword1' },
+        exportContext,
+      ),
     ).rejects.toMatchObject(misconfigured);
     await expect(
       pemBundleExport.export(
-        { bundle: { ...bundle, privateKeyPem: undefined } },
+        { stem: 'leaf', bundle: { ...bundle, privateKeyPem: undefined } },
         { order: 'key-first' },
         exportContext,
       ),

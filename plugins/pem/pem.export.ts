@@ -20,10 +20,12 @@ export const pemExport = defineExport({
   needsPrivateKey: false,
   options,
 
-  async export({ bundle }, { content }) {
+  fileNames: (stem) => [`${stem}.pem`],
+
+  async export({ bundle, stem }, { content }) {
     const chosen = bundle.chainPem.slice(...RANGES[content]);
     if (chosen.length === 0) throw new PluginError('misconfigured', 'This certificate is stored without a chain.');
     const bytes = Buffer.from(splitCertificates(chosen.join('\n')).join(''));
-    return { files: [{ name: `${bundle.name}.pem`, bytes, mode: 0o644 }], extension: 'pem' };
+    return { files: [{ name: `${stem}.pem`, bytes, mode: 0o644 }], extension: 'pem' };
   },
 });

@@ -14,9 +14,12 @@ export const pkcs12TruststoreExport = defineExport({
   needsPrivateKey: false,
   options: z.strictObject(pkcs12Options),
 
-  async export({ bundle }, { alias, passphrase: given }) {
+  fileNames: (stem) => [`${stem}.p12`],
+  generatesPassphrase: ({ passphrase }) => passphrase === undefined,
+
+  async export({ bundle, stem }, { alias, passphrase: given }) {
     const passphrase = printable(given ?? generatePassphrase());
     const bytes = await writePkcs12TrustStore(trustEntries(alias ?? bundle.commonName, bundle), passphrase);
-    return { files: [{ name: `${bundle.name}.p12`, bytes, mode: 0o644 }], passphrase, extension: 'p12' };
+    return { files: [{ name: `${stem}.p12`, bytes, mode: 0o644 }], passphrase, extension: 'p12' };
   },
 });

@@ -45,7 +45,11 @@ describe.each(Object.keys(KEY_TYPES) as KeyType[])('pkcs12 with an %s key', (key
 
   describe.each(['modern', 'legacy'])('%s', (type) => {
     const file = pkcs12Export
-      .export({ bundle }, pkcs12Export.options.parse({ type, passphrase: PASSPHRASE }), exportContext)
+      .export(
+        { bundle, stem: bundle.name },
+        pkcs12Export.options.parse({ type, passphrase: PASSPHRASE }),
+        exportContext,
+      )
       .then((exported) =>
         saved(folder, { ...exported, files: exported.files.map((f) => ({ ...f, name: `${type}-${f.name}` })) }),
       );
@@ -72,7 +76,8 @@ describe.each(Object.keys(KEY_TYPES) as KeyType[])('pkcs12 with an %s key', (key
 });
 describe('pkcs12', () => {
   const bundle = bundles.ec;
-  const exported = (input: object) => pkcs12Export.export({ bundle }, pkcs12Export.options.parse(input), exportContext);
+  const exported = (input: object) =>
+    pkcs12Export.export({ bundle, stem: bundle.name }, pkcs12Export.options.parse(input), exportContext);
 
   it.each([
     [{}, ['MAC: sha256, Iteration 100000', 'PBES2, PBKDF2, AES-256-CBC, Iteration 100000, PRF hmacWithSHA256']],
@@ -102,17 +107,25 @@ describe('pkcs12', () => {
     const alone = { ...bundle, chainPem: bundle.chainPem.slice(2) };
     const path = saved(
       folder,
-      await pkcs12Export.export({ bundle: alone }, { type: 'legacy', passphrase: PASSPHRASE }, exportContext),
+      await pkcs12Export.export(
+        { stem: 'leaf', bundle: alone },
+        { type: 'legacy', passphrase: PASSPHRASE },
+        exportContext,
+      ),
     );
     expect(certificatesIn(info(path, PASSPHRASE))).toEqual(alone.chainPem.flatMap(certificatesIn));
   });
 
   it('refuses a passphrase beyond ASCII and a certificate without a key', async () => {
     await expect(
-      pkcs12Export.export({ bundle }, { type: 'modern', passphrase: 'pässword1' }, exportContext),
+      pkcs12Export.export({ bundle, stem: bundle.name }, { type: 'modern', passphrase: 'pässword1' }, exportContext),
     ).rejects.toMatchObject(MISCONFIGURED);
     await expect(
-      pkcs12Export.export({ bundle: { ...bundle, privateKeyPem: undefined } }, { type: 'modern' }, exportContext),
+      pkcs12Export.export(
+        { stem: 'leaf', bundle: { ...bundle, privateKeyPem: undefined } },
+        { type: 'modern' },
+        exportContext,
+      ),
     ).rejects.toMatchObject(MISCONFIGURED);
   });
 
@@ -134,7 +147,7 @@ describe('pkcs12', () => {
 describe('pkcs12-truststore', () => {
   it('holds every certificate, root included, and no key', async () => {
     const exported = await pkcs12TruststoreExport.export(
-      { bundle: bundles.rsa },
+      { stem: 'leaf', bundle: bundles.rsa },
       { alias: 'Ours', passphrase: PASSPHRASE },
       exportContext,
     );
@@ -148,7 +161,7 @@ describe('pkcs12-truststore', () => {
 
   it.skipIf(!hasKeytool)('is a store of trusted entries to Java', async () => {
     const keyless = { ...bundles.rsa, privateKeyPem: undefined };
-    const exported = await pkcs12TruststoreExport.export({ bundle: keyless }, {}, exportContext);
+    const exported = await pkcs12TruststoreExport.export({ stem: 'leaf', bundle: keyless }, {}, exportContext);
     const listed = listStore(saved(folder, exported), exported.passphrase ?? '');
     expect(aliasesIn(listed)).toEqual([
       'leaf.example.test_cert',
@@ -161,7 +174,7 @@ describe('pkcs12-truststore', () => {
 
   it('refuses a passphrase beyond ASCII', async () => {
     await expect(
-      pkcs12TruststoreExport.export({ bundle: bundles.ec }, { passphrase: 'pässword1' }, exportContext),
+      pkcs12TruststoreExport.export({ stem: 'leaf', bundle: bundles.ec }, { passphrase: 'pässword1' }, exportContext),
     ).rejects.toMatchObject(MISCONFIGURED);
   });
 });

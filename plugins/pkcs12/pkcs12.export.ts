@@ -33,12 +33,15 @@ export const pkcs12Export = defineExport({
   needsPrivateKey: true,
   options,
 
-  async export({ bundle }, { type, alias, passphrase: given }) {
+  fileNames: (stem) => [`${stem}.p12`],
+  generatesPassphrase: ({ passphrase }) => passphrase === undefined,
+
+  async export({ bundle, stem }, { type, alias, passphrase: given }) {
     if (!bundle.privateKeyPem)
       throw new PluginError('misconfigured', 'This certificate is stored without its private key.');
     const passphrase = printable(given ?? generatePassphrase());
     const entry = keyEntry(alias ?? bundle.commonName, bundle.chainPem, bundle.privateKeyPem);
     const bytes = await writePkcs12KeyStore(entry, passphrase, type.startsWith('legacy') ? 'legacy' : 'modern');
-    return { files: [{ name: `${bundle.name}.p12`, bytes, mode: 0o600 }], passphrase, extension: 'p12' };
+    return { files: [{ name: `${stem}.p12`, bytes, mode: 0o600 }], passphrase, extension: 'p12' };
   },
 });

@@ -109,7 +109,7 @@ export class CertificateAccess {
     if (certificate.authorityId === null)
       throw new Problem('forbidden', 'Only an operator delivers certificates that no authority here has issued.');
     const targets = await Promise.all(destinationIds.map((id) => this.destinations.get(tx, id)));
-    if (targets.some(({ plugin }) => plugin.needsPrivateKey)) {
+    if (targets.some(({ needsPrivateKey }) => needsPrivateKey)) {
       const refusal = 'A destination that takes the private key needs the right to read it.';
       await this.demandKey(tx, actor, certificate, refusal);
     }

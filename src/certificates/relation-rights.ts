@@ -86,7 +86,7 @@ export class RelationRights {
 
   private async needsPrivateKey(destinationIds: readonly number[]): Promise<boolean> {
     return (await this.destinations.getMany(this.db.single, destinationIds)).some(
-      ({ plugin }) => plugin.needsPrivateKey,
+      ({ needsPrivateKey }) => needsPrivateKey,
     );
   }
 }

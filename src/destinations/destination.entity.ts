@@ -1,5 +1,8 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
-import { Sealed, sealedColumn } from '../platform/secrets/sealed.js';
+import { Sealed, SealedColumn, sealedColumn } from '../platform/secrets/sealed.js';
+
+/** What the secrets of export steps are bound to, beside the `secretId` of their row. */
+export const exportTable = 'destination.export';
 
 /** A configured destination: a destination plugin with its options. */
 @Entity('destination')
@@ -10,6 +13,11 @@ export class Destination {
   @Column('text') pluginId: string;
   @Column('jsonb') options: Record<string, unknown>;
   @Column('bytea', { nullable: true, transformer: sealedColumn }) sealedOptions: Sealed | null;
+  /** The export plugin that makes the files of each delivery; null when the destination takes no files. */
+  @Column('text', { nullable: true }) exportPluginId: string | null;
+  @Column('jsonb') exportOptions: Record<string, unknown>;
+  @Column('bytea', { nullable: true, transformer: new SealedColumn(`${exportTable}.sealed_options`) })
+  sealedExportOptions: Sealed | null;
   @Column('uuid') secretId: string;
   /** True: everyone may deliver here. False: administrators, operators and holders of its roles. */
   @Column('boolean') open: boolean;

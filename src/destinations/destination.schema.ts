@@ -14,6 +14,11 @@ export const DestinationRequest = z
     label: z.string().trim().min(1).max(128),
     description: z.string().max(1024).nullish(),
     plugin: PluginInput,
+    export: PluginInput.nullish().meta({
+      description:
+        'The export plugin that makes the files of each delivery, with its options, for a plugin that takes files. ' +
+        'Default: that of the plugin; in an update, unchanged.',
+    }),
     options: z.unknown().optional().meta({ description: 'Ignored, like `id`.' }),
     roles: z
       .array(Reference)
@@ -42,6 +47,9 @@ export const DestinationView = z
     label: z.string(),
     description: z.string().nullable(),
     plugin: PluginView.meta({ description: 'Options are hidden from users who may not deliver there.' }),
+    export: PluginView.nullable().meta({
+      description: 'What makes the files of each delivery; null when the plugin takes no files. Hidden as `plugin`.',
+    }),
     options: z.array(OptionValueView).meta({ description: 'The same as `plugin.pluginOptions`.' }),
     roles: z.array(DestinationRole),
     open: z.boolean().meta({ description: 'Whether everyone may deliver there.' }),
@@ -55,20 +63,27 @@ export function destinationView(
   actor: Actor,
   { id, label, description }: Destination,
   { roles, open }: DestinationAccess,
-  plugin: PluginView,
+  plugins: { plugin: PluginView; export: PluginView | null },
 ): DestinationView {
   const access = { open, roleIds: roles.map((role) => role.id) };
-  const shown = maySeeOptionsOf(actor, access) ? plugin : { ...plugin, options: {}, pluginOptions: [], secretsSet: [] };
+  const seen = maySeeOptionsOf(actor, access);
+  const shown = seen ? plugins.plugin : bare(plugins.plugin);
+  const step = plugins.export && !seen ? bare(plugins.export) : plugins.export;
   return {
     id,
     label,
     description,
     plugin: shown,
+    export: step,
     options: shown.pluginOptions,
     roles,
     open,
     mayDeliver: mayDeliverTo(actor, access),
   };
+}
+
+function bare(plugin: PluginView): PluginView {
+  return { ...plugin, options: {}, pluginOptions: [], secretsSet: [] };
 }
 
 export const DestinationQuery = listQuery('id', 'label', 'pluginName');

@@ -13,7 +13,9 @@ import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { probed, type ProbeView } from '../platform/plugins/probe.js';
 import type { Destination } from './destination.entity.js';
 import { DestinationRepository } from './destination.repository.js';
+import type { PluginView } from '../platform/plugins/plugin.schema.js';
 import { type DestinationRequest, type DestinationView, destinationView } from './destination.schema.js';
+import { ExportSteps } from './export-step.js';
 import { Destinations } from './destinations.js';
 
 /** The use cases on destinations. */
@@ -27,6 +29,7 @@ export class DestinationService {
     private readonly repository: DestinationRepository,
     private readonly destinations: Destinations,
     private readonly roles: RoleRepository,
+    private readonly exports: ExportSteps,
   ) {}
 
   async list(actor: Actor, query: PageQuery): Promise<Page<DestinationView>> {
@@ -45,16 +48,15 @@ export class DestinationService {
   }
 
   create(actor: Actor, request: DestinationRequest): Promise<DestinationView> {
-    const stored = this.configured.seal(
-      this.configured.chosen('destination', request.plugin),
-      request.plugin,
-      'destination',
-    );
+    const plugin = this.configured.chosen('destination', request.plugin);
+    const stored = this.configured.seal(plugin, request.plugin, 'destination');
+    const step = this.exports.seal(plugin, request.export, stored.secretId);
     return this.db.write(async (tx) => {
       const row = await this.repository.add(tx, {
         label: request.label,
         description: request.description ?? null,
         ...stored,
+        ...step,
         open: request.open ?? false,
         createdAt: this.clock.now(),
       });
@@ -84,6 +86,7 @@ export class DestinationService {
         row,
         { label: request.label, description: request.description ?? null, open: request.open ?? row.open },
         this.configured.seal(plugin, request.plugin, 'destination', row),
+        this.exports.seal(plugin, request.export, row.secretId, row),
       );
       await this.destinations.admit(this.destinations.ready(row));
       await this.repository.save(tx, row);
@@ -146,8 +149,12 @@ export class DestinationService {
     const byId = new Map(accesses.map((access) => [access.id, access]));
     return rows.flatMap((row) => {
       const access = byId.get(row.id);
-      return access ? [destinationView(actor, row, access, this.configured.view('destination', row))] : [];
+      return access ? [destinationView(actor, row, access, this.pluginsOf(row))] : [];
     });
+  }
+
+  private pluginsOf(row: Destination): { plugin: PluginView; export: PluginView | null } {
+    return { plugin: this.configured.view('destination', row), export: this.exports.view(row) };
   }
 
   private async view(tx: Tx, actor: Actor, row: Destination): Promise<DestinationView> {

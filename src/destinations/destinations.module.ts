@@ -3,13 +3,14 @@ import { AuditModule } from '../audit/audit.module.js';
 import { RolesModule } from '../roles/roles.module.js';
 import { DestinationController } from './destination.controller.js';
 import { DestinationRepository } from './destination.repository.js';
+import { ExportSteps } from './export-step.js';
 import { DestinationService } from './destination.service.js';
 import { Destinations } from './destinations.js';
 
 @Module({
   imports: [AuditModule, RolesModule],
   controllers: [DestinationController],
-  providers: [Destinations, DestinationRepository, DestinationService],
-  exports: [Destinations, DestinationRepository, DestinationService],
+  providers: [Destinations, DestinationRepository, DestinationService, ExportSteps],
+  exports: [Destinations, DestinationRepository, DestinationService, ExportSteps],
 })
 export class DestinationsModule {}

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { DestinationPlugin, RemovalRequest } from '../plugin-api/destination.js';
+import type { DestinationPlugin, DeliveryRequest, PlacedRequest, Verdict } from '../plugin-api/destination.js';
 import type { Bundle } from '../plugin-api/export.js';
 import type { OptionSchema } from '../plugin-api/options.js';
 import type { Tx } from '../platform/db/database.js';
@@ -10,11 +10,14 @@ import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import { mayDeliverTo, maySeeOptionsOf } from '../roles/permission.js';
 import type { Destination } from './destination.entity.js';
 import { DestinationRepository } from './destination.repository.js';
+import { ExportSteps } from './export-step.js';
 
 /** A destination ready for use. */
 export interface ReadyDestination {
   readonly destination: Destination;
   readonly plugin: DestinationPlugin<OptionSchema>;
+  /** Whether a delivery needs the private key: for itself, or for the files that its export step makes. */
+  readonly needsPrivateKey: boolean;
   /** Throws PluginError `misconfigured` when the stored options no longer fit the plugin. */
   readonly options: () => Record<string, unknown>;
 }
@@ -30,6 +33,7 @@ export class Destinations {
   constructor(
     private readonly repository: DestinationRepository,
     private readonly configured: ConfiguredPlugins,
+    private readonly exports: ExportSteps,
     private readonly contexts: PluginContexts,
   ) {}
 
@@ -67,7 +71,13 @@ export class Destinations {
 
   ready(destination: Destination): ReadyDestination {
     const plugin = this.configured.plugin('destination', destination.pluginId);
-    return { destination, plugin, options: () => this.configured.open(plugin, destination, 'destination') };
+    const needsPrivateKey = this.exports.needsPrivateKey(destination) ?? plugin.needsPrivateKey;
+    return {
+      destination,
+      plugin,
+      needsPrivateKey,
+      options: () => this.configured.open(plugin, destination, 'destination'),
+    };
   }
 
   /** Registers a listener for new destinations. Call at startup. */
@@ -86,22 +96,42 @@ export class Destinations {
   }
 
   /** The location that the bundle will have. Throws PluginError. */
-  locate({ plugin, options }: ReadyDestination, bundle: Bundle): string {
-    return plugin.locate({ bundle }, options());
+  locate({ destination, plugin, options }: ReadyDestination, bundle: Bundle): string {
+    const fileNames = this.exports.fileNames(destination, bundle.commonName);
+    return plugin.locate({ bundle, fileNames }, options());
+  }
+
+  /** What is to be delivered of a bundle, after the export step. Throws PluginError. */
+  async prepare(
+    { destination, plugin }: ReadyDestination,
+    bundle: Bundle,
+    signal: AbortSignal,
+  ): Promise<DeliveryRequest> {
+    const files = await this.exports.files(destination, bundle, this.contexts.make(signal));
+    return { bundle: plugin.files ? { ...bundle, privateKeyPem: undefined } : bundle, files };
   }
 
   /** Returns the location. Throws PluginError. */
-  async deliver({ plugin, options }: ReadyDestination, bundle: Bundle, signal: AbortSignal): Promise<string> {
-    const { location } = await plugin.deliver({ bundle }, options(), this.contexts.make(signal));
+  async deliver({ plugin, options }: ReadyDestination, request: DeliveryRequest, signal: AbortSignal): Promise<string> {
+    const { location } = await plugin.deliver(request, options(), this.contexts.make(signal));
     return location;
+  }
+
+  /** What is at the place now; null when the plugin cannot tell. Throws PluginError. */
+  async verify(
+    { plugin, options }: ReadyDestination,
+    placed: PlacedRequest,
+    signal: AbortSignal,
+  ): Promise<Verdict | null> {
+    return (await plugin.verify?.(placed, options(), this.contexts.make(signal))) ?? null;
   }
 
   /**
    * Removes exactly this certificate. Returns false without effect when the plugin cannot remove. Throws PluginError.
    */
-  async remove({ plugin, options }: ReadyDestination, removal: RemovalRequest, signal: AbortSignal): Promise<boolean> {
+  async remove({ plugin, options }: ReadyDestination, placed: PlacedRequest, signal: AbortSignal): Promise<boolean> {
     if (!plugin.remove) return false;
-    await plugin.remove(removal, options(), this.contexts.make(signal));
+    await plugin.remove(placed, options(), this.contexts.make(signal));
     return true;
   }
 

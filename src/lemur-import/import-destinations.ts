@@ -1,4 +1,6 @@
 import { DestinationRepository } from '../destinations/destination.repository.js';
+import { ExportSteps } from '../destinations/export-step.js';
+import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { destinations, type LemurPlugin } from './lemur-rows.js';
 import { pluginOf } from './plugin-options.js';
 import { freeLabel, type Run, type Step, type Taken } from './run.js';
@@ -36,10 +38,12 @@ async function take(run: Run, step: Step, row: LemurPlugin, labels: Set<string>)
       name: wished,
       text: `Another destination has this label; it was renamed to ${label}.`,
     });
+  const plugin = run.parts.get(ConfiguredPlugins).plugin('destination', stored.pluginId);
+  const made = run.parts.get(ExportSteps).seal(plugin, null, stored.secretId);
   const { id } = await run.parts
     .get(DestinationRepository)
     // In Lemur everyone may deliver to every destination.
-    .add(step.tx, { label, description: row.description, ...stored, open: true, createdAt: run.parts.now });
+    .add(step.tx, { label, description: row.description, ...stored, ...made, open: true, createdAt: run.parts.now });
   step.report.count(table, 'imported');
   return [{ legacyId: row.id, id, name: label }];
 }

@@ -1,16 +1,44 @@
-import type { Bundle } from './export.js';
+import type { Bundle, ExportedFile } from './export.js';
 import type { Options, OptionSchema } from './options.js';
 import type { Plugin, PluginContext } from './plugin.js';
 
-export interface DeliveryRequest {
+/** A bundle and its place. The bundle may lack chain and key. */
+export interface PlaceRequest {
   bundle: Bundle;
+  /** The names that the export step gives the files, the main file first. Empty for a plugin that takes no files. */
+  fileNames: readonly string[];
+}
+
+/** What is to be delivered. */
+export interface DeliveryRequest {
+  /** With the key for a plugin that declares `needsPrivateKey` and takes no files. */
+  bundle: Bundle;
+  /** What the export step made of the bundle and its key, main file first. Empty for a plugin that takes no files. */
+  files: readonly ExportedFile[];
+}
+
+/** A file as it was last delivered. The name is that of the export step. */
+export interface DeliveredFile {
+  name: string;
+  sha256Hex: string;
 }
 
 /** The certificate that `deliver` put, or may have put, at `location`. The bundle has no key. */
-export interface RemovalRequest {
+export interface PlacedRequest {
   /** What `deliver` answered, or `locate` where no answer is known. */
   location: string;
   bundle: Bundle;
+  /** Empty for a plugin that takes no files, and where nobody recorded them. */
+  files: readonly DeliveredFile[];
+}
+
+/** What is at a location. `different`: something else than what was delivered; `detail` tells a person what. */
+export type Verdict = { state: 'same' } | { state: 'missing' } | { state: 'different'; detail: string };
+
+/** An export plugin with values for its options. */
+export interface ExportStep {
+  pluginId: string;
+  options: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -30,20 +58,31 @@ export interface CounterpartSource {
 export interface DestinationPlugin<S extends OptionSchema> extends Plugin<'destination', S> {
   readonly needsPrivateKey: boolean;
   /**
-   * Where this bundle will go, as a person would write it. Two living certificates may not share one location. Pure.
-   * The bundle may lack chain and key.
+   * Present when the plugin delivers files: the export step of a destination that names none. A destination chooses an
+   * export plugin and its options, which make the files of every delivery; the plugin writes them, and makes none.
    */
-  locate(request: DeliveryRequest, options: Options<S>): string;
+  readonly files?: ExportStep;
+  /** Where this bundle will go, as a person would write it. Two living certificates never share one location. Pure. */
+  locate(request: PlaceRequest, options: Options<S>): string;
   /**
-   * Puts the bundle there, in place of what an earlier delivery put at the same location. Idempotent: the same bundle
-   * again changes nothing. Called again after `unavailable`, and after a crash before its answer was stored.
+   * Puts the bundle there, in place of what an earlier delivery put at the same location, and makes the place use it
+   * (a reload, a commit): a failed reload is a failed delivery. Idempotent: the same bundle again changes nothing, and
+   * reloads nothing unless an earlier reload failed or its outcome is unknown. Files of some formats have other bytes
+   * at each export; they are written again. Called again after `unavailable`, and after a crash before its answer was
+   * stored. Delivering the predecessor again is how a replacement is rolled back.
    */
   deliver(request: DeliveryRequest, options: Options<S>, ctx: PluginContext): Promise<{ location: string }>;
+  /**
+   * Reads back what is at the location now, from the place itself and from no memory of it. Changes nothing. Where
+   * `files` are known, it compares their digests, else the certificate. Throws PluginError when the place does not
+   * tell; that is no verdict.
+   */
+  verify?(request: PlacedRequest, options: Options<S>, ctx: PluginContext): Promise<Verdict>;
   /**
    * Removes exactly this certificate, its key and every copy that the plugin keeps of them. Idempotent: nothing there,
    * or another certificate, is done.
    */
-  remove?(request: RemovalRequest, options: Options<S>, ctx: PluginContext): Promise<void>;
+  remove?(request: PlacedRequest, options: Options<S>, ctx: PluginContext): Promise<void>;
   /** The source that finds again what is delivered here, and other things beside it. Pure. */
   source?(options: Options<S>): CounterpartSource;
 }

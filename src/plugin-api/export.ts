@@ -20,9 +20,11 @@ export interface Bundle {
 
 export interface ExportRequest {
   bundle: Bundle;
+  /** What the names of the files begin with: the certificate's name in a download, its common name in a delivery. */
+  stem: string;
 }
 
-/** `mode` is a Unix file mode, e.g. 0o600. */
+/** `mode` is a Unix file mode: 0o600 for a file that holds a key, 0o644 for one that everybody may read. */
 export interface ExportedFile {
   name: string;
   bytes: Buffer;
@@ -30,6 +32,7 @@ export interface ExportedFile {
 }
 
 export interface Exported {
+  /** In the order of `fileNames`, and with these names. */
   files: readonly ExportedFile[];
   /** The password that opens the files, given or generated. */
   passphrase?: string;
@@ -39,6 +42,13 @@ export interface Exported {
 
 export interface ExportPlugin<S extends OptionSchema> extends Plugin<'export', S> {
   readonly needsPrivateKey: boolean;
+  /**
+   * The names of the files for a stem that is safe in file names. The first is the main file: it begins with the
+   * certificate where its format allows. A name may have one folder, the same for all files: `stem/cert.pem`. Pure.
+   */
+  fileNames(stem: string, options: Options<S>): readonly [string, ...string[]];
+  /** True when an export with these options makes up a passphrase, which nobody would learn at a destination. Pure. */
+  generatesPassphrase?(options: Options<S>): boolean;
   /** Encodes the bundle. Touches no file and no network. `misconfigured`: the bundle or the options do not allow it. */
   export(request: ExportRequest, options: Options<S>, ctx: PluginContext): Promise<Exported>;
 }

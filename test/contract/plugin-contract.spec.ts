@@ -11,7 +11,8 @@ import { plugins } from '../../plugins/index.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { AnyPlugin, PluginOf } from '../../src/plugin-api/any-plugin.js';
 import type { TxtRecord } from '../../src/plugin-api/dns.js';
-import type { Bundle } from '../../src/plugin-api/export.js';
+import type { PlacedRequest } from '../../src/plugin-api/destination.js';
+import type { Bundle, ExportedFile } from '../../src/plugin-api/export.js';
 import type { AuthorityMaterial, OrderRequest } from '../../src/plugin-api/issuer.js';
 import type { NotificationMessage } from '../../src/plugin-api/notification.js';
 import { formOf, type OptionSchema, secretKeys } from '../../src/plugin-api/options.js';
@@ -161,6 +162,9 @@ const message: NotificationMessage = {
 
 const record: TxtRecord = { name: '_acme-challenge.www.example.org', value: 'v', ttlS: 60 };
 
+/** What an export step made, for destinations that take files. */
+const exportedFile: ExportedFile = { name: 'www.example.org.pem', bytes: Buffer.from(marker), mode: 0o600 };
+
 /** A request may gain members: a plugin that was written before them works as before. */
 const fromLater = { fromLater: true };
 
@@ -185,6 +189,12 @@ function attempts(plugin: AnyPlugin): Attempt[] {
     }));
   const one = (words: string, run: (ctx: PluginContext) => Promise<unknown>): Attempt => ({ words, sound: true, run });
   const probe = plugin.check ? [one('check', async (ctx) => plugin.check?.(options, ctx))] : [];
+  const files = plugin.kind === 'destination' && plugin.files ? [exportedFile] : [];
+  const placed = (bundle: Bundle): PlacedRequest => {
+    const fileNames = files.map(({ name }) => name);
+    const location = plugin.kind === 'destination' ? plugin.locate({ bundle, fileNames }, options) : '';
+    return { location, bundle, files: files.map(({ name }) => ({ name, sha256Hex: '00' })), ...fromLater };
+  };
   switch (plugin.kind) {
     case 'issuer':
       return [
@@ -193,17 +203,15 @@ function attempts(plugin: AnyPlugin): Attempt[] {
         ...over('order', async (bundle, ctx) => plugin.order(orderRequest(bundle), options, ctx)),
       ];
     case 'export':
-      return over('export', async (bundle, ctx) => plugin.export({ bundle, ...fromLater }, options, ctx));
+      return over('export', async (bundle, ctx) =>
+        plugin.export({ bundle, stem: 'www.example.org', ...fromLater }, options, ctx),
+      );
     case 'destination':
       return [
         ...probe,
-        ...over('deliver', async (bundle, ctx) => plugin.deliver({ bundle, ...fromLater }, options, ctx)),
-        ...(plugin.remove
-          ? over('remove', async (bundle, ctx) => {
-              const location = plugin.locate({ bundle }, options);
-              return plugin.remove?.({ location, bundle, ...fromLater }, options, ctx);
-            })
-          : []),
+        ...over('deliver', async (bundle, ctx) => plugin.deliver({ bundle, files, ...fromLater }, options, ctx)),
+        ...(plugin.verify ? over('verify', async (bundle, ctx) => plugin.verify?.(placed(bundle), options, ctx)) : []),
+        ...(plugin.remove ? over('remove', async (bundle, ctx) => plugin.remove?.(placed(bundle), options, ctx)) : []),
       ];
     case 'source':
       return [...probe, one('scan', async (ctx) => plugin.scan(options, ctx)[Symbol.asyncIterator]().next())];
@@ -443,3 +451,46 @@ describe.each([ofCore, ...plugins].map((plugin) => [plugin.id, plugin] as const)
     expect(failures).toBeGreaterThan(0);
   });
 });
+
+describe.each(plugins.filter((plugin) => plugin.kind === 'export').map((plugin) => [plugin.id, plugin] as const))(
+  'the export %s',
+  (_, plugin) => {
+    const given = plugin.options.parse(
+      Object.fromEntries(secretKeys(plugin.options).map((name) => [name, 'correct horse battery'])),
+    );
+    const made = () => plugin.export({ bundle: good, stem: 'www.example.org' }, given, pluginContext(site));
+
+    it('names its files as it said, each after the stem and at most one folder deep', async () => {
+      const names = plugin.fileNames('www.example.org', given);
+      expect((await made()).files.map(({ name }) => name)).toEqual(names);
+      for (const name of names) expect(name).toMatch(/^www\.example\.org(\/[\w.-]+|[\w.-]+)$/);
+      expect(new Set(names.map((name) => name.split('/').length)).size).toBe(1);
+    });
+
+    it('gives files with a key to their owner alone', async () => {
+      for (const { mode } of (await made()).files) expect([0o600, 0o644]).toContain(mode);
+      const isSecret = (await made()).files.some(({ mode }) => mode === 0o600);
+      expect(isSecret).toBe(plugin.needsPrivateKey);
+    });
+
+    it('makes up a passphrase exactly when it says so', async () => {
+      for (const options of [given, plugin.options.parse({})]) {
+        const { passphrase } = await plugin.export({ bundle: good, stem: 'x' }, options, pluginContext(site));
+        const known = Object.values(options).includes(passphrase);
+        expect(passphrase !== undefined && !known).toBe(plugin.generatesPassphrase?.(options) ?? false);
+      }
+    });
+  },
+);
+
+describe.each(plugins.flatMap((plugin) => (plugin.kind === 'destination' && plugin.files ? [plugin] : [])))(
+  'the destination $id',
+  ({ files, needsPrivateKey }) => {
+    it('names an export step that is there, with options that fit it', () => {
+      const step = plugins.find(({ kind, id }) => kind === 'export' && id === files?.pluginId) as PluginOf<'export'>;
+      const options = step.options.parse(files?.options);
+      expect(step.needsPrivateKey && !needsPrivateKey).toBe(false);
+      expect(step.generatesPassphrase?.(options) ?? false).toBe(false);
+    });
+  },
+);

@@ -443,6 +443,7 @@ describe('destinations, notifications and policies', () => {
     label,
     plugin: { id: 'filesystem', options },
   });
+  const exported = (step: object): object => ({ ...destination({ path: '/srv/x' }), export: step });
   const notification = (options: object, label = `n-${++made}`): object => ({
     label,
     plugin: { id: 'email', options },
@@ -461,8 +462,31 @@ describe('destinations, notifications and policies', () => {
     [
       'destinations',
       'a value that does not exist',
-      () => destination({ path: '/srv/x', layout: 'pile' }),
-      'plugin.options.layout',
+      () => destination({ path: '/srv/x', mode: '0777' }),
+      'plugin.options.mode',
+    ],
+    ['destinations', 'an unknown export', () => exported({ id: 'none' }), 'export.id'],
+    [
+      'destinations',
+      'a wrong option of the export',
+      () => exported({ id: 'pem-files', options: { layout: 'pile' } }),
+      'export.options.layout',
+    ],
+    [
+      'destinations',
+      'an export that would make up a passphrase',
+      () => exported({ id: 'pkcs12' }),
+      'export.options.passphrase',
+    ],
+    [
+      'destinations',
+      'an export for a plugin that takes no files',
+      () => ({
+        label: 'x',
+        plugin: { id: 'vault-kv', options: { url: 'https://vault.example.com', token: 't' } },
+        export: { id: 'pem' },
+      }),
+      'export',
     ],
     ['destinations', 'no label', () => destination({ path: '/srv/x' }, ' '), 'label'],
     ['notifications', 'a missing option', () => notification({}), 'plugin.options.recipients'],

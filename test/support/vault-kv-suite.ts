@@ -48,10 +48,14 @@ export function describeVaultKv(serverOf: () => KvServer): void {
   const optionsWith = (mount: string, changed: object = {}) =>
     vaultKv.options.parse({ url: serverOf().url, token: serverOf().token, mount, ...changed });
   const deliver = (bundle: Bundle, mount: string, changed: object = {}, ctx: PluginContext = networkContext()) =>
-    vaultKv.deliver({ bundle }, optionsWith(mount, changed), ctx);
+    vaultKv.deliver({ bundle, files: [] }, optionsWith(mount, changed), ctx);
   const remove = async (bundle: Bundle, mount: string, changed: object = {}): Promise<void> => {
     const options = optionsWith(mount, changed);
-    await vaultKv.remove?.({ bundle, location: vaultKv.locate({ bundle }, options) }, options, networkContext());
+    await vaultKv.remove?.(
+      { files: [], bundle, location: vaultKv.locate({ bundle, fileNames: [] }, options) },
+      options,
+      networkContext(),
+    );
   };
   let made = 0;
   const issue = (name = `host-${++made}.example.com`) => authority.issue(name);
@@ -196,7 +200,7 @@ export function describeVaultKv(serverOf: () => KvServer): void {
   });
 
   it('refuses to remove from another engine than that of the options', async () => {
-    const removal = { bundle: issue(), location: 'elsewhere/certificates/x' };
+    const removal = { bundle: issue(), location: 'elsewhere/certificates/x', files: [] };
     const work = vaultKv.remove?.(removal, optionsWith('kv2'), networkContext()) ?? Promise.resolve();
     expect((await failureOf(work)).fault).toBe('misconfigured');
   });

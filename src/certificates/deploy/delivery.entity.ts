@@ -1,4 +1,5 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import type { DeliveredFile } from '../../plugin-api/destination.js';
 import { Problem } from '../../platform/http/problem.js';
 import { retryAt } from '../../platform/retry.js';
 import type { Failure } from '../failure.js';
@@ -43,6 +44,8 @@ export class Delivery {
   @Column('integer') destinationId: number;
   @Column('text') state: DeliveryState;
   @Column('text', { nullable: true }) location: string | null;
+  /** The files that were last delivered, as names and digests; null before that, and when there are none. */
+  @Column('jsonb', { nullable: true }) files: DeliveredFile[] | null;
   @Column('integer') attempts: number;
   @Column('text', { nullable: true }) fault: string | null;
   @Column('text', { nullable: true }) faultDetail: string | null;

@@ -5,6 +5,7 @@ import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
 import { Leases } from '../../jobs/lease.js';
 import { Postponed } from '../../jobs/postponed.js';
+import type { PlacedRequest } from '../../plugin-api/destination.js';
 import { PluginError } from '../../plugin-api/errors.js';
 import type { Tx } from '../../platform/db/database.js';
 import { Bundles } from '../bundle.js';
@@ -65,7 +66,7 @@ export class DeployJob implements OnModuleInit {
   private async prepare(tx: Tx, delivery: Delivery, certificate: Certificate): Promise<Attempt> {
     const target = await this.destinations.get(tx, delivery.destinationId);
     const removal = delivery.state === 'removing';
-    const withKey = target.plugin.needsPrivateKey && !removal && certificate.sealedKey !== null;
+    const withKey = target.needsPrivateKey && !removal && certificate.sealedKey !== null;
     return {
       deliveryId: delivery.id,
       certificateId: certificate.id,
@@ -91,13 +92,14 @@ export class DeployJob implements OnModuleInit {
     const delivery = await this.record.findWanted(attempt);
     if (!delivery) return;
     // A delivery that crashed may have written the certificate without storing its location.
-    if (attempt.removal) await this.remove(attempt, delivery.location ?? place, signal);
+    const { location, files } = delivery;
+    if (attempt.removal) await this.remove(attempt, { location: location ?? place, files: files ?? [] }, signal);
     else await this.deliver(attempt, place, signal);
   }
 
   private async deliver(attempt: Attempt, place: string, signal: AbortSignal): Promise<void> {
     const { target, bundle } = attempt;
-    if (target.plugin.needsPrivateKey && !bundle.privateKeyPem) {
+    if (target.needsPrivateKey && !bundle.privateKeyPem) {
       throw new PluginError('misconfigured', `${target.plugin.title} needs the private key, which is not kept here.`);
     }
     const other = await this.record.findOtherAt(attempt, place);
@@ -109,12 +111,18 @@ export class DeployJob implements OnModuleInit {
           : `A certificate of another owner stands at ${place} already: the first keeps the place. Ask an ` +
               'administrator, or have this one delivered under another name.',
       );
-    await this.record.arrived(attempt, await this.destinations.deliver(target, bundle, signal));
+    const request = await this.destinations.prepare(target, bundle, signal);
+    if (request.files.length > 0) await this.record.sending(attempt, request.files);
+    await this.record.arrived(attempt, await this.destinations.deliver(target, request, signal));
   }
 
-  private async remove(attempt: Attempt, location: string, signal: AbortSignal): Promise<void> {
+  private async remove(
+    attempt: Attempt,
+    { location, files }: Omit<PlacedRequest, 'bundle'>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { target, bundle } = attempt;
-    const isGone = await this.destinations.remove(target, { location, bundle }, signal);
+    const isGone = await this.destinations.remove(target, { location, bundle, files }, signal);
     // When a plugin cannot remove it, a successor at the same location has overwritten it.
     if (isGone || (await this.record.findOtherAt(attempt, location))) await this.record.removed(attempt);
     else await this.record.left(attempt);

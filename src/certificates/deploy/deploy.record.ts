@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type { ReadyDestination } from '../../destinations/destinations.js';
-import type { Bundle } from '../../plugin-api/export.js';
+import type { Bundle, ExportedFile } from '../../plugin-api/export.js';
 import { Clock } from '../../platform/clock.js';
 import { Database, sqlState, type Tx } from '../../platform/db/database.js';
 import type { Certificate } from '../certificate.entity.js';
@@ -97,6 +98,19 @@ export class DeployRecord {
     if (!standing || standing.certificateId === certificateId) return null;
     if (!removal && (await this.certificates.replacesInLine(tx, certificateId, standing.certificateId))) return null;
     return this.certificates.get(tx, standing.certificateId);
+  }
+
+  /** These files are about to be written: stored first, so that a removal after a crash knows them. */
+  async sending({ deliveryId }: Attempt, files: readonly ExportedFile[]): Promise<void> {
+    const digests = files.map(({ name, bytes }) => ({
+      name,
+      sha256Hex: createHash('sha256').update(bytes).digest('hex'),
+    }));
+    await this.db.write((tx) =>
+      this.deliveries.change(tx, deliveryId, (delivery) => {
+        delivery.files = digests;
+      }),
+    );
   }
 
   /** The certificate is at the location. A certificate of its line that was there is replaced. */

@@ -39,7 +39,7 @@ export class Places {
       const place = this.locate(target, certificate);
       const key = JSON.stringify([
         plugin.id,
-        typeof accountNumber === 'string' ? [accountNumber, place] : destination.options,
+        typeof accountNumber === 'string' ? [accountNumber, place] : [destination.options, place],
       ]);
       if (taken.has(key)) {
         throw invalid(

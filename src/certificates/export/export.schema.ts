@@ -24,7 +24,10 @@ export const ExportView = z
       .string()
       .nullable()
       .meta({ description: 'Passphrase of the file; generated if the request has none.' }),
-    data: z.string().meta({ description: 'The file in base64.' }),
+    data: z.string().meta({ description: 'The first file in base64.' }),
+    files: z
+      .array(z.object({ name: z.string(), data: z.string() }))
+      .meta({ description: 'All files, each in base64. A name may have one folder.' }),
   })
   .meta({ id: 'Export' });
 export type ExportView = z.output<typeof ExportView>;

@@ -42,13 +42,12 @@ export class ExportService {
     const bundle = plugin.needsPrivateKey
       ? await this.bundleWithKey(actor, certificate, plugin)
       : await this.bundleWithRoot(certificate);
-    const {
-      files: [file],
-      extension,
-      passphrase,
-    } = await plugin.export({ bundle }, values, this.contexts.make(AbortSignal.timeout(timeoutMs)));
-    if (!file) throw new Error(`Export plugin ${plugin.id} returned no file.`);
-    return { extension, passphrase: passphrase ?? null, data: file.bytes.toString('base64') };
+    const context = this.contexts.make(AbortSignal.timeout(timeoutMs));
+    const exported = await plugin.export({ bundle, stem: bundle.name }, values, context);
+    const files = exported.files.map(({ name, bytes }) => ({ name, data: bytes.toString('base64') }));
+    const [main] = files;
+    if (!main) throw new Error(`Export plugin ${plugin.id} returned no file.`);
+    return { extension: exported.extension, passphrase: exported.passphrase ?? null, data: main.data, files };
   }
 
   /** The private key as PKCS#8 PEM; null if it is not stored. Throws Problem: `not-found`, `forbidden`. */

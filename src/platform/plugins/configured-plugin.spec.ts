@@ -35,6 +35,7 @@ const plain = defineExport({
   title: 'Plain',
   description: 'For tests.',
   needsPrivateKey: false,
+  fileNames: (stem) => [stem],
   options: z.strictObject({ host: z.string().optional().meta(about('Host')) }),
   export: async () => ({ files: [], extension: 'txt' }),
 });
@@ -43,6 +44,7 @@ const service = defineExport({
   title: 'Service',
   description: 'For tests.',
   needsPrivateKey: false,
+  fileNames: (stem) => [stem],
   options: z.strictObject({
     url: z.url().meta(about('Address')),
     token: secret('Token', 'About it.').optional(),
@@ -206,6 +208,7 @@ describe('ConfiguredPlugins', () => {
       title: 'Plain',
       description: 'For tests.',
       needsPrivateKey: false,
+      fileNames: (stem) => [stem],
       export: async () => ({ files: [], extension: 'txt' }),
       options: z.strictObject({ url: secretUrl('URL', 'About it.'), token: secret('Token', 'About it.').optional() }),
     });

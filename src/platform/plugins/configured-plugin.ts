@@ -36,19 +36,20 @@ export interface ParsedOptions {
 
 /**
  * The options in a request, validated. `kept`: the secrets that are set already, which stay unless the request names
- * them. Throws Problem `invalid-request` with reasons for `plugin.options.<name>`.
+ * them. Throws Problem `invalid-request` with reasons for `plugin.options.<name>`, or for another `field`.
  */
 export function parseOptions(
   plugin: AnyPlugin,
   input: PluginInput,
   kept: Readonly<Record<string, unknown>> = {},
+  field = 'plugin',
 ): ParsedOptions {
   const asked = askedFor(plugin, input);
   const given = Object.fromEntries(
     Object.entries({ ...defaultsOf(plugin.options), ...kept, ...asked }).filter(([, value]) => value !== null),
   );
-  const schema = z.object({ plugin: z.object({ options: plugin.options }) });
-  return { given, values: validate(schema, { plugin: { options: given } }).plugin.options };
+  const schema = z.object({ [field]: z.object({ options: plugin.options }) });
+  return { given, values: validate(schema, { [field]: { options: given } })[field]?.options ?? {} };
 }
 
 /** The kept secrets that the request neither names nor clears. */
@@ -64,14 +65,14 @@ function unnamedOf(plugin: AnyPlugin, input: PluginInput, kept: Readonly<Record<
 function demandSecretsFor(
   plugin: AnyPlugin,
   before: Readonly<Record<string, unknown>>,
-  { given, unnamed }: { given: Readonly<Record<string, unknown>>; unnamed: readonly string[] },
+  { given, unnamed, field }: { given: Readonly<Record<string, unknown>>; unnamed: readonly string[]; field: string },
 ): void {
   const old = { ...defaultsOf(plugin.options), ...before };
   const moved = addressKeys(plugin.options).find((name) => !isDeepStrictEqual(old[name], given[name]));
   if (moved === undefined || unnamed.length === 0) return;
   const reason = `Send it again, because ${moved} has changed.`;
   throw new Problem('invalid-request', `The secrets of ${plugin.title} were given for another address.`, {
-    reasons: Object.fromEntries(unnamed.map((name) => [`plugin.options.${name}`, [reason]])),
+    reasons: Object.fromEntries(unnamed.map((name) => [`${field}.options.${name}`, [reason]])),
   });
 }
 
@@ -96,11 +97,11 @@ export class ConfiguredPlugins {
     private readonly ring: KeyRing,
   ) {}
 
-  /** The plugin that a request chooses. Throws Problem `invalid-request`. */
-  chosen<K extends PluginKind>(kind: K, { id, slug }: PluginInput): PluginOf<K> {
+  /** The plugin that `field` of a request chooses. Throws Problem `invalid-request`. */
+  chosen<K extends PluginKind>(kind: K, { id, slug }: PluginInput, field = 'plugin'): PluginOf<K> {
     return id === undefined
-      ? this.registry.get(kind, slug ?? '', 'plugin.slug')
-      : this.registry.get(kind, id, 'plugin.id');
+      ? this.registry.get(kind, slug ?? '', `${field}.slug`)
+      : this.registry.get(kind, id, `${field}.id`);
   }
 
   /** A query in which a filter for a plugin names it as rows do, also where the client wrote Lemur's name of it. */
@@ -124,14 +125,14 @@ export class ConfiguredPlugins {
   }
 
   /**
-   * The columns for what a request asks. `before`: the row that it changes, whose unnamed secrets stay unless the
-   * plugin changes. Throws Problem `invalid-request` when they would go to another address than before.
+   * The columns for what `field` of a request asks. `before`: the row that it changes, whose unnamed secrets stay
+   * unless the plugin changes. Throws Problem `invalid-request` when they would go to another address than before.
    */
-  seal(plugin: AnyPlugin, input: PluginInput, table: string, before?: StoredPlugin): StoredPlugin {
+  seal(plugin: AnyPlugin, input: PluginInput, table: string, before?: StoredPlugin, field = 'plugin'): StoredPlugin {
     const kept = before?.pluginId === plugin.id ? pick(this.given(before, table), secretKeys(plugin.options)) : {};
-    const { given } = parseOptions(plugin, input, kept);
+    const { given } = parseOptions(plugin, input, kept, field);
     const unnamed = unnamedOf(plugin, input, kept);
-    if (before) demandSecretsFor(plugin, { ...before.options, ...kept }, { given, unnamed });
+    if (before) demandSecretsFor(plugin, { ...before.options, ...kept }, { given, unnamed, field });
     const secrets = pick(given, secretKeys(plugin.options));
     const masked = Object.fromEntries(Object.keys(secrets).map((name) => [name, null]));
     const secretId = before?.secretId ?? randomUUID();

@@ -35,6 +35,9 @@ function section(plugin: AnyPlugin): string {
     ...('needsPrivateKey' in plugin
       ? [plugin.needsPrivateKey ? 'It gets the private key.' : 'It never gets the private key.']
       : []),
+    ...('files' in plugin && plugin.files
+      ? [`It takes the files of an export, by default \`${plugin.files.pluginId}\`.`]
+      : []),
   ];
   return [
     `### ${plugin.title} (\`${plugin.id}\`)`,

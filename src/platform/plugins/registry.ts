@@ -22,6 +22,8 @@ const capabilities = [
   'deactivate',
   'renewalInfo',
   'changeAccountKey',
+  'files',
+  'verify',
   'remove',
   'source',
   'zones',

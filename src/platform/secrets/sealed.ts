@@ -81,7 +81,7 @@ export class Sealed {
 
 /**
  * Transformer of a `bytea` column that holds a Sealed or null. `boundTo`: the `table.column` that its values are bound
- * to, when they were moved here from another column.
+ * to, when that is not this column.
  */
 export class SealedColumn implements ValueTransformer {
   constructor(readonly boundTo?: string) {}
