@@ -100,6 +100,25 @@ describe('default subscriptions', () => {
     expect([await shown(id), await listed(id)]).toEqual([[...of('joe@example.com', 10, 2), security].sort(), []]);
   });
 
+  it('do not return to a certificate whose list is changed while a job waits to plan its warnings', async () => {
+    const { id } = await issue('zoe@example.com');
+    const isPlanned = async (): Promise<boolean> =>
+      (await rows(`select from outbox where job = 'subscription.replan' and state = 'due'`)).length === 0;
+    await eventually(isPlanned);
+    const zoe = { scope: 'owner', owner: 'zoe@example.com', events: ['certificate.revoked'] };
+    await program.database.source.transaction(async (tx) => {
+      await tx.query('update certificate set hears_defaults = false where id = $1', [id]);
+      await tx.query('insert into certificate_subscription values ($1, $2)', [id, await idOf('ops')]);
+      await program.ok('POST', '/subscriptions', { label: 'zoe', channel: { label: 'ops' }, ...zoe });
+      await eventually(async () => {
+        const waits = `select from pg_stat_activity where pg_backend_pid() = any(pg_blocking_pids(pid))`;
+        return (await tx.query<unknown[]>(waits)).length > 0;
+      });
+    });
+    await eventually(isPlanned);
+    expect(await shown(id)).toEqual(['ops']);
+  });
+
   it('are those of the new owner after a change of owner, and listed subscriptions stay', async () => {
     const { id } = await issue('joe@example.com', named('ops', ...of('joe@example.com', 10, 2), security));
     await program.ok('PUT', `/certificates/${id}`, { owner: 'lea@example.com' });

@@ -48,7 +48,9 @@ const inScope = `(
 @Injectable()
 export class CertificateSubscriptionRepository {
   /** These certificates with their subscriptions, in order of id. Locks the certificates. */
-  of(tx: Tx, certificateIds: readonly number[]): Promise<SubscribedCertificate[]> {
+  async of(tx: Tx, certificateIds: readonly number[]): Promise<SubscribedCertificate[]> {
+    // A statement that has waited for a row sees the links from before that wait: only the next one sees them changed.
+    await tx.query('select from certificate where id = any($1) order by id for update', [certificateIds]);
     return tx.query(
       `select c.id, c.owner, ${isWatched} as watched, c.not_before as "notBefore", c.not_after as "notAfter",
          (select coalesce(json_agg(json_build_object('id', s.id, 'leadS', lead_s, 'dedupeKey', k.key,
@@ -56,7 +58,7 @@ export class CertificateSubscriptionRepository {
             'channel', md5(concat(ch.plugin_id, ch.options, ch.sealed_options)))), '[]')
             from ${warning} cross join unnest(s.leads_s) as lead_s
             cross join lateral (select format('certificate.expiring:%s:%s:%s', c.id, s.id, lead_s) as key) as k) as leads
-       from certificate c where c.id = any($1) order by c.id for update of c`,
+       from certificate c where c.id = any($1) order by c.id`,
       [certificateIds],
     );
   }
