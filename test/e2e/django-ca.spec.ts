@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commonName, DjangoClient, password, serialOf } from '../support/django-ca-client.js';
 import type { Json } from '../support/json.js';
-import { pageCommands, runCommand } from '../support/page-commands.js';
+import { consoleCommands, document, expectFollowed, pageCommands, runCommand } from '../support/page-commands.js';
 import { startProgram, type TestProgram } from '../support/program.js';
 import { inDays, opensslCsr, opensslText } from '../support/requests.js';
 
@@ -68,21 +68,11 @@ describe('the quickstart of the documentation of django-ca', () => {
 
 describe('docs/coming-from-django-ca.md', () => {
   it('has an example that works as written but for host and password', async () => {
-    const page = readFileSync(join(__dirname, '../../docs/coming-from-django-ca.md'), 'utf8');
-    const [, block = ''] = /```console\n(.*?)```/s.exec(page) ?? [];
-    const lines = block.trim().split('\n');
-    const script = lines.filter((line) => line.startsWith('$ ')).map((line) => line.slice(2));
-    const here = script
-      .join('\n')
-      .replace('https://ca.example.com', program.url)
-      .replace('user:password', `user:${password}`);
-    const shown = lines.filter((line) => !line.startsWith('$ '));
-    expect(
-      (await runCommand(here, folder))
-        .trimEnd()
-        .split('\n')
-        .map((line) => line.trimEnd()),
-    ).toEqual(shown);
+    await expectFollowed(consoleCommands(document('docs/coming-from-django-ca.md')), {
+      program,
+      folder,
+      replaced: { 'https://ca.example.com': program.url, 'user:password': `user:${password}` },
+    });
   });
 });
 

@@ -1,18 +1,15 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { configTable } from '../../src/platform/config.js';
+import { blocksOf, document, outputsOf, preparation } from '../support/page-commands.js';
 import { freePort } from '../support/own-server.js';
 import { adminPassword, startProgram, type TestProgram } from '../support/program.js';
 
-const run = promisify(execFile);
 const root = join(__dirname, '../..');
 
 const textOf = (path: string): Promise<string> => readFile(join(root, path), 'utf8');
-const blocksOf = (text: string): string[] => [...text.matchAll(/```sh\n(.*?)```/gs)].map(([, block = '']) => block);
 /** Every document for people, from the root of the repository. */
 const documents = async (): Promise<string[]> => [
   'README.md',
@@ -36,21 +33,15 @@ describe('the documentation', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  /** Runs these blocks in one shell; gives what each printed. */
-  async function outputsOf(blocks: readonly string[]): Promise<string[]> {
-    const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', blocks.join('\necho; echo ----\n')], {
-      cwd: folder,
-      env: { ...process.env, PERENNIAL: program.url, PASSWORD: adminPassword },
-    });
-    return stdout.split('----\n');
-  }
+  const outputs = (blocks: readonly string[]): Promise<string[]> =>
+    outputsOf(blocks, folder, { PERENNIAL: program.url, PASSWORD: adminPassword });
 
   it('has a README of at most 200 lines whose commands work in order', async () => {
     const text = await textOf('README.md');
     expect(text.split('\n').length).toBeLessThanOrEqual(201);
-    const blocks = blocksOf(text);
+    const blocks = blocksOf(text, 'sh');
     expect(blocks.length).toBe(9);
-    const [, authorities, issued, imported, exported, deployed, noticed, rotated, revoked] = await outputsOf(blocks);
+    const [, authorities, issued, imported, exported, deployed, noticed, rotated, revoked] = await outputs(blocks);
     expect(authorities).toContain('"cn":"Example Issuing CA"');
     expect(issued).toContain('leaf.pem: OK');
     expect(imported).toContain('old.example.com-selfsigned-');
@@ -62,12 +53,10 @@ describe('the documentation', () => {
   });
 
   it('has pages whose shell blocks work after the functions and sign-in of the README', async () => {
-    const [functions = '', signIn = ''] = blocksOf(await textOf('README.md'));
-    const preparation = [functions, signIn.split('\n')[0] ?? ''];
     const printed = new Map<string, string>();
     for (const page of (await documents()).filter((path) => path.startsWith('docs/'))) {
-      const blocks = blocksOf(await textOf(page));
-      if (blocks.length > 0) printed.set(page, (await outputsOf([...preparation, ...blocks])).slice(2).join(''));
+      const blocks = blocksOf(document(page), 'sh');
+      if (blocks.length > 0) printed.set(page, (await outputs([...preparation(), ...blocks])).slice(2).join(''));
     }
     expect(Object.fromEntries(printed)).toEqual({
       // What is published a moment later is asked for until it is there.

@@ -155,8 +155,10 @@ function sign({ json }: Exchange, state: Omit<FakeDjangoCa, keyof StandIn>, ca: 
 
 function ordered(state: Omit<FakeDjangoCa, keyof StandIn>, ca: SigningCa, csr: string, notAfter: string): Reply {
   const signed = (): string => {
-    const days = Math.round((Date.parse(notAfter) - Date.now()) / 86_400_000);
-    const pem = ca.sign(csr, days);
+    const end = new Date(notAfter);
+    // It drops the seconds of a date.
+    end.setUTCSeconds(0, 0);
+    const pem = ca.signUntil(csr, end);
     const serial = new X509Certificate(pem).serialNumber.replace(/^0+/, '');
     state.certificates.push({ serial, pem, csr, profile: 'webserver', revokedReason: '' });
     return serial;

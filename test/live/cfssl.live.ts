@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { cfssl } from '../../plugins/cfssl/cfssl.issuer.js';
 import { openssl } from '../support/bundles.js';
@@ -10,6 +10,8 @@ import { failureOf } from '../support/issuer-faults.js';
 import { noMemory } from '../support/issuer-requests.js';
 import { describeLive } from '../support/live.js';
 import { canRun, type LiveProgram, startLiveProgram } from '../support/live-program.js';
+import { consoleCommands, document, expectFollowed, runCommand, sectionOf } from '../support/page-commands.js';
+import { startProgram } from '../support/program.js';
 import { networkContext, requestFor, type SigningCa, startSigningCa } from '../support/signing-ca.js';
 
 const program = process.env.CFSSL ?? 'cfssl';
@@ -27,6 +29,11 @@ const tables = `
     primary key (serial_number, authority_key_identifier));
   create table ocsp_responses (serial_number blob not null, authority_key_identifier blob not null,
     body blob not null, expiry timestamp, primary key (serial_number, authority_key_identifier));`;
+
+async function isUp(port: number): Promise<boolean> {
+  const url = `http://127.0.0.1:${port}/api/v1/cfssl/info`;
+  return (await fetch(url, { method: 'POST', body: '{"label":""}' })).ok;
+}
 
 function missing(): string | undefined {
   if (!canRun(program, ['version']))
@@ -63,10 +70,6 @@ describeLive('cfssl-issuer with a real CFSSL server', missing(), () => {
       ['-db-config', file('db.json', JSON.stringify({ driver: 'sqlite3', data_source: join(folder, 'db') }))],
     ].flat();
     const args = (port: number): string[] => ['serve', '-address', '127.0.0.1', '-port', String(port), ...files];
-    const isUp = async (port: number): Promise<boolean> => {
-      const url = `http://127.0.0.1:${port}/api/v1/cfssl/info`;
-      return (await fetch(url, { method: 'POST', body: '{"label":""}' })).ok;
-    };
     server = await startLiveProgram(program, args, isUp, { cwd: folder });
   });
   afterAll(async () => {
@@ -82,6 +85,27 @@ describeLive('cfssl-issuer with a real CFSSL server', missing(), () => {
     const { subjectAltName, subject } = new X509Certificate(chainPem[0] ?? '');
     expect([subjectAltName, subject]).toEqual(['DNS:www.example.com, DNS:example.com', 'CN=www.example.com']);
   });
+
+  it('issues by its page, as it is written but for the port', async () => {
+    const at = join(folder, 'page');
+    mkdirSync(at);
+    const page = document('docs/issuers/cfssl.md');
+    const setUp = consoleCommands(sectionOf(page, 'A CA for the example')).map(({ command }) => command);
+    const serve = setUp.at(-1) ?? '';
+    await runCommand(setUp.slice(0, -1).join('\n'), at);
+    const env = { ...process.env, PATH: `${dirname(program)}:${process.env.PATH}` };
+    const args = (port: number): string[] => ['-c', `exec ${serve.replace('8888', String(port))}`];
+    const other = await startLiveProgram('bash', args, isUp, { cwd: at, env });
+    const perennial = await startProgram({ ALLOWED_PRIVATE_HOSTS: '127.0.0.1' });
+    await expectFollowed(consoleCommands(sectionOf(page, 'An example')), {
+      program: perennial,
+      folder: at,
+      replaced: { '127.0.0.1:8888': `127.0.0.1:${other.port}` },
+    }).finally(async () => {
+      await perennial.stop();
+      await other.stop();
+    });
+  }, 250_000);
 
   it('renews with a new key, by another profile', async () => {
     const [first = '', second = ''] = [(await ordered())[0], (await ordered({ profile: 'short' }))[0]];

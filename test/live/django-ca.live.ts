@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -11,10 +11,12 @@ import { failureOf } from '../support/issuer-faults.js';
 import { noMemory } from '../support/issuer-requests.js';
 import { describeLive } from '../support/live.js';
 import { type LiveProgram, startLiveProgram } from '../support/live-program.js';
+import { consoleCommands, document, expectFollowed } from '../support/page-commands.js';
+import { startProgram } from '../support/program.js';
 import { networkContext, requestFor } from '../support/signing-ca.js';
 
 const python = process.env.DJANGO_CA_PYTHON ?? 'python3';
-const account = { username: 'perennial', password: 'Live-Passwort-1' };
+const account = { username: 'live', password: 'Live-Passwort-1' };
 
 const settings = `
 import os
@@ -93,7 +95,7 @@ describeLive('django-ca, the real one', missing(), () => {
     writeFileSync(join(folder, 'live_settings.py'), settings);
     writeFileSync(join(folder, 'live_urls.py'), urls);
     manage('migrate');
-    const rootSerial = manage('init_ca', '--path-length=1', '--key-type=EC', 'root', 'CN=Live Root').trim();
+    const rootSerial = manage('init_ca', '--path-length=1', '--key-type=EC', 'live-root', 'CN=Live Root').trim();
     const parent = `--parent=${rootSerial}`;
     const child = ['--path-length=0', '--key-type=EC', '--api-enable', parent, '--path=ca', 'child', 'CN=Live Issuing'];
     caSerial = manage('init_ca', ...child).trim();
@@ -121,6 +123,18 @@ describeLive('django-ca, the real one', missing(), () => {
     expect(() => openssl(['x509', '-noout', '-checkend', String(31 * 86_400)], chainPem[0])).toThrow();
     openssl(['x509', '-noout', '-checkend', String(29 * 86_400)], chainPem[0]);
   });
+
+  it('issues, revokes and shows its settings by its page, as it is written but for the host', async () => {
+    const program = await startProgram({ ALLOWED_PRIVATE_HOSTS: '127.0.0.1' });
+    writeFileSync(join(folder, 'manage.py'), `#!/bin/sh\nexec ${python} -m django "$@"\n`);
+    chmodSync(join(folder, 'manage.py'), 0o755);
+    await expectFollowed(consoleCommands(document('docs/issuers/django-ca.md')), {
+      program,
+      folder,
+      replaced: { '"https://ca.example.com/django_ca': `"http://127.0.0.1:${server.port}/django_ca` },
+      env: { ...environment(), PATH: `${folder}:${process.env.PATH}` },
+    }).finally(() => program.stop());
+  }, 250_000);
 
   it('renews with a new key', async () => {
     const [[first], [second]] = [await issued(), await issued()];

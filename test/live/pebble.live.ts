@@ -1,13 +1,12 @@
-import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { AcmeStage } from '../support/acme-stage.js';
 import { openssl } from '../support/bundles.js';
 import { describeLive } from '../support/live.js';
 import { namedIsInstalled } from '../support/named.js';
+import { blocksOf, document, outputsOf, preparation } from '../support/page-commands.js';
 import { missingPebble, type PebbleSetup, startPebble, type TestPebble } from '../support/pebble.js';
 import { ownFolder } from '../support/own-server.js';
 import { adminPassword, eventually } from '../support/program.js';
@@ -133,28 +132,18 @@ describeLive('Pebble', missing, () => {
   it('issues by the example of its page, as it is written', async () => {
     const server = await pebble();
     const folder = await ownFolder('acme-page');
-    const blocksOf = (path: string, kind: string): string[] =>
-      readFileSync(path, 'utf8')
-        .split('```')
-        .filter((block) => block.startsWith(`${kind}\n`))
-        .map((block) => block.slice(kind.length));
-    const [functions = '', signIn = ''] = blocksOf('README.md', 'sh');
     writeFileSync(join(folder, 'server-ca.pem'), server.caPem);
     writeFileSync(join(folder, 'root.pem'), await server.root());
-    const script = [functions, signIn.split('\n')[1], ...blocksOf('docs/issuers/acme.md', 'bash')].join('\n');
-    const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script], {
-      cwd: folder,
-      env: {
-        ...process.env,
-        PERENNIAL: stage.program.url,
-        PASSWORD: adminPassword,
-        DIRECTORY: server.directoryUrl,
-        SERVER_CA: 'server-ca.pem',
-        NAME: 'page.example.test',
-      },
+    const blocks = blocksOf(document('docs/issuers/acme.md'), 'bash');
+    const outputs = await outputsOf([...preparation(), ...blocks], folder, {
+      PERENNIAL: stage.program.url,
+      PASSWORD: adminPassword,
+      DIRECTORY: server.directoryUrl,
+      SERVER_CA: 'server-ca.pem',
+      NAME: 'page.example.test',
     });
     rmSync(folder, { recursive: true });
-    expect(stdout).toMatch(/^acme\nissued\n[^]*DNS:page\.example\.test/);
+    expect(outputs.slice(2).join('')).toMatch(/^acme\n\nissued\n[^]*DNS:page\.example\.test/);
   });
 
   it('stores a moment in the window that the CA suggests, where it suggests one', async () => {

@@ -70,8 +70,8 @@ export function pluginContext(site: Partial<Site> = {}, signal = new AbortContro
 }
 
 /** Runs openssl and gives what it printed; throws with its own words when it fails. */
-export function openssl(args: readonly string[], input?: string): string {
-  return execFileSync('openssl', args, { encoding: 'utf8', input, stdio: ['pipe', 'pipe', 'pipe'] });
+export function openssl(args: readonly string[], input?: string, cwd?: string): string {
+  return execFileSync('openssl', args, { encoding: 'utf8', input, cwd, stdio: ['pipe', 'pipe', 'pipe'] });
 }
 
 /** Everything that a source reports in one scan. */

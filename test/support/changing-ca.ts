@@ -35,6 +35,7 @@ export async function startChangingCa(names: readonly string[]): Promise<Changin
       return current.issuingKeyPem;
     },
     sign: (csrPem, days) => current.sign(ca.mistakesKey ? otherCsr : csrPem, days),
+    signUntil: (csrPem, end) => current.signUntil(ca.mistakesKey ? otherCsr : csrPem, end),
     pkcs7: (pem, form) => current.pkcs7(pem, form),
     verify: (chainPem) => current.verify(chainPem),
     close: () => {

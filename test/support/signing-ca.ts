@@ -20,12 +20,29 @@ export interface SigningCa {
   issuingKeyPem: string;
   /** The subject and the extensions of the CSR, for so many days. */
   sign(csrPem: string, days: number): string;
+  /** The common name and the extensions of the CSR, until this second. */
+  signUntil(csrPem: string, end: Date): string;
   /** PEM blocks as PKCS#7. */
   pkcs7(pem: string, form: 'PEM' | 'DER'): Buffer;
   /** Throws unless openssl accepts the chain (leaf first) below the root. */
   verify(chainPem: readonly string[]): void;
   close(): void;
 }
+
+/** Of `openssl ca`, the one command of OpenSSL 3.0 that takes a date for the end. */
+const configuration = `
+[ca]
+default_ca = signing
+[signing]
+database = index.txt
+new_certs_dir = .
+rand_serial = yes
+default_md = sha256
+policy = subject
+copy_extensions = copy
+[subject]
+commonName = optional
+`;
 
 export function startSigningCa(): SigningCa {
   const folder = mkdtempSync(join(tmpdir(), 'signing-ca-'));
@@ -56,6 +73,14 @@ export function startSigningCa(): SigningCa {
     sign: (csrPem, days) => {
       const by = ['-CA', at('issuing.pem'), '-CAkey', at('issuing.key'), '-copy_extensions', 'copy'];
       return openssl(['x509', '-req', '-days', String(days), ...by], csrPem);
+    },
+    signUntil: (csrPem, end) => {
+      writeFileSync(at('ca.cnf'), configuration);
+      writeFileSync(at('index.txt'), '');
+      writeFileSync(at('csr.pem'), csrPem);
+      const endDate = `${end.toISOString().replaceAll(/[-:T]|\.\d+Z/g, '')}Z`;
+      const by = ['-cert', at('issuing.pem'), '-keyfile', at('issuing.key'), '-config', at('ca.cnf')];
+      return openssl(['ca', '-batch', '-notext', ...by, '-enddate', endDate, '-in', at('csr.pem')], '', folder);
     },
     pkcs7: (pem, form) => {
       writeFileSync(at('in.pem'), pem);
