@@ -19,6 +19,7 @@ import { haproxy } from './haproxy/haproxy.destination.js';
 import { javaKeystoreExport } from './jks/java-keystore.export.js';
 import { javaTruststoreExport } from './jks/java-truststore.export.js';
 import { kubernetes } from './kubernetes/kubernetes.destination.js';
+import { kubernetesSource } from './kubernetes/kubernetes.source.js';
 import { localCa } from './local-ca/local-ca.issuer.js';
 import { ntfy } from './ntfy/ntfy.notification.js';
 import { opsgenie } from './opsgenie/opsgenie.notification.js';
@@ -62,6 +63,7 @@ export const plugins: readonly AnyPlugin[] = [
   javaKeystoreExport,
   javaTruststoreExport,
   kubernetes,
+  kubernetesSource,
   localCa,
   ntfy,
   opsgenie,

@@ -3,17 +3,23 @@ import { type Options, secret } from '../../src/plugin-api/options.js';
 import { serviceOptions, serviceUrl } from '../../src/plugin-api/service-options.js';
 import { objectName, placeholder } from './secret-name.js';
 
+/** The address of a cluster. */
+export const clusterUrl = serviceUrl.meta({
+  title: 'Address',
+  description: 'Of the API server of the cluster.',
+  examples: ['https://k8s.example.com:6443'],
+});
+
+/** A DNS label (RFC 1123 §2.1) in lower case. */
+export const namespaceName = z
+  .string()
+  .max(63)
+  .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, 'must be the name of a namespace');
+
 export const options = z.strictObject({
-  url: serviceUrl.meta({
-    title: 'Address',
-    description: 'Of the API server of the cluster.',
-    examples: ['https://k8s.example.com:6443'],
-  }),
+  url: clusterUrl,
   token: secret('Token', 'Bearer token of a service account that may get, create, patch and delete secrets.').max(8192),
-  namespace: z
-    .string()
-    .max(63)
-    .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, 'must be the name of a namespace')
+  namespace: namespaceName
     .default('default')
     .meta({ title: 'Namespace', description: 'Namespace of the secrets, which must exist.' }),
   name: z
@@ -39,3 +45,6 @@ export const options = z.strictObject({
 });
 
 export type KubernetesOptions = Options<typeof options>;
+
+/** How the API is reached. */
+export type KubernetesAccess = Pick<KubernetesOptions, 'url' | 'token' | 'caCertificates' | 'timeoutS'>;

@@ -107,6 +107,7 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
   'filesystem-source': { path: join(folder, 'protected', 'here') },
   haproxy: { host: '127.0.0.1', port: 1, file: 'x.pem', tls: false, clientKey: undefined },
   kubernetes: { url: 'http://127.0.0.1:1' },
+  'kubernetes-source': { url: 'http://127.0.0.1:1' },
   rfc2136: {
     server: '127.0.0.1',
     zones: ['example.org'],

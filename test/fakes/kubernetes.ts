@@ -15,6 +15,8 @@ interface Stored {
 export interface FakeKubernetes extends StandIn {
   /** By namespace and name. */
   readonly secrets: Map<string, Stored>;
+  /** The `spec.tls` of ingresses, by namespace and name. */
+  readonly ingresses: Map<string, object[]>;
   /** Verbs that the token may not use on secrets. */
   readonly denied: Set<string>;
   /** A hook of the cluster that changes what is written. */
@@ -62,6 +64,7 @@ function failure(code: number, reason: string, message: string, causes?: object[
 export async function startKubernetes(): Promise<FakeKubernetes> {
   const state = {
     secrets: new Map<string, Stored>(),
+    ingresses: new Map<string, object[]>(),
     denied: new Set<string>(),
     mutate: undefined as FakeKubernetes['mutate'],
     edit: (at: string, fields: Readonly<Record<string, string>>): void => {
@@ -83,6 +86,8 @@ export async function startKubernetes(): Promise<FakeKubernetes> {
       const { verb } = (json as { spec: { resourceAttributes: { verb: string } } }).spec.resourceAttributes;
       return { status: 201, body: { kind: 'SelfSubjectAccessReview', status: { allowed: !state.denied.has(verb) } } };
     }
+    const listed = method === 'GET' ? list(state, exchange) : undefined;
+    if (listed) return listed;
     const [, namespace = '', name = ''] = /^\/api\/v1\/namespaces\/([^/]+)\/secrets\/([^/]+)$/.exec(path) ?? [];
     if (name === '') return notServed;
     const verb = { GET: 'get', PATCH: 'patch', DELETE: 'delete' }[method] ?? '';
@@ -93,11 +98,50 @@ export async function startKubernetes(): Promise<FakeKubernetes> {
   return Object.assign(state, standIn);
 }
 
+type Lists = Pick<FakeKubernetes, 'secrets' | 'ingresses' | 'denied'>;
 type State = Pick<FakeKubernetes, 'secrets' | 'denied' | 'mutate'>;
 interface Asked {
   namespace: string;
   name: string;
   exchange: Exchange;
+}
+
+/**
+ * A page of secrets or ingresses; undefined for the path of something else. The token of a page is its start, and one
+ * of the server's past is `expired`.
+ */
+function list({ secrets, ingresses, denied }: Lists, { path, query }: Exchange): Reply | undefined {
+  const [, group = '', namespace, kind] =
+    /^\/(api|apis\/networking\.k8s\.io)\/v1(?:\/namespaces\/([^/]+))?\/(secrets|ingresses)$/.exec(path) ?? [];
+  if (kind === undefined || (group === 'api') !== (kind === 'secrets')) return undefined;
+  if (denied.has(`list ${kind}`)) return failure(403, 'Forbidden', `${kind} is forbidden: User cannot list resource`);
+  const start = query.get('continue') ?? '0';
+  if (start === 'expired') return failure(410, 'Expired', 'The provided continue parameter is too old');
+  const isIn = ([at]: [string, unknown]): boolean => namespace === undefined || at.startsWith(`${namespace}/`);
+  const at = (place: string): Asked => ({
+    namespace: place.split('/')[0] ?? '',
+    name: place.split('/')[1] ?? '',
+    exchange: {} as Exchange,
+  });
+  const all =
+    kind === 'secrets'
+      ? [...secrets]
+          .filter(isIn)
+          .filter(([, one]) => isSelected(one, query))
+          .map(([place, one]) => shown(at(place), one))
+      : [...ingresses].filter(isIn).map(([place, tls]) => ({ metadata: at(place), spec: { tls } }));
+  const end = Number(start) + Number(query.get('limit') ?? all.length);
+  const metadata = end < all.length ? { continue: String(end), remainingItemCount: all.length - end } : {};
+  return { status: 200, body: { kind: 'List', apiVersion: 'v1', metadata, items: all.slice(Number(start), end) } };
+}
+
+function isSelected({ fields }: Stored, query: URLSearchParams): boolean {
+  const [, type] = /^type=(.+)$/.exec(query.get('fieldSelector') ?? '') ?? [];
+  const [label = '', value] = query.get('labelSelector')?.split('=') ?? [];
+  return (
+    (type === undefined || fields.get('type')?.value === type) &&
+    (value === undefined || fields.get(`label.${label}`)?.value === value)
+  );
 }
 
 function answer(state: State, asked: Asked): Reply {

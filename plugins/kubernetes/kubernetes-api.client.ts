@@ -1,0 +1,104 @@
+import { z } from 'zod';
+import { PluginError, type PluginFault } from '../../src/plugin-api/errors.js';
+import { HttpFailure, type JsonCall, JsonClient } from '../../src/plugin-api/json-client.js';
+import type { PluginContext } from '../../src/plugin-api/plugin.js';
+import { connectionOf } from '../../src/plugin-api/service-options.js';
+import type { KubernetesAccess } from './kubernetes.options.js';
+
+/** A secret has at most 1 MiB of data, which is shown in base64. */
+const largestAnswer = 4 * 1024 * 1024;
+const pageSize = 50;
+const conflict = 409;
+const gone = 410;
+const tooLarge = 413;
+
+const StatusBody = z.object({
+  kind: z.literal('Status'),
+  message: z.string().default(''),
+  details: z
+    .object({
+      kind: z.string().optional(),
+      causes: z.array(z.object({ reason: z.string().optional() })).default([]),
+    })
+    .nullish(),
+});
+const Page = z.object({
+  metadata: z.object({ continue: z.string().nullish() }),
+  items: z.array(z.unknown()).nullable(),
+});
+
+/** The Kubernetes API with the token of a service account. Every method throws PluginError. */
+export class KubernetesApi {
+  private readonly api: JsonClient;
+
+  constructor(access: KubernetesAccess, ctx: PluginContext) {
+    const { url, token } = access;
+    this.api = new JsonClient(ctx.site, {
+      name: 'Kubernetes',
+      baseUrl: url,
+      headers: { authorization: `Bearer ${token}` },
+      connection: connectionOf(access),
+      secrets: [token],
+      wordsOf: (body) => StatusBody.safeParse(body).data?.message,
+    });
+  }
+
+  async ask<T>(shape: z.ZodType<T>, call: JsonCall, pages = 1): Promise<T> {
+    try {
+      return await this.api.json(shape, { ...call, maxBytes: largestAnswer * pages });
+    } catch (error) {
+      throw error instanceof HttpFailure ? new HttpFailure(faultOf(error), detailOf(error), error.answer) : error;
+    }
+  }
+
+  /**
+   * The objects of a collection, page by page, each once or more: when the server has forgotten where a page ended,
+   * which it says with 410, it is read from the beginning.
+   */
+  async *list<T>(item: z.ZodType<T>, { path, query }: Pick<JsonCall, 'path' | 'query'>): AsyncGenerator<T> {
+    let next: string | undefined;
+    do {
+      const asked = { path, query: { ...query, limit: pageSize, continue: next } };
+      try {
+        const { metadata, items } = await this.ask(Page, asked, pageSize / 4);
+        for (const one of items ?? []) yield this.read(item, one);
+        next = metadata.continue === '' || metadata.continue == null ? undefined : metadata.continue;
+      } catch (error) {
+        if (!(error instanceof HttpFailure) || error.answer.status !== gone || next === undefined) throw error;
+        next = undefined;
+        yield* this.list(item, { path, query });
+      }
+    } while (next !== undefined);
+  }
+
+  private read<T>(shape: z.ZodType<T>, value: unknown): T {
+    const read = shape.safeParse(value);
+    if (read.success) return read.data;
+    throw new PluginError('unavailable', 'Kubernetes answered with an object of an unknown form.');
+  }
+}
+
+/** Whether there is no such object. A proxy, or a path that the API does not have, is answered with 404 too. */
+export function isMissing(error: unknown, kind: string): boolean {
+  if (!(error instanceof HttpFailure) || error.answer.status !== 404) return false;
+  return StatusBody.safeParse(error.answer.body).data?.details?.kind === kind;
+}
+
+/** A certificate is never to blame: another writer was faster, or a person must change the cluster or the options. */
+function faultOf(error: HttpFailure): PluginFault {
+  const { status } = error.answer;
+  if (error.fault !== 'refused' || status === tooLarge) return error.fault;
+  return status === conflict && !isOwnedByAnother(error) ? 'unavailable' : 'misconfigured';
+}
+
+function detailOf(error: HttpFailure): string {
+  return isOwnedByAnother(error)
+    ? `${error.detail} Choose another name for the secret, or allow to overwrite these fields.`
+    : error.detail;
+}
+
+/** A conflict that stays until a person decides whose the fields are. */
+function isOwnedByAnother({ answer: { status, body } }: HttpFailure): boolean {
+  const causes = StatusBody.safeParse(body).data?.details?.causes ?? [];
+  return status === conflict && causes.some(({ reason }) => reason === 'FieldManagerConflict');
+}
