@@ -32,6 +32,7 @@ import { pkcs12Export } from './pkcs12/pkcs12.export.js';
 import { rfc2136 } from './rfc2136/rfc2136.dns.js';
 import { route53 } from './route53/route53.dns.js';
 import { sectigo } from './sectigo/sectigo.issuer.js';
+import { sftp } from './sftp/sftp.destination.js';
 import { slack } from './slack/slack.notification.js';
 import { teams } from './teams/teams.notification.js';
 import { telegram } from './telegram/telegram.notification.js';
@@ -76,6 +77,7 @@ export const plugins: readonly AnyPlugin[] = [
   rfc2136,
   route53,
   sectigo,
+  sftp,
   slack,
   teams,
   telegram,

@@ -17,6 +17,8 @@ const packageOf = {
   slapd: 'slapd',
   named: 'bind9',
   haproxy: 'haproxy',
+  sshd: 'openssh-server',
+  'ssh-keygen': 'openssh-client',
   pebble: 'pebble',
   'softhsm2-util': 'softhsm2',
   'pkcs11-tool': 'opensc',

@@ -74,7 +74,8 @@ export class GuardedAgents {
    */
   connect(host: string, port: number, signal: AbortSignal): Promise<Socket> {
     if (isIP(host) !== 0 && !this.guard.permits(host)) return Promise.reject(refusal(host));
-    const socket = connect({ host, port, lookup: guardedLookup(this.guard) });
+    // A conversation of small messages would wait for the acknowledgement of each.
+    const socket = connect({ host, port, lookup: guardedLookup(this.guard), noDelay: true });
     return new Promise((resolve, reject) => {
       const end = (error: unknown): void => {
         socket.destroy();
