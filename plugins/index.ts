@@ -1,6 +1,10 @@
 import type { AnyPlugin } from '../src/plugin-api/any-plugin.js';
 import { acmeDns } from './acme-dns/acme-dns.dns.js';
 import { acme } from './acme/acme.issuer.js';
+import { awsAcm } from './aws/aws-acm.destination.js';
+import { awsS3 } from './aws/aws-s3.destination.js';
+import { awsSecretsManager } from './aws/aws-secrets-manager.destination.js';
+import { route53 } from './aws/route53.dns.js';
 import { awsIam } from './aws-iam/aws-iam.destination.js';
 import { awsIamSource } from './aws-iam/aws-iam.source.js';
 import { azureDns } from './azure-dns/azure-dns.dns.js';
@@ -30,7 +34,6 @@ import { pemExport } from './pem/pem.export.js';
 import { pkcs12TruststoreExport } from './pkcs12/pkcs12-truststore.export.js';
 import { pkcs12Export } from './pkcs12/pkcs12.export.js';
 import { rfc2136 } from './rfc2136/rfc2136.dns.js';
-import { route53 } from './route53/route53.dns.js';
 import { sectigo } from './sectigo/sectigo.issuer.js';
 import { sftp } from './sftp/sftp.destination.js';
 import { slack } from './slack/slack.notification.js';
@@ -46,8 +49,11 @@ import { webhook } from './webhook/webhook.notification.js';
 export const plugins: readonly AnyPlugin[] = [
   acme,
   acmeDns,
+  awsAcm,
   awsIam,
   awsIamSource,
+  awsS3,
+  awsSecretsManager,
   azureDns,
   cfssl,
   cloudflare,

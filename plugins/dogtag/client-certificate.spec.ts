@@ -45,12 +45,14 @@ function startTls(): Server {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      const { pathname: path, searchParams: query } = new URL(request.url ?? '/', 'https://ca');
+      const { pathname: path, search, searchParams: query } = new URL(request.url ?? '/', 'https://ca');
       const { CN } = (request.socket as TLSSocket).getPeerCertificate().subject;
       const headers = { ...request.headers, ...(CN === 'agent' && { authorization: agent }) };
-      const text = Buffer.concat(chunks).toString();
+      const bytes = Buffer.concat(chunks);
+      const text = bytes.toString();
       const json: unknown = text === '' ? undefined : JSON.parse(text);
-      const reply = ca.answer({ method: request.method ?? 'GET', path, query, headers, text, json });
+      const { method = 'GET' } = request;
+      const reply = ca.answer({ method, path, query, search, headers, text, bytes, json });
       const isJson = typeof reply.body === 'object' && !Buffer.isBuffer(reply.body);
       response.writeHead(reply.status, { ...(isJson && { 'content-type': 'application/json' }), ...reply.headers });
       response.end(isJson ? JSON.stringify(reply.body) : reply.body);

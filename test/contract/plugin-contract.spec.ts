@@ -70,6 +70,18 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
     eabKeyId: 'k',
     eabHmacKey: Buffer.from(marker.repeat(3)).toString('base64url'),
   },
+  'aws-acm': { region: 'eu-central-1', accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
+  'aws-s3': {
+    region: 'eu-central-1',
+    bucket: 'certificates',
+    accessKeyId: 'AKIAMARKERMARKER',
+    endpoint: 'http://127.0.0.1:1',
+  },
+  'aws-secrets-manager': {
+    region: 'eu-central-1',
+    accessKeyId: 'AKIAMARKERMARKER',
+    endpoint: 'http://127.0.0.1:1',
+  },
   'aws-iam': { accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
   'azure-dns': { tenantId: 't', clientId: 'c', subscriptionId: 's', resourceGroup: 'r' },
   'dns-webhook': { url: 'https://127.0.0.1:1/hook' },

@@ -35,6 +35,7 @@ function ask(ca: DogtagCa, { method, path, query = '', body, headers = {} }: Cal
     method: method ?? (text === '' ? 'GET' : 'POST'),
     path: `/ca/rest/${path}`,
     query: new URLSearchParams(query),
+    search: query === '' ? '' : `?${query}`,
     headers: {
       accept: 'application/json',
       authorization: agent,
@@ -42,6 +43,7 @@ function ask(ca: DogtagCa, { method, path, query = '', body, headers = {} }: Cal
       ...headers,
     },
     text,
+    bytes: Buffer.from(text),
     json: text === '' ? undefined : (JSON.parse(text) as unknown),
   };
   return ca.answer(exchange);

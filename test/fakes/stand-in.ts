@@ -6,8 +6,11 @@ export interface Exchange {
   method: string;
   path: string;
   query: URLSearchParams;
+  /** The query as it arrived, with its question mark. */
+  search: string;
   headers: IncomingMessage['headers'];
   text: string;
+  bytes: Buffer;
   json: unknown;
 }
 
@@ -75,10 +78,11 @@ export async function startStandIn(answer: (exchange: Exchange) => Reply): Promi
 async function read(request: IncomingMessage): Promise<Exchange> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
-  const text = Buffer.concat(chunks).toString();
-  const { pathname, searchParams } = new URL(request.url ?? '/', 'http://stand-in');
+  const bytes = Buffer.concat(chunks);
+  const text = bytes.toString();
+  const { pathname, search, searchParams } = new URL(request.url ?? '/', 'http://stand-in');
   const { method = 'GET', headers } = request;
-  return { method, path: pathname, query: searchParams, headers, text, json: parsed(text) };
+  return { method, path: pathname, query: searchParams, search, headers, text, bytes, json: parsed(text) };
 }
 
 function parsed(text: string): unknown {

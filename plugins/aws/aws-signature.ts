@@ -6,25 +6,37 @@ export interface AwsCredentials {
   sessionToken?: string | undefined;
 }
 
-/** What is signed. `path` is percent-encoded. */
+/** What is signed. `path` is percent-encoded; the names of `headers` are in lower case, and all of them are signed. */
 export interface AwsRequest {
   method: string;
   host: string;
   path: string;
   query: Readonly<Record<string, string>>;
-  body: string;
+  headers: Readonly<Record<string, string>>;
+  body: Buffer | string;
 }
 
-/** Route 53 is one service for all regions, signed for this one. */
-const region = 'us-east-1';
-const service = 'route53';
+/** For whom and when a request is signed. */
+export interface SigningScope {
+  region: string;
+  service: string;
+  now: Date;
+}
 
-/** The headers that sign a request (AWS Signature Version 4). */
-export function signedHeaders(request: AwsRequest, credentials: AwsCredentials, now: Date): Record<string, string> {
+/**
+ * The headers that sign a request (AWS Signature Version 4), with those of the request. The digest of the body is among
+ * them: S3 demands it.
+ */
+export function signedHeaders(
+  request: AwsRequest,
+  { accessKeyId, secretAccessKey, sessionToken }: AwsCredentials,
+  { region, service, now }: SigningScope,
+): Record<string, string> {
   const time = now.toISOString().replace(/[-:]|\.\d{3}/g, '');
-  const { accessKeyId, secretAccessKey, sessionToken } = credentials;
   const headers: Record<string, string> = {
+    ...request.headers,
     host: request.host,
+    'x-amz-content-sha256': sha256(request.body),
     'x-amz-date': time,
     ...(sessionToken !== undefined && { 'x-amz-security-token': sessionToken }),
   };
@@ -32,8 +44,8 @@ export function signedHeaders(request: AwsRequest, credentials: AwsCredentials, 
   const canonical = [
     request.method,
     request.path,
-    canonicalQuery(request.query),
-    ...names.map((name) => `${name}:${headers[name] ?? ''}`),
+    queryText(request.query),
+    ...names.map((name) => `${name}:${(headers[name] ?? '').trim().replace(/ +/g, ' ')}`),
     '',
     names.join(';'),
     sha256(request.body),
@@ -53,7 +65,8 @@ export function signedHeaders(request: AwsRequest, credentials: AwsCredentials, 
   };
 }
 
-function canonicalQuery(query: Readonly<Record<string, string>>): string {
+/** A query in the order and encoding in which it is signed, without the question mark. */
+export function queryText(query: Readonly<Record<string, string>>): string {
   return Object.entries(query)
     .map(([name, value]) => `${encoded(name)}=${encoded(value)}`)
     .sort()
@@ -61,12 +74,12 @@ function canonicalQuery(query: Readonly<Record<string, string>>): string {
 }
 
 /** RFC 3986, where encodeURIComponent leaves more characters as they are. */
-function encoded(text: string): string {
+export function encoded(text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+function sha256(data: Buffer | string): string {
+  return createHash('sha256').update(data).digest('hex');
 }
 
 function hmac(key: Buffer, text: string): Buffer {

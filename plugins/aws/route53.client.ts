@@ -1,10 +1,9 @@
-import { PluginError, type PluginFault } from '../../src/plugin-api/errors.js';
-import { quotable } from '../../src/plugin-api/json-client.js';
+import { PluginError } from '../../src/plugin-api/errors.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
-import type { FetchResponse } from '../../src/plugin-api/site.js';
-import { type AwsCredentials, signedHeaders } from './aws-signature.js';
+import type { AwsCredentials } from './aws-signature.js';
+import { AwsService } from './aws.client.js';
+import { elements, escaped, textOf } from './xml.js';
 
-const host = 'route53.amazonaws.com';
 const version = '/2013-04-01';
 const namespace = 'https://route53.amazonaws.com/doc/2013-04-01/';
 const mostPages = 50;
@@ -18,10 +17,16 @@ interface Call {
 
 /** The REST API of Route 53 (XML), as far as TXT records need it. */
 export class Route53Client {
-  constructor(
-    private readonly credentials: AwsCredentials,
-    private readonly ctx: PluginContext,
-  ) {}
+  private readonly service: AwsService;
+
+  constructor(credentials: AwsCredentials, ctx: PluginContext) {
+    // Route 53 is one service for all regions, signed for this one.
+    this.service = new AwsService(
+      { name: 'Route 53', signedAs: 'route53', host: 'route53.amazonaws.com' },
+      { ...credentials, region: 'us-east-1', timeoutS: 10 },
+      ctx,
+    );
+  }
 
   /** The public zones: id, and name in lower case without a dot at the end. */
   async zones(): Promise<{ id: string; name: string }[]> {
@@ -73,52 +78,15 @@ export class Route53Client {
     });
   }
 
-  private async ask({ method = 'GET', path, query = {}, body = '' }: Call): Promise<string> {
-    const request = { method, host, path, query, body };
-    const search = new URLSearchParams(query).toString();
-    const answer = await this.ctx.site.fetch(`https://${host}${path}${search ? `?${search}` : ''}`, {
-      method,
-      headers: {
-        ...(body !== '' && { 'content-type': 'application/xml' }),
-        ...signedHeaders(request, this.credentials, this.ctx.now()),
-      },
-      ...(body !== '' && { body }),
+  private async ask({ body, ...call }: Call): Promise<string> {
+    const answer = await this.service.send({
+      ...call,
+      ...(body !== undefined && { body, headers: { 'content-type': 'application/xml' } }),
     });
-    if (answer.status !== 200) throw failureOf(answer, this.credentials);
     const text = answer.body.toString('utf8');
     if (/^\s*(<\?xml[^>]*>\s*)?<\w+Response[\s>]/.test(text)) return text;
     throw new PluginError('unavailable', 'Route 53 answers something else than XML.');
   }
-}
-
-/** Errors after which a person must change credentials or rights. */
-const misconfigured = new Set([
-  'AccessDenied',
-  'AccessDeniedException',
-  'ExpiredToken',
-  'InvalidClientTokenId',
-  'NoSuchHostedZone',
-  'SignatureDoesNotMatch',
-]);
-const passing = new Set(['PriorRequestNotComplete', 'Throttling', 'ThrottlingException', 'InvalidChangeBatch']);
-
-function failureOf(
-  { status, body }: FetchResponse,
-  { secretAccessKey, sessionToken = '' }: AwsCredentials,
-): PluginError {
-  const text = body.toString('utf8');
-  const code = textOf(text, 'Code') ?? (text.includes('<InvalidChangeBatch') ? 'InvalidChangeBatch' : '');
-  const words = quotable(textOf(text, 'Message') ?? '', [secretAccessKey, sessionToken]);
-  return new PluginError(
-    faultOf(code, status),
-    `Route 53 answers with status ${status}${code ? ` (${code})` : ''}${words ? `: ${words}` : '.'}`,
-  );
-}
-
-function faultOf(code: string, status: number): PluginFault {
-  if (misconfigured.has(code)) return 'misconfigured';
-  if (code === '' || passing.has(code) || status >= 500 || status === 429) return 'unavailable';
-  return status === 403 ? 'misconfigured' : 'refused';
 }
 
 function changeOf(action: 'CREATE' | 'DELETE', name: string, ttl: string, data: readonly string[]): string {
@@ -128,27 +96,6 @@ function changeOf(action: 'CREATE' | 'DELETE', name: string, ttl: string, data: 
     `<Change><Action>${action}</Action><ResourceRecordSet>${set}` +
     `<ResourceRecords>${records}</ResourceRecords></ResourceRecordSet></Change>`
   );
-}
-
-/** The contents of each such element. Elements of one name do not stand in one another in these answers. */
-function elements(xml: string, name: string): string[] {
-  return [...xml.matchAll(new RegExp(`<${name}(?:\\s[^>]*)?>([\\s\\S]*?)</${name}>`, 'g'))].map(
-    ([, content = '']) => content,
-  );
-}
-
-const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
-
-function textOf(xml: string, name: string): string | undefined {
-  const [content] = elements(xml, name);
-  return content?.replace(/&(?:#x([0-9a-f]+)|#(\d+)|(\w+));/gi, (whole, hex?: string, decimal?: string, word = '') => {
-    const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16);
-    return entities[String(word)] ?? (Number.isInteger(code) && code <= 0x10ffff ? String.fromCodePoint(code) : whole);
-  });
-}
-
-function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
 /** A name of Route 53, which writes unusual characters as `\052`, as other names are written. */

@@ -1,0 +1,104 @@
+import { z } from 'zod';
+import type { PluginContext } from '../../src/plugin-api/plugin.js';
+import { type AwsAccess, AwsService, hostIn, unlessAws } from './aws.client.js';
+
+const Listed = z.object({
+  CertificateSummaryList: z.array(
+    z.object({ CertificateArn: z.string(), DomainName: z.string().optional(), Type: z.string().optional() }),
+  ),
+  NextToken: z.string().nullish(),
+});
+const Tagged = z.object({ Tags: z.array(z.object({ Key: z.string(), Value: z.string().optional() })).optional() });
+const Imported = z.object({ CertificateArn: z.string() });
+const Held = z.object({ Certificate: z.string(), CertificateChain: z.string().nullish() });
+const Described = z.object({ Certificate: z.object({ InUseBy: z.array(z.string()).nullish() }) });
+const Nothing = z.unknown();
+
+/** Without this list, ACM lists certificates with RSA keys of up to 2048 bits alone. */
+const keyTypes = ['RSA_1024', 'RSA_2048', 'RSA_3072', 'RSA_4096', 'EC_prime256v1', 'EC_secp384r1', 'EC_secp521r1'];
+
+/** PEM, as ACM takes it. */
+export interface AcmMaterial {
+  certificate: string;
+  chain: string;
+  privateKey: string;
+}
+
+/** The imported certificates of one region. Every method throws PluginError. */
+export class AcmCertificates {
+  private readonly service: AwsService;
+
+  constructor(access: AwsAccess, ctx: PluginContext) {
+    this.service = new AwsService(
+      { name: 'AWS ACM', signedAs: 'acm', host: hostIn('acm', access.region) },
+      access,
+      ctx,
+    );
+  }
+
+  /** The ARN of the certificate with this tag, whose domain name is one of the given ones; null: there is none. */
+  async findTagged(tag: { key: string; value: string }, domainNames: readonly string[]): Promise<string | null> {
+    const names = new Set(domainNames.map((name) => name.toLowerCase()));
+    let token: string | undefined;
+    do {
+      const page = await this.call(Listed, 'ListCertificates', {
+        MaxItems: 1000,
+        Includes: { keyTypes },
+        ...(token !== undefined && { NextToken: token }),
+      });
+      for (const { CertificateArn: arn, DomainName: name = '', Type: type } of page.CertificateSummaryList) {
+        if (type === 'AMAZON_ISSUED' || type === 'PRIVATE' || !names.has(name.toLowerCase())) continue;
+        if ((await this.tagsOf(arn)).some(({ Key, Value }) => Key === tag.key && Value === tag.value)) return arn;
+      }
+      token = page.NextToken ?? undefined;
+    } while (token !== undefined);
+    return null;
+  }
+
+  /** Answers the ARN. With `arn`, in place of what is there: whatever uses the certificate goes on with the new one. */
+  async import(
+    { certificate, chain, privateKey }: AcmMaterial,
+    place: { arn: string } | { tags: readonly { Key: string; Value: string }[] },
+  ): Promise<string> {
+    const { CertificateArn: arn } = await this.call(Imported, 'ImportCertificate', {
+      Certificate: base64(certificate),
+      PrivateKey: base64(privateKey),
+      ...(chain !== '' && { CertificateChain: base64(chain) }),
+      ...('arn' in place ? { CertificateArn: place.arn } : { Tags: place.tags }),
+    });
+    return arn;
+  }
+
+  async tag(arn: string, tags: readonly { Key: string; Value: string }[]): Promise<void> {
+    await this.call(Nothing, 'AddTagsToCertificate', { CertificateArn: arn, Tags: tags });
+  }
+
+  /** Leaf and chain; null when there is no such certificate. */
+  async find(arn: string): Promise<{ leafPem: string; chainPem: string } | null> {
+    const held = await unlessAws(this.call(Held, 'GetCertificate', { CertificateArn: arn }), 'ResourceNotFound');
+    return held && { leafPem: held.Certificate, chainPem: held.CertificateChain ?? '' };
+  }
+
+  /** The ARNs of what serves the certificate. */
+  async usersOf(arn: string): Promise<readonly string[]> {
+    return (await this.call(Described, 'DescribeCertificate', { CertificateArn: arn })).Certificate.InUseBy ?? [];
+  }
+
+  /** Succeeds when there is no such certificate. */
+  async delete(arn: string): Promise<void> {
+    await unlessAws(this.call(Nothing, 'DeleteCertificate', { CertificateArn: arn }), 'ResourceNotFound');
+  }
+
+  private async tagsOf(arn: string): Promise<readonly { Key: string; Value?: string | undefined }[]> {
+    const found = this.call(Tagged, 'ListTagsForCertificate', { CertificateArn: arn });
+    return (await unlessAws(found, 'ResourceNotFound'))?.Tags ?? [];
+  }
+
+  private call<T>(shape: z.ZodType<T>, action: string, input: object): Promise<T> {
+    return this.service.json(shape, `CertificateManager.${action}`, input);
+  }
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64');
+}

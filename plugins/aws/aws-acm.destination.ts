@@ -1,0 +1,165 @@
+import { X509Certificate } from 'node:crypto';
+import { z } from 'zod';
+import { isSameLeaf, pairFault } from '../../src/pki/key-pair.js';
+import { pemText } from '../../src/pki/pem.js';
+import { defineDestination } from '../../src/plugin-api/destination.js';
+import { PluginError } from '../../src/plugin-api/errors.js';
+import type { Bundle } from '../../src/plugin-api/export.js';
+import type { Options } from '../../src/plugin-api/options.js';
+import type { PluginContext } from '../../src/plugin-api/plugin.js';
+import { AcmCertificates } from './acm.client.js';
+import { AwsFailure, demandAccount } from './aws.client.js';
+import { awsAccess } from './aws.options.js';
+import { Listeners } from './elb.client.js';
+
+const options = z.strictObject({
+  ...awsAccess,
+  certificateArn: z
+    .string()
+    .regex(/^arn:aws[\w-]*:acm:[\w-]+:\d{12}:certificate\/[\w-]+$/, 'must be the ARN of a certificate of ACM')
+    .optional()
+    .meta({
+      title: 'ARN',
+      description:
+        'Of a certificate that was imported before, and is replaced by what is delivered: room for one certificate. ' +
+        'Absent: each common name has a certificate of its own, which is found again by its tag.',
+    }),
+  listeners: z
+    .array(
+      z
+        .string()
+        .regex(/^arn:aws[\w-]*:elasticloadbalancing:[\w-]+:\d{12}:listener\/[\w/-]+$/, 'must be the ARN of a listener'),
+    )
+    .max(50)
+    .default([])
+    .meta({
+      title: 'Listeners',
+      description:
+        'ARNs of listeners of load balancers (ALB, NLB) that are to serve the certificate. What they serve already ' +
+        'changes by itself when the certificate is replaced.',
+    }),
+  listenerUse: z.enum(['sni', 'default']).default('sni').meta({
+    title: 'Use by the listeners',
+    description: 'sni: beside the other certificates of the listener. default: as the default certificate.',
+  }),
+});
+
+type AcmOptions = Options<typeof options>;
+
+/** The tag by which a certificate is found again. */
+const tagKey = 'perennial:certificate';
+
+/** Imports certificates into AWS Certificate Manager, each successor in place of its predecessor under the same ARN. */
+export const awsAcm = defineDestination({
+  id: 'aws-acm',
+  aliases: ['aws-acm-dest'],
+  title: 'AWS Certificate Manager',
+  description:
+    'Imports certificates into ACM and replaces them under the same ARN, so that load balancers and CloudFront go on ' +
+    'with the new one; puts them on listeners.',
+  options,
+  needsPrivateKey: true,
+
+  async check(o, ctx) {
+    await demandAccount(o, ctx);
+    await find(new AcmCertificates(o, ctx), 'www.example.com', [], o);
+    for (const arn of o.listeners) await new Listeners(o, ctx).certificatesOf(arn);
+  },
+
+  locate: ({ bundle }, o) => locationOf(bundle, o),
+
+  async deliver({ bundle }, o, ctx) {
+    const material = materialOf(bundle);
+    await demandAccount(o, ctx);
+    const acm = new AcmCertificates(o, ctx);
+    const found = await find(acm, bundle.commonName, domainNames(material.certificate, bundle), o);
+    const held = found === null ? null : await acm.find(found);
+    const isThere = held !== null && isSameLeaf(held.leafPem, material.certificate) === true;
+    const place = found === null ? { tags: tagsFor(bundle.commonName) } : { arn: found };
+    const arn = isThere && found !== null ? found : await acm.import(material, place);
+    // An import in place takes no tags. ACM keeps those that are there; emulators forget them.
+    if (found !== null && !isThere && o.certificateArn === undefined) await acm.tag(arn, tagsFor(bundle.commonName));
+    for (const listener of o.listeners) await new Listeners(o, ctx).serve(listener, arn, o.listenerUse);
+    return { location: locationOf(bundle, o) };
+  },
+
+  async verify({ bundle }, o, ctx) {
+    const held = await heldOf(bundle, o, ctx);
+    if (held === null) return { state: 'missing' };
+    if (isSameLeaf(held.leafPem, bundle.chainPem[0] ?? '') !== true)
+      return { state: 'different', detail: `${held.arn} holds another certificate.` };
+    for (const listener of o.listeners)
+      if (!(await new Listeners(o, ctx).certificatesOf(listener)).some(({ arn }) => arn === held.arn))
+        return { state: 'different', detail: `${listener} does not serve ${held.arn}.` };
+    return { state: 'same' };
+  },
+
+  async remove({ bundle }, o, ctx) {
+    const held = await heldOf(bundle, o, ctx);
+    if (held === null || isSameLeaf(held.leafPem, bundle.chainPem[0] ?? '') !== true) return;
+    const acm = new AcmCertificates(o, ctx);
+    for (const listener of o.listeners) await new Listeners(o, ctx).release(listener, held.arn);
+    try {
+      await acm.delete(held.arn);
+    } catch (error) {
+      if (!(error instanceof AwsFailure) || error.code !== 'ResourceInUse') throw error;
+      const users = (await acm.usersOf(held.arn)).join(', ');
+      throw new PluginError('misconfigured', `The certificate is still in use by ${users || 'another resource'}.`);
+    }
+  },
+});
+
+/** The certificate that stands at the place of the bundle, whichever it is. */
+async function heldOf(bundle: Bundle, o: AcmOptions, ctx: PluginContext) {
+  await demandAccount(o, ctx);
+  const acm = new AcmCertificates(o, ctx);
+  const arn = await find(acm, bundle.commonName, domainNames(bundle.chainPem[0] ?? '', bundle), o);
+  const held = arn === null ? null : await acm.find(arn);
+  return held === null || arn === null ? null : { arn, ...held };
+}
+
+async function find(
+  acm: AcmCertificates,
+  commonName: string,
+  names: readonly string[],
+  { certificateArn }: AcmOptions,
+): Promise<string | null> {
+  return certificateArn ?? (await acm.findTagged({ key: tagKey, value: tagValue(commonName) }, names));
+}
+
+/** ACM calls a certificate by its common name or, where it has none, by one of its alternative names. */
+function domainNames(leafPem: string, { commonName }: Bundle): string[] {
+  const { subjectAltName = '' } = new X509Certificate(leafPem);
+  return [commonName, ...subjectAltName.split(', ').map((name) => name.replace(/^DNS:/, ''))];
+}
+
+function tagsFor(commonName: string) {
+  return [
+    { Key: tagKey, Value: tagValue(commonName) },
+    { Key: 'Name', Value: tagValue(commonName) },
+  ];
+}
+
+/** Tags take no `*`. */
+function tagValue(commonName: string): string {
+  return commonName
+    .replace(/^\*/, '_wildcard')
+    .replace(/[^\p{L}\p{N} _.:/=+@-]/gu, '_')
+    .slice(0, 256);
+}
+
+function locationOf({ commonName }: Bundle, { region, certificateArn }: AcmOptions): string {
+  return certificateArn ?? `${tagValue(commonName)} in ${region}`;
+}
+
+/** ACM takes the leaf alone, and its issuers without the root. */
+function materialOf({ chainPem, privateKeyPem = '' }: Bundle) {
+  const [leafPem = '', ...issuers] = chainPem;
+  const fault = pairFault(leafPem, privateKeyPem);
+  if (fault !== null) throw new PluginError('refused', fault);
+  const chain = issuers.filter((pem) => {
+    const issuer = new X509Certificate(pem);
+    return !issuer.checkIssued(issuer);
+  });
+  return { certificate: pemText([leafPem]), chain: pemText(chain), privateKey: pemText([privateKeyPem]) };
+}

@@ -1,0 +1,22 @@
+/** The contents of each such element. Elements of one name may not stand in one another. */
+export function elements(xml: string, name: string): string[] {
+  return [...xml.matchAll(new RegExp(`<${name}(?:\\s[^>]*)?>([\\s\\S]*?)</${name}>`, 'g'))].map(
+    ([, content = '']) => content,
+  );
+}
+
+const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
+
+/** The text of the first such element; undefined when there is none. */
+export function textOf(xml: string, name: string): string | undefined {
+  const [content] = elements(xml, name);
+  return content?.replace(/&(?:#x([0-9a-f]+)|#(\d+)|(\w+));/gi, (whole, hex?: string, decimal?: string, word = '') => {
+    const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16);
+    return entities[String(word)] ?? (Number.isInteger(code) && code <= 0x10ffff ? String.fromCodePoint(code) : whole);
+  });
+}
+
+/** Text as it may stand in XML. */
+export function escaped(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}

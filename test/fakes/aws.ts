@@ -1,0 +1,230 @@
+import { createHash, createHmac, createPrivateKey, randomUUID, X509Certificate } from 'node:crypto';
+import { bucketAnswer } from './aws-s3.js';
+import { type Exchange, type Reply, type StandIn, startStandIn } from './stand-in.js';
+
+export const awsCredentials = { accessKeyId: 'AKIDEXAMPLE000000000', secretAccessKey: 'Marker-aws-secret-4f6e' };
+export const awsAccount = '123456789012';
+export const awsRegion = 'eu-central-1';
+const listenerArn = `arn:aws:elasticloadbalancing:${awsRegion}:${awsAccount}:listener/app/web/1a/2b`;
+
+interface Held {
+  leaf: string;
+  chain: string;
+  key: string;
+  tags: { Key: string; Value: string }[];
+}
+interface Secret {
+  tags: { Key: string; Value: string }[];
+  versions: { id: string; text: string }[];
+  current: string;
+}
+
+/** ACM, ELB, S3, Secrets Manager and STS in one region, as their references have them. Every signature is checked. */
+export interface FakeAws extends StandIn {
+  certificates: Map<string, Held>;
+  secrets: Map<string, Secret>;
+  /** Versions of each object, newest first; `null`: the mark of a deletion. */
+  objects: Map<string, { id: string; bytes: Buffer | null; headers: Exchange['headers'] }[]>;
+  listener: string;
+  listenerCertificates: { arn: string; isDefault: boolean }[];
+}
+
+type State = Omit<FakeAws, keyof StandIn>;
+
+export async function startAws(): Promise<FakeAws> {
+  const state: State = {
+    certificates: new Map(),
+    secrets: new Map(),
+    objects: new Map(),
+    listener: listenerArn,
+    listenerCertificates: [{ arn: 'arn:aws:acm:eu-central-1:123456789012:certificate/other', isDefault: true }],
+  };
+  const standIn = await startStandIn((exchange) => answer(exchange, state));
+  return Object.assign(standIn, state);
+}
+
+function answer(exchange: Exchange, state: State): Reply {
+  const service = signedFor(exchange);
+  const { headers, text } = exchange;
+  const target = String(headers['x-amz-target'] ?? '');
+  const [prefix, action = ''] = target.split('.');
+  const json = (exchange.json ?? {}) as Record<string, unknown>;
+  if (service === null) return failed('SignatureDoesNotMatch', 403);
+  if (service === 's3') return bucketAnswer(exchange, state.objects);
+  if (service === 'acm' && prefix === 'CertificateManager') return acm(action, json, state);
+  if (service === 'secretsmanager' && prefix === 'secretsmanager') return secretsManager(action, json, state);
+  const query = Object.fromEntries(new URLSearchParams(text));
+  if (service === 'sts' && query['Action'] === 'GetCallerIdentity')
+    return xml('<GetCallerIdentityResponse><GetCallerIdentityResult>', `<Account>${awsAccount}</Account>`);
+  if (service === 'elasticloadbalancing') return elb(query, state);
+  return failed('UnknownOperationException');
+}
+
+function acm(action: string, input: Record<string, unknown>, { certificates, listenerCertificates }: State): Reply {
+  const arn = String(input['CertificateArn'] ?? '');
+  const held = certificates.get(arn);
+  if (action === 'ListCertificates') {
+    const { keyTypes } = (input['Includes'] ?? {}) as { keyTypes?: string[] };
+    const at = Number(input['NextToken'] ?? 0);
+    const all = [...certificates].filter(() => keyTypes?.includes('EC_prime256v1'));
+    // Pages of one: whoever reads the first alone finds nothing.
+    const page = all.slice(at, at + 1).map(([CertificateArn, { leaf }]) => ({
+      CertificateArn,
+      DomainName: /CN=([^\n]+)/.exec(new X509Certificate(leaf).subject)?.[1],
+      Type: 'IMPORTED',
+    }));
+    return ok({ CertificateSummaryList: page, ...(at + 1 < all.length && { NextToken: String(at + 1) }) });
+  }
+  if (action === 'ImportCertificate') return imported(input, certificates);
+  if (!held) return failed('ResourceNotFoundException');
+  const users = listenerCertificates.filter((one) => one.arn === arn).map(() => listenerArn);
+  switch (action) {
+    case 'ListTagsForCertificate':
+      return ok({ Tags: held.tags });
+    case 'AddTagsToCertificate':
+      return ok({});
+    case 'GetCertificate':
+      return ok({ Certificate: held.leaf, ...(held.chain && { CertificateChain: held.chain }) });
+    case 'DescribeCertificate':
+      return ok({ Certificate: { CertificateArn: arn, InUseBy: users } });
+    case 'DeleteCertificate':
+      if (users.length > 0) return failed('ResourceInUseException');
+      certificates.delete(arn);
+      return ok({});
+    default:
+      return failed('UnknownOperationException');
+  }
+}
+
+function imported(input: Record<string, unknown>, certificates: State['certificates']): Reply {
+  const text = (name: string): string => Buffer.from(String(input[name] ?? ''), 'base64').toString();
+  const [leaf, chain, key] = [text('Certificate'), text('CertificateChain'), text('PrivateKey')];
+  const pems = leaf.match(/-----BEGIN CERTIFICATE-----/g)?.length;
+  const tags = (input['Tags'] ?? []) as Held['tags'];
+  const arn = input['CertificateArn'] as string | undefined;
+  if (pems !== 1)
+    return failed('ValidationException', 400, 'The certificate field contains more than one certificate.');
+  if (!new X509Certificate(leaf).checkPrivateKey(createPrivateKey(key)))
+    return failed('ValidationException', 400, 'The private key does not match the certificate.');
+  if (arn !== undefined && tags.length > 0)
+    return failed('InvalidParameterException', 400, 'You cannot apply tags when reimporting a certificate.');
+  if (tags.some(({ Value }) => !/^[\p{L}\p{N}\s_.:/=+@-]*$/u.test(Value))) return failed('InvalidTagException');
+  const before = arn === undefined ? undefined : certificates.get(arn);
+  if (arn !== undefined && !before) return failed('ResourceNotFoundException');
+  const name = arn ?? `arn:aws:acm:${awsRegion}:${awsAccount}:certificate/${randomUUID()}`;
+  certificates.set(name, { leaf, chain, key, tags: before?.tags ?? tags });
+  return ok({ CertificateArn: name });
+}
+
+function secretsManager(action: string, input: Record<string, unknown>, { secrets }: State): Reply {
+  const name = String(input['SecretId'] ?? input['Name']);
+  const text = String(input['SecretString']);
+  const id = String(input['ClientRequestToken']);
+  const secret = secrets.get(name);
+  if (action === 'CreateSecret') {
+    if (secret) return failed('ResourceExistsException');
+    secrets.set(name, { tags: (input['Tags'] ?? []) as Secret['tags'], versions: [{ id, text }], current: id });
+    return ok({ Name: name, VersionId: id });
+  }
+  if (!secret) return failed('ResourceNotFoundException', 400, "Secrets Manager can't find the specified secret.");
+  switch (action) {
+    case 'DescribeSecret':
+      return ok({ Name: name, Tags: secret.tags });
+    case 'GetSecretValue':
+      return ok({
+        SecretString: secret.versions.find((one) => one.id === secret.current)?.text,
+        VersionId: secret.current,
+      });
+    case 'PutSecretValue': {
+      const same = secret.versions.find((one) => one.id === id);
+      if (same && same.text !== text) return failed('ResourceExistsException');
+      // A version that exists stays as it is, and does not become the current one.
+      if (!same) {
+        secret.versions.push({ id, text });
+        secret.current = id;
+      }
+      return ok({ VersionId: id });
+    }
+    case 'DeleteSecret':
+      if (input['ForceDeleteWithoutRecovery'] === true) secrets.delete(name);
+      return ok({ Name: name });
+    default:
+      return failed('UnknownOperationException');
+  }
+}
+
+function elb(query: Record<string, string>, state: State): Reply {
+  const held = state.listenerCertificates;
+  const arn = query['Certificates.member.1.CertificateArn'] ?? '';
+  const action = query['Action'] ?? '';
+  if (query['ListenerArn'] !== listenerArn) return xmlFailure('ListenerNotFound', 'One or more listeners not found');
+  const done = xml(`<${action}Response><${action}Result>`, '');
+  const at = held.findIndex((one) => one.arn === arn);
+  switch (action) {
+    case 'DescribeListenerCertificates': {
+      const members = held.map(
+        (one) => `<member><CertificateArn>${one.arn}</CertificateArn><IsDefault>${one.isDefault}</IsDefault></member>`,
+      );
+      return xml(`<${action}Response><${action}Result>`, `<Certificates>${members.join('')}</Certificates>`);
+    }
+    case 'AddListenerCertificates':
+      if (!state.certificates.has(arn)) return xmlFailure('CertificateNotFound', 'Certificate not found');
+      if (at < 0) held.push({ arn, isDefault: false });
+      return done;
+    case 'ModifyListener':
+      held.splice(
+        held.findIndex(({ isDefault }) => isDefault),
+        1,
+        { arn, isDefault: true },
+      );
+      return done;
+    case 'RemoveListenerCertificates':
+      if (held[at]?.isDefault) return xmlFailure('OperationNotPermitted', 'Default certificate cannot be removed');
+      if (at >= 0) held.splice(at, 1);
+      return done;
+    default:
+      return xmlFailure('InvalidAction', action);
+  }
+}
+
+/** The service for which the request is signed, computed anew from what has arrived; null: wrongly signed. */
+export function signedFor({ method, path, search, headers, text, bytes }: Exchange): string | null {
+  const [, scope = '', names = '', signature] =
+    /^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE000000000\/(\S+), SignedHeaders=(\S+), Signature=([0-9a-f]{64})$/.exec(
+      headers.authorization ?? '',
+    ) ?? [];
+  const [date = '', region = '', service = '', end = ''] = scope.split('/');
+  const sha = (value: Buffer | string): string => createHash('sha256').update(value).digest('hex');
+  const unsigned = Object.keys(headers).filter((name) => name.startsWith('x-amz-') && !names.split(';').includes(name));
+  if (end !== 'aws4_request' || region !== awsRegion || unsigned.length > 0) return null;
+  if (headers['x-amz-content-sha256'] !== sha(bytes)) return null;
+  const lines = names.split(';').map((name) => `${name}:${String(headers[name])}`);
+  const query = search.replace(/^\?/, '').split('&').sort().join('&');
+  const canonical = [method, path, query, ...lines, '', names, sha(text)].join('\n');
+  const toSign = ['AWS4-HMAC-SHA256', headers['x-amz-date'], scope, sha(canonical)].join('\n');
+  const key = [date, region, service, end].reduce<Buffer>(
+    (last, part) => createHmac('sha256', last).update(part).digest(),
+    Buffer.from(`AWS4${awsCredentials.secretAccessKey}`),
+  );
+  return createHmac('sha256', key).update(toSign).digest('hex') === signature ? service : null;
+}
+
+const ok = (body: object): Reply => ({ status: 200, body });
+const failed = (type: string, status = 400, message = type): Reply => ({
+  status,
+  body: { __type: `com.amazonaws#${type}`, message },
+});
+const xml = (opening: string, content: string): Reply => ({
+  status: 200,
+  body:
+    opening +
+    content +
+    [...opening.matchAll(/<(\w+)>/g)]
+      .map(([, name]) => `</${name}>`)
+      .reverse()
+      .join(''),
+});
+const xmlFailure = (code: string, message: string): Reply => ({
+  status: 400,
+  body: `<ErrorResponse><Error><Code>${code}</Code><Message>${message}</Message></Error></ErrorResponse>`,
+});
