@@ -7,7 +7,8 @@ import { awsSecretsManager } from './aws/aws-secrets-manager.destination.js';
 import { route53 } from './aws/route53.dns.js';
 import { awsIam } from './aws-iam/aws-iam.destination.js';
 import { awsIamSource } from './aws-iam/aws-iam.source.js';
-import { azureDns } from './azure-dns/azure-dns.dns.js';
+import { azureDns } from './azure/azure-dns.dns.js';
+import { azureKeyVault } from './azure/azure-key-vault.destination.js';
 import { cfssl } from './cfssl/cfssl.issuer.js';
 import { cloudflare } from './cloudflare/cloudflare.dns.js';
 import { discord } from './discord/discord.notification.js';
@@ -42,6 +43,7 @@ import { telegram } from './telegram/telegram.notification.js';
 import { tlsEndpoints } from './tls-endpoints/tls-endpoints.source.js';
 import { vaultKv } from './vault/vault-kv.destination.js';
 import { vaultPki } from './vault/vault-pki.issuer.js';
+import { webhookDestination } from './webhook/webhook.destination.js';
 import { webhookTemplate } from './webhook/webhook-template.notification.js';
 import { webhook } from './webhook/webhook.notification.js';
 
@@ -55,6 +57,7 @@ export const plugins: readonly AnyPlugin[] = [
   awsS3,
   awsSecretsManager,
   azureDns,
+  azureKeyVault,
   cfssl,
   cloudflare,
   discord,
@@ -91,5 +94,6 @@ export const plugins: readonly AnyPlugin[] = [
   vaultKv,
   vaultPki,
   webhook,
+  webhookDestination,
   webhookTemplate,
 ];

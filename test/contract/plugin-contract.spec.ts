@@ -84,6 +84,7 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
   },
   'aws-iam': { accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
   'azure-dns': { tenantId: 't', clientId: 'c', subscriptionId: 's', resourceGroup: 'r' },
+  'azure-key-vault': { vaultUrl: 'https://web.vault.azure.net', tenantId: 't', clientId: 'c' },
   'dns-webhook': { url: 'https://127.0.0.1:1/hook' },
   'google-cloud-dns': {
     serviceAccountKey: JSON.stringify({
@@ -139,6 +140,7 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
   'vault-kv': { url: 'http://127.0.0.1:1', secretId: undefined },
   'vault-pki': { url: 'http://127.0.0.1:1', secretId: undefined, role: 'web' },
   webhook: { url: 'http://127.0.0.1:1/hook' },
+  'webhook-destination': { url: 'https://127.0.0.1:1/hook' },
   'webhook-template': { url: `http://127.0.0.1:1/${marker}`, headers: `Authorization: Bearer ${marker}` },
 };
 

@@ -1,17 +1,16 @@
 import { z } from 'zod';
 import { defineDns, longestZone } from '../../src/plugin-api/dns.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import { secret } from '../../src/plugin-api/options.js';
 import { AzureDnsClient } from './azure-dns.client.js';
-
-const id = z.string().regex(/^[A-Za-z0-9._()-]{1,90}$/, 'must be an id or a name of Azure');
+import { azureId, azureSignIn } from './azure.options.js';
 
 const options = z.strictObject({
-  tenantId: id.meta({ title: 'Tenant', description: 'Id of the directory (tenant) in which the application is.' }),
-  clientId: id.meta({ title: 'Application', description: 'Client id of the application that signs in.' }),
-  clientSecret: secret('Client secret', 'A secret of the application. It needs the role DNS Zone Contributor.'),
-  subscriptionId: id.meta({ title: 'Subscription', description: 'Id of the subscription that has the zones.' }),
-  resourceGroup: id.meta({ title: 'Resource group', description: 'Name of the resource group that has the zones.' }),
+  ...azureSignIn('DNS Zone Contributor'),
+  subscriptionId: azureId.meta({ title: 'Subscription', description: 'Id of the subscription that has the zones.' }),
+  resourceGroup: azureId.meta({
+    title: 'Resource group',
+    description: 'Name of the resource group that has the zones.',
+  }),
 });
 
 const Ref = z.object({ zone: z.string(), name: z.string(), value: z.string() });

@@ -1,15 +1,11 @@
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import { HttpFailure, type JsonCall, JsonClient } from '../../src/plugin-api/json-client.js';
+import { HttpFailure, type JsonCall } from '../../src/plugin-api/json-client.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
-import { type Token, TokenCache } from '../../src/plugin-api/token-cache.js';
+import { type AzureAccess, AzureService, publicLogin } from './azure.client.js';
 
 /** How the application signs in, and where the zones are. */
-export interface AzureAccess {
-  tenantId: string;
-  clientId: string;
-  clientSecret: string;
+export interface AzureDnsAccess extends AzureAccess {
   subscriptionId: string;
   resourceGroup: string;
 }
@@ -18,25 +14,22 @@ const apiVersion = '2018-05-01';
 const management = 'https://management.azure.com';
 const mostPages = 50;
 
-const SignedIn = z.object({ access_token: z.string().min(1), expires_in: z.coerce.number() });
 const Zones = z.object({ value: z.array(z.object({ name: z.string() })), nextLink: z.string().nullish() });
 const RecordSet = z.object({
   etag: z.string(),
   properties: z.object({ TTL: z.number(), TXTRecords: z.array(z.object({ value: z.array(z.string()) })).default([]) }),
 });
-const ErrorBody = z.union([
-  z.object({ error: z.object({ code: z.string(), message: z.string() }) }).transform(({ error }) => error.message),
-  z.object({ error_description: z.string() }).transform((body) => body.error_description),
-]);
-
-const tokens = new TokenCache(401);
-
 /** The REST API of Azure DNS, as far as TXT records need it. */
 export class AzureDnsClient {
+  private readonly service: AzureService;
+
   constructor(
-    private readonly access: AzureAccess,
-    private readonly ctx: PluginContext,
-  ) {}
+    private readonly access: AzureDnsAccess,
+    ctx: PluginContext,
+  ) {
+    const at = { name: 'Azure', baseUrl: management, audience: management, loginUrl: publicLogin };
+    this.service = new AzureService(at, access, ctx);
+  }
 
   /** The zones of the resource group, lower case. */
   async zones(): Promise<string[]> {
@@ -44,7 +37,7 @@ export class AzureDnsClient {
     let call: JsonCall | null = { path: `${this.group}/dnszones`, query: { 'api-version': apiVersion, $top: 100 } };
     for (let pages = 0; call !== null && pages < mostPages; pages += 1) {
       const page: JsonCall = call;
-      const { value, nextLink } = await this.authorized((client) => client.json(Zones, page));
+      const { value, nextLink } = await this.service.json(Zones, page);
       names.push(...value.map(({ name }) => name.toLowerCase()));
       call = nextLink ? nextPage(nextLink) : null;
     }
@@ -77,7 +70,7 @@ export class AzureDnsClient {
 
   private async write(call: JsonCall): Promise<void> {
     try {
-      await this.authorized((client) => client.send(call));
+      await this.service.send(call);
     } catch (error) {
       if (!(error instanceof HttpFailure) || error.answer.status !== 412) throw error;
       throw new PluginError('unavailable', 'Another one has changed the record in Azure DNS meanwhile.');
@@ -86,7 +79,7 @@ export class AzureDnsClient {
 
   private async find(path: string): Promise<z.output<typeof RecordSet> | null> {
     try {
-      return await this.authorized((client) => client.json(RecordSet, { path, query: { 'api-version': apiVersion } }));
+      return await this.service.json(RecordSet, { path, query: { 'api-version': apiVersion } });
     } catch (error) {
       if (error instanceof HttpFailure && error.answer.status === 404) return null;
       throw error;
@@ -99,41 +92,6 @@ export class AzureDnsClient {
       `/subscriptions/${encodeURIComponent(subscriptionId)}/resourceGroups/${encodeURIComponent(resourceGroup)}` +
       '/providers/Microsoft.Network'
     );
-  }
-
-  private authorized<T>(work: (client: JsonClient) => Promise<T>): Promise<T> {
-    const { tenantId, clientId, clientSecret } = this.access;
-    return tokens.use({
-      key: createHash('sha256').update([tenantId, clientId, clientSecret].join('\0')).digest('hex'),
-      now: this.ctx.now(),
-      signIn: () => this.signIn(),
-      work: (token) => work(this.client(management, { authorization: `Bearer ${token}` })),
-    });
-  }
-
-  private async signIn(): Promise<Token> {
-    const { tenantId, clientId, clientSecret } = this.access;
-    const answer = await this.client('https://login.microsoftonline.com').json(SignedIn, {
-      path: `/${encodeURIComponent(tenantId)}/oauth2/v2.0/token`,
-      form: {
-        grant_type: 'client_credentials',
-        client_id: clientId,
-        client_secret: clientSecret,
-        scope: `${management}/.default`,
-      },
-    });
-    return { value: answer.access_token, expiresAt: new Date(this.ctx.now().getTime() + answer.expires_in * 1000) };
-  }
-
-  private client(baseUrl: string, headers: Record<string, string> = {}): JsonClient {
-    return new JsonClient(this.ctx.site, {
-      name: 'Azure',
-      baseUrl,
-      headers,
-      connection: {},
-      secrets: [this.access.clientSecret],
-      wordsOf: (body) => ErrorBody.safeParse(body).data,
-    });
   }
 }
 
