@@ -68,6 +68,8 @@ import { RevocationRunsOfCertificates1763700000092 } from './1763700000092-revoc
 import { RevocationRunVersions1763700000093 } from './1763700000093-revocation-run-versions.js';
 import { TlsAlpnChallenges1763700000094 } from './1763700000094-tls-alpn-challenges.js';
 import { OnePlanForAllValues1763700000098 } from './1763700000098-one-plan-for-all-values.js';
+import { MaintenanceWindows1763700000101 } from './1763700000101-maintenance-windows.js';
+import { RenewalsWait1763700000102 } from './1763700000102-renewals-wait.js';
 import { ExportSteps1763700000105 } from './1763700000105-export-steps.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
@@ -142,5 +144,7 @@ export const migrations = [
   RevocationRunVersions1763700000093,
   TlsAlpnChallenges1763700000094,
   OnePlanForAllValues1763700000098,
+  MaintenanceWindows1763700000101,
+  RenewalsWait1763700000102,
   ExportSteps1763700000105,
 ];

@@ -122,17 +122,9 @@ import { IssuedStatusRepository } from './revoke/issued-status.repository.js';
 import { HoldService } from './revoke/hold.service.js';
 import { RevokeController } from './revoke/revoke.controller.js';
 import { RevokeConsequences, RevokeRecord, RevokeRights, RevokeService } from './revoke/revoke.service.js';
-import { Renewing } from './rotate/renewing.js';
-import { RenewalFailures } from './rotate/renewal-failures.js';
-import { RenewalInfoJob } from './rotate/renewal-info.job.js';
-import { RenewalInfoRepository } from './rotate/renewal-info.repository.js';
 import { RotateController } from './rotate/rotate.controller.js';
-import { RotateJob, RotateJudge } from './rotate/rotate.job.js';
-import { PlanService } from './rotate/plan.service.js';
-import { ReplanRenewals } from './rotate/replan-renewals.job.js';
-import { RotateService } from './rotate/rotate.service.js';
-import { RotationPreview } from './rotate/rotation-preview.js';
-import { RotationSweep } from './rotate/rotation.sweep.js';
+import { RotationController } from './rotate/rotation.controller.js';
+import { rotationProviders } from './rotate/rotation-providers.js';
 import { CertificateUse } from './certificate-use.js';
 import { Successors } from './successors.js';
 import { AcceptService } from './update/accept.service.js';
@@ -192,6 +184,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     RevocationRunController,
     AuthorityRevocationController,
     RotateController,
+    RotationController,
     VerifyController,
     VisualizeController,
     DeliveryController,
@@ -292,17 +285,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     VisualizeService,
     EndingAuthorityRepository,
     AuthorityExpirySweep,
-    Renewing,
-    RenewalFailures,
-    RenewalInfoRepository,
-    RenewalInfoJob,
-    RotateJob,
-    RotateJudge,
-    RotateService,
-    RotationPreview,
-    PlanService,
-    ReplanRenewals,
-    RotationSweep,
+    ...rotationProviders,
     DiscoveredRepository,
     Discovery,
     CertificateUse,

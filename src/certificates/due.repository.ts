@@ -72,7 +72,7 @@ export class DueRepository {
    */
   async takeDue(
     tx: Tx,
-    column: 'nextAttemptAt' | 'nextRenewalAt' | 'nextNoticeAt',
+    column: 'nextAttemptAt' | 'nextNoticeAt',
     now: Date,
     again: Date,
   ): Promise<{ id: number; authorityId: number | null }[]> {

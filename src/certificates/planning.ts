@@ -3,6 +3,8 @@ import { canMakeKey } from '../pki/key.js';
 import type { Tx } from '../platform/db/database.js';
 import { Clock } from '../platform/clock.js';
 import {
+  beginsAt,
+  emergencyAt,
   noSuccession,
   planRenewal,
   type RenewalPlan,
@@ -52,7 +54,8 @@ export class Planning {
 
   /** Like `plan`, for the renewal alone. */
   async planRenewal(tx: Tx, certificate: Certificate): Promise<void> {
-    certificate.planNext(await this.renewalPlan(tx, certificate));
+    const { plan, policy } = await this.planWithPolicy(tx, certificate);
+    certificate.planNext(this.fromNow(certificate, plan, policy));
   }
 
   /** Like `renewalPlan` for many, in order. */
@@ -67,16 +70,18 @@ export class Planning {
     });
   }
 
-  /** When and why it renews, or why not, at this moment. */
-  async renewalPlan(tx: Tx, certificate: Certificate): Promise<RenewalPlan> {
-    return (await this.planWithPolicy(tx, certificate)).plan;
-  }
-
-  /** Like `renewalPlan`, with its rotation policy. */
+  /** When and why it renews, or why not, with its rotation policy. */
   async planWithPolicy(tx: Tx, certificate: Certificate): Promise<{ plan: RenewalPlan; policy: RotationPolicy }> {
     const policy = await this.policies.get(tx, certificate.rotationPolicyId);
     const [succession] = await this.certificates.successionsOf(tx, [certificate.id]);
     return { plan: planOf(certificate, policy, succession), policy };
+  }
+
+  /** The plan as it is now: a renewal that is late waits for the next maintenance window. */
+  fromNow(certificate: Certificate, plan: RenewalPlan, policy: RenewalRule): RenewalPlan {
+    if (plan.at === null) return plan;
+    const at = beginsAt(plan, policy, emergencyAt(certificate, policy), this.clock.now());
+    return at > plan.at ? { ...plan, at, dueAt: plan.dueAt ?? plan.at } : plan;
   }
 }
 

@@ -16,7 +16,7 @@ import { defaultPolicyName, type RotationPolicy } from '../rotation/policy.entit
 import { PolicyRepository } from '../rotation/policy.repository.js';
 
 /** The columns of a rotation policy that planning needs. */
-export type NamedPolicy = Pick<RotationPolicy, 'id' | 'name' | 'days' | 'lifetimeFraction'>;
+export type NamedPolicy = Omit<RotationPolicy, 'description' | 'createdAt'>;
 
 /** What `UsualRelationRepository` looks up: names of roles and labels of default notifications, in any case. */
 export interface UsualNames {
@@ -41,10 +41,12 @@ export interface UsualRelations {
 const named = (column: string, names: string): string =>
   `lower(${column}) = any(array(select lower(n) from unnest(${names}::text[]) n))`;
 const object = (fields: string): string => `json_build_object('id', id, ${fields})`;
+const ruleFields = `'days', days, 'lifetimeFraction', lifetime_fraction, 'spreadHours', spread_hours,
+  'emergencyFraction', emergency_fraction, 'maintenance', maintenance`;
 const select = prepared<UsualRelations>(
   'usual_relations',
   `select
-  ${object(`'name', name, 'days', days, 'lifetimeFraction', lifetime_fraction`)} as policy,
+  ${object(`'name', name, ${ruleFields}`)} as policy,
   (select coalesce(json_agg(${object(`'name', name, 'description', description`)}), '[]') from role
   where ${named('name', '$1')}) as roles,
   (select coalesce(json_agg(json_build_object(${namedNotification})), '[]') from ${notificationTables}

@@ -44,11 +44,15 @@ export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
   const policy = places.policies.get(row.rotationPolicyId ?? 0) ?? places.defaultPolicy;
   const care = careOf(read, context, policy.id);
   const isReplaced = links.replaced.has(row.id);
+  const before = rowBeforeIssue(
+    care,
+    { spkiDer: leaf.spkiDer, keyType: leaf.keyType, bits: leaf.bits, csrPem, secretId, sealedKey },
+    terms,
+  );
   const plan = planRenewal(
     {
-      ...care,
-      notBefore: leaf.notBefore,
-      notAfter: leaf.notAfter,
+      ...before,
+      ...leaf,
       state: 'issued',
       hasIssuer: care.authorityId !== null,
       canMakeKey: canMakeKey(leaf.keyType),
@@ -60,11 +64,7 @@ export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
   const name = row.name ?? `lemur-${row.id}`;
   noteRenewal(read, { obstacle: plan.obstacle, rotates: care.rotation }, report);
   return {
-    ...rowBeforeIssue(
-      care,
-      { spkiDer: leaf.spkiDer, keyType: leaf.keyType, bits: leaf.bits, csrPem, secretId, sealedKey },
-      terms,
-    ),
+    ...before,
     ...issuedFacts(chainPem, row.externalId || undefined),
     keyWeakness: weaknessOf(leaf.spkiDer, badKeys),
     state: 'issued',

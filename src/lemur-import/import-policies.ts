@@ -1,5 +1,6 @@
 import { defaultPolicyName, type RotationPolicy } from '../rotation/policy.entity.js';
 import { PolicyRepository } from '../rotation/policy.repository.js';
+import { policyValues } from '../rotation/policy.schema.js';
 import { policies } from './lemur-rows.js';
 import { freeLabel, type Run, type Taken } from './run.js';
 
@@ -51,7 +52,7 @@ export async function importPolicies(run: Run): Promise<void> {
     await run.remember(step, 'policy', taken);
 
     async function add(label: string, days: number): Promise<RotationPolicy> {
-      const id = await repository.add(tx, { name: label, description: null, days, lifetimeFraction: null });
+      const id = await repository.add(tx, policyValues({ name: label, days }));
       return repository.get(tx, id ?? 0);
     }
   });

@@ -1,5 +1,7 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { due, noSuccession, planRenewal, type RenewalFacts } from './due.js';
+import { due, emergencyAt, noSuccession, plainRule, planRenewal, type RenewalFacts, type RenewalRule } from './due.js';
+import { nextOpenings } from './maintenance.js';
 
 const day = 86_400_000;
 const start = new Date('2026-01-01T00:00:00Z');
@@ -13,7 +15,13 @@ const facts = (days: number, more: Partial<RenewalFacts> = {}): RenewalFacts => 
   ...noSuccession,
   ...more,
 });
-const thirtyDays = { days: 30, lifetimeFraction: null };
+const rule = (days: number | null, lifetimeFraction: number | null = null, more: Partial<RenewalRule> = {}) => ({
+  ...plainRule,
+  days,
+  lifetimeFraction,
+  ...more,
+});
+const thirtyDays = rule(30);
 
 describe('due', () => {
   it("renews the policy's days before expiry, not a moment earlier", () => {
@@ -27,12 +35,12 @@ describe('due', () => {
   });
 
   it('takes the earlier of days and fraction', () => {
-    expect(planRenewal(facts(100), { days: 10, lifetimeFraction: 0.25 }).at).toEqual(after(75 * day));
-    expect(planRenewal(facts(100), { days: 40, lifetimeFraction: 0.25 }).at).toEqual(after(60 * day));
+    expect(planRenewal(facts(100), rule(10, 0.25)).at).toEqual(after(75 * day));
+    expect(planRenewal(facts(100), rule(40, 0.25)).at).toEqual(after(60 * day));
   });
 
   it('renews in the emergency share even when the policy is later', () => {
-    expect(planRenewal(facts(100), { days: 1, lifetimeFraction: null })).toMatchObject({
+    expect(planRenewal(facts(100), rule(1))).toMatchObject({
       at: after(98 * day),
       reason: 'emergency',
     });
@@ -98,11 +106,115 @@ describe('due', () => {
   it('never renews in the first fifth of a lifetime, whatever the policy', () => {
     for (const days of [0.01, 1, 6, 47, 100, 398]) {
       for (const policy of [0, 1, 30, 365, 3650].flatMap((lead) => [
-        { days: lead, lifetimeFraction: null },
-        { days: lead, lifetimeFraction: 0.8 },
+        rule(lead),
+        rule(lead, 0.8),
+        rule(lead, 0.79, { spreadHours: 720 }),
       ])) {
-        expect(due(facts(days), policy, after(days * day * 0.199))).toBeNull();
+        expect(due(facts(days, { spkiSha256: 'ffffffff' }), policy, after(days * day * 0.199))).toBeNull();
       }
     }
+  });
+});
+
+const hex = fc.integer({ min: 0, max: 2 ** 32 - 1 }).map((n) => n.toString(16).padStart(8, '0'));
+
+describe('the spread of renewals', () => {
+  const earlier = (days: number, policy: RenewalRule, spkiSha256: string): number =>
+    after(days * day).getTime() - (planRenewal(facts(days, { spkiSha256 }), policy).at?.getTime() ?? 0);
+
+  it('is earlier than the policy says, never later, by at most a day and a fiftieth of the lifetime', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 62, max: 400 }), hex, (days, sha256) => {
+        const ms = earlier(days, thirtyDays, sha256) - 30 * day;
+        expect(ms).toBeGreaterThanOrEqual(0);
+        expect(ms).toBeLessThan(Math.min(day, (days * day) / 50));
+      }),
+    );
+  });
+
+  it('is as wide as the policy says, none with 0 hours, and at most a tenth of the lifetime', () => {
+    const widest = (days: number, spreadHours: number): number =>
+      earlier(days, rule(30, null, { spreadHours }), 'ffffffff') - 30 * day;
+    expect(widest(90, 0)).toBe(0);
+    expect(widest(90, 48) / day).toBeCloseTo(2, 5);
+    expect(widest(90, 720) / day).toBeCloseTo(9, 5);
+  });
+
+  it('leaves no hour of a day with more than twice its share of a fleet that is due at one moment', () => {
+    const hours = new Array<number>(24).fill(0);
+    for (let n = 0; n < 24_000; n += 1) {
+      // Fibonacci hashing: numbers as evenly spread as hashes are.
+      const sha256 = (Math.imul(n, 2654435769) >>> 0).toString(16).padStart(8, '0');
+      const hour = Math.floor((earlier(90, thirtyDays, sha256) - 30 * day) / 3_600_000);
+      hours[hour] = (hours[hour] ?? 0) + 1;
+    }
+    expect(Math.max(...hours)).toBeLessThan(2000);
+    expect(Math.min(...hours)).toBeGreaterThan(500);
+  });
+});
+
+describe('a renewal under a policy with maintenance windows', () => {
+  // 2026-01-01 is a Thursday.
+  const saturdays = { timeZone: 'UTC', windows: [{ weekdays: ['sat' as const], from: '02:00', to: '04:00' }] };
+  const inWindows = rule(30, null, { maintenance: saturdays });
+
+  it('waits for the next window', () => {
+    // Day 60 is Monday, 2026-03-02.
+    expect(planRenewal(facts(90), inWindows)).toMatchObject({
+      at: new Date('2026-03-07T02:00:00Z'),
+      dueAt: after(60 * day),
+      reason: 'policy',
+    });
+  });
+
+  it('does not wait when a window is open', () => {
+    // Day 65 is Saturday, 2026-03-07.
+    const open = facts(95 + 3 / 24);
+    const plan = planRenewal(open, inWindows);
+    expect(plan.at).toEqual(after(65 * day + day / 8));
+    expect(plan.dueAt).toBeUndefined();
+  });
+
+  it('ignores windows when the certificate is about to expire, and says so', () => {
+    // Day 7 is Thursday, 2026-01-08.
+    expect(planRenewal(facts(8), rule(1, null, { maintenance: saturdays }))).toMatchObject({
+      at: after(7.84 * day),
+      reason: 'emergency',
+      text: expect.stringContaining('No maintenance window opens before it is about to expire'),
+    });
+  });
+
+  it('waits for the next window when nothing renewed it in its own', () => {
+    const at = (text: string): string | null => due(facts(90), inWindows, new Date(text));
+    expect(at('2026-03-07T03:59:59Z')).toBe('policy');
+    expect(at('2026-03-07T04:00:00Z')).toBeNull();
+    expect(at('2026-03-14T01:59:59Z')).toBeNull();
+    expect(at('2026-03-14T02:00:00Z')).toBe('policy');
+    // Monday, 2026-03-30: 1.8 days before the end.
+    expect(at('2026-03-30T04:47:59Z')).toBeNull();
+    expect(at('2026-03-30T04:48:00Z')).toBe('policy');
+  });
+
+  it('takes the emergency share of the policy', () => {
+    const early = rule(1, null, { maintenance: saturdays, emergencyFraction: 0.05 });
+    expect(planRenewal(facts(8), early).at).toEqual(after(7.6 * day));
+  });
+
+  it('does not wait when the key is compromised', () => {
+    expect(planRenewal(facts(90, { keyCompromised: true }), inWindows).at).toEqual(start);
+  });
+
+  it('begins in a window or at the emergency, whatever the lifetime', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 800 }), hex, (days, spkiSha256) => {
+        const certificate = facts(days, { spkiSha256 });
+        const { at } = planRenewal(certificate, inWindows);
+        if (at === null) throw new Error('It has no obstacle.');
+        const [opening] = nextOpenings(saturdays, at, 1);
+        const isEmergency = at.getTime() === emergencyAt(certificate, inWindows).getTime();
+        expect(isEmergency || (opening !== undefined && opening.from <= at)).toBe(true);
+        expect(at.getTime()).toBeLessThanOrEqual(emergencyAt(certificate, inWindows).getTime());
+      }),
+    );
   });
 });

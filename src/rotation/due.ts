@@ -1,3 +1,5 @@
+import { type Maintenance, nextOpeningAt } from './maintenance.js';
+
 /** Facts about other certificates and the CA that decide about a renewal. */
 export interface SuccessionFacts {
   /** True while a renewal exists that has not failed and is neither cancelled nor revoked. */
@@ -28,13 +30,24 @@ export interface RenewalFacts extends SuccessionFacts {
   hasIssuer: boolean;
   /** False when keys of its type cannot be generated here. */
   canMakeKey?: boolean;
+  /** The SHA-256 of its public key, in hex: it decides how much earlier than others it renews. */
+  spkiSha256?: string;
 }
 
 /** When renewal begins: the earlier of the two. `lifetimeFraction` is the share of the lifetime that remains then. */
 export interface RenewalRule {
   days: number | null;
   lifetimeFraction: number | null;
+  /** Renewals are spread over so many hours before that. Null: a fiftieth of the lifetime, at most a day. */
+  spreadHours: number | null;
+  /** At this remaining share of the lifetime nothing holds a renewal any more. Null: 1/50. */
+  emergencyFraction: number | null;
+  /** When renewals may begin. Null: at any time. */
+  maintenance: Maintenance | null;
 }
+
+/** The settings of a rule that has none but `days` or `lifetimeFraction`. */
+export const plainRule = { spreadHours: null, emergencyFraction: null, maintenance: null } as const;
 
 export type RenewalReason = 'key-compromised' | 'revoked' | 'ca-window' | 'policy' | 'emergency';
 export type RenewalObstacle =
@@ -56,14 +69,19 @@ export const noSuccession: SuccessionFacts = {
   suggestedAt: null,
 };
 
-/** Either when and why a renewal is due, or why there is none. */
+/** Either when and why a renewal begins, or why there is none. `dueAt`: set when it waits for a maintenance window. */
 export type RenewalPlan =
-  | { at: Date; reason: RenewalReason; text: string; obstacle?: undefined }
-  | { at: null; obstacle: RenewalObstacle; text: string; reason?: undefined };
+  | { at: Date; dueAt?: Date; reason: RenewalReason; text: string; obstacle?: undefined }
+  | { at: null; dueAt?: undefined; obstacle: RenewalObstacle; text: string; reason?: undefined };
 
-const dayMs = 86_400_000;
-/** At this remaining share of the lifetime a certificate renews whatever the policy says. */
-const emergencyFraction = 1 / 50;
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+/** Of a policy that says none. */
+export const defaultEmergencyFraction = 1 / 50;
+const defaultSpread = { fraction: 1 / 50, mostMs: dayMs };
+/** Renewals are spread over at most this share of a lifetime, and never into its first fifth. */
+const mostSpread = 1 / 10;
+const untouchedFraction = 1 / 5;
 
 /** Why there is no renewal, for plans, previews and refusals. */
 export const obstacleTexts = {
@@ -76,7 +94,8 @@ export const obstacleTexts = {
 } as const;
 
 type Obstacle = (facts: RenewalFacts) => { obstacle: RenewalObstacle; text: string } | null;
-type Rule = (facts: RenewalFacts, policy: RenewalRule) => { at: Date; reason: RenewalReason; text: string } | null;
+type Due = { at: Date; reason: RenewalReason; text: string };
+type Rule = (facts: RenewalFacts, policy: RenewalRule) => Due | null;
 
 const obstacles: readonly Obstacle[] = [
   (f) => (f.deletedAt ? { obstacle: 'deleted', text: 'It is deleted.' } : null),
@@ -112,16 +131,19 @@ const rules: readonly Rule[] = [
     at && { at, reason: 'ca-window', text: 'A random moment in the renewal window that the CA suggests.' },
   (facts, policy) => {
     const leadMs = policyLeadMs(facts, policy);
-    return { at: new Date(facts.notAfter.getTime() - leadMs), reason: 'policy', text: leadText(leadMs, policy) };
+    const earlierMs = spreadMs(facts, policy, leadMs);
+    const text = leadText(leadMs, policy) + (earlierMs > 0 ? spreadText : '');
+    return { at: new Date(facts.notAfter.getTime() - leadMs - earlierMs), reason: 'policy', text };
   },
-  (facts) => ({
-    at: new Date(facts.notAfter.getTime() - lifetimeMs(facts) * emergencyFraction),
-    reason: 'emergency',
-    text: 'It is about to expire.',
-  }),
+  (facts, policy) => ({ at: emergencyAt(facts, policy), reason: 'emergency', text: 'It is about to expire.' }),
 ];
 
-/** When and why a certificate renews, or why it does not. Independent of the current time. */
+const spreadText = ' It renews somewhat earlier, so that certificates that are due together do not renew together.';
+
+/**
+ * When and why a certificate renews, or why it does not. Independent of the current time: a renewal whose time has
+ * passed waits for a window that is open now.
+ */
 export function planRenewal(facts: RenewalFacts, policy: RenewalRule): RenewalPlan {
   for (const obstacle of obstacles) {
     const found = obstacle(facts);
@@ -132,17 +154,79 @@ export function planRenewal(facts: RenewalFacts, policy: RenewalRule): RenewalPl
     if (found) return found;
   }
   const candidates = rules.map((rule) => rule(facts, policy)).filter((c) => c !== null);
-  return candidates.reduce((first, next) => (next.at < first.at ? next : first));
+  return inWindow(
+    facts,
+    policy,
+    candidates.reduce((first, next) => (next.at < first.at ? next : first)),
+  );
+}
+
+/** From this moment on no window, limit or ordinary pause holds the renewal. */
+export function emergencyAt(facts: Pick<RenewalFacts, 'notBefore' | 'notAfter'>, policy: RenewalRule): Date {
+  const fraction = policy.emergencyFraction ?? defaultEmergencyFraction;
+  return new Date(facts.notAfter.getTime() - lifetimeMs(facts) * fraction);
 }
 
 /** The reason to renew now, or null. */
 export function due(facts: RenewalFacts, policy: RenewalRule, now: Date): RenewalReason | null {
   const plan = planRenewal(facts, policy);
-  return plan.at !== null && plan.at <= now ? plan.reason : null;
+  if (plan.at === null || beginsAt(plan, policy, emergencyAt(facts, policy), now) > now) return null;
+  return plan.reason;
 }
 
-function lifetimeMs(facts: RenewalFacts): number {
+const urgent: readonly RenewalReason[] = ['key-compromised', 'revoked', 'emergency'];
+
+/** True for a renewal that no window, limit or ordinary pause holds. */
+export function isUrgent(reason: RenewalReason, lastAt: Date, now: Date): boolean {
+  return urgent.includes(reason) || lastAt <= now;
+}
+
+/**
+ * When a renewal begins, seen from now: one whose window has passed waits for the next one, at most until `lastAt`, the
+ * moment of the emergency.
+ */
+export function beginsAt(
+  { at, reason }: { at: Date; reason: RenewalReason },
+  { maintenance }: Pick<RenewalRule, 'maintenance'>,
+  lastAt: Date,
+  now: Date,
+): Date {
+  if (maintenance === null || at > now || isUrgent(reason, lastAt, now)) return at;
+  const opensAt = nextOpeningAt(maintenance, now);
+  if (opensAt?.getTime() === now.getTime()) return at;
+  return opensAt !== null && opensAt < lastAt ? opensAt : lastAt;
+}
+
+/** Moves a renewal to the first maintenance window that is open when it is due, or opens before the emergency. */
+function inWindow(facts: RenewalFacts, policy: RenewalRule, due: Due): RenewalPlan {
+  if (policy.maintenance === null || due.reason === 'emergency') return due;
+  const lastAt = emergencyAt(facts, policy);
+  const opensAt = nextOpeningAt(policy.maintenance, due.at);
+  if (opensAt?.getTime() === due.at.getTime()) return due;
+  if (opensAt !== null && opensAt < lastAt)
+    return { ...due, at: opensAt, dueAt: due.at, text: `${due.text} It waits for the next maintenance window.` };
+  const text = `${due.text} No maintenance window opens before it is about to expire: it renews outside of them.`;
+  return { at: lastAt, dueAt: due.at, reason: 'emergency', text };
+}
+
+function lifetimeMs(facts: Pick<RenewalFacts, 'notBefore' | 'notAfter'>): number {
   return facts.notAfter.getTime() - facts.notBefore.getTime();
+}
+
+/** How much earlier than the policy says it renews, in milliseconds: always the same for one certificate. */
+function spreadMs(facts: RenewalFacts, { spreadHours }: RenewalRule, leadMs: number): number {
+  if (!facts.spkiSha256) return 0;
+  const lifetime = lifetimeMs(facts);
+  const wanted =
+    spreadHours === null ? Math.min(lifetime * defaultSpread.fraction, defaultSpread.mostMs) : spreadHours * hourMs;
+  const free = lifetime * (1 - untouchedFraction) - leadMs;
+  const most = Math.max(0, Math.min(wanted, lifetime * mostSpread, free));
+  return Math.floor(most * shareOf(facts.spkiSha256));
+}
+
+/** A number from 0 to below 1 that is spread evenly over hashes. `sha256`: in hex. */
+export function shareOf(sha256: string): number {
+  return parseInt(sha256.slice(0, 8), 16) / 2 ** 32;
 }
 
 /**

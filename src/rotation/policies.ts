@@ -2,6 +2,7 @@ import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { z } from 'zod';
 import { Audit } from '../audit/audit.js';
 import { defineJob } from '../jobs/define-job.js';
+import { Clock } from '../platform/clock.js';
 import { Config } from '../platform/config.js';
 import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
@@ -9,7 +10,7 @@ import type { Page, PageQuery } from '../platform/http/page.js';
 import { Problem } from '../platform/http/problem.js';
 import { defaultPolicyName, type RotationPolicy } from './policy.entity.js';
 import { PolicyRepository } from './policy.repository.js';
-import { type PolicyRequest, policyView } from './policy.schema.js';
+import { type PolicyRequest, policyValues, type PolicyView, policyView } from './policy.schema.js';
 
 /**
  * Recomputes the renewal date of every certificate of a changed policy, from the id `after` on. `certificates/rotate`
@@ -25,32 +26,33 @@ export const replanPolicy = defineJob(
 export class Policies implements OnApplicationBootstrap {
   constructor(
     private readonly db: Database,
+    private readonly clock: Clock,
     private readonly repository: PolicyRepository,
     private readonly audit: Audit,
     private readonly config: Config,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    const values = {
+    const values = policyValues({
       name: defaultPolicyName,
       description: 'For certificates without another policy.',
       days: this.config.defaultRotationDays,
-      lifetimeFraction: null,
-    };
+    });
     await this.db.write((tx) => this.repository.add(tx, values, true));
   }
 
-  list(query: PageQuery): Promise<Page<RotationPolicy>> {
-    return this.repository.list(this.db.single, query);
+  async list(query: PageQuery): Promise<Page<PolicyView>> {
+    const page = await this.repository.list(this.db.single, query);
+    return { ...page, items: page.items.map((policy) => this.view(policy)) };
   }
 
-  get(id: number): Promise<RotationPolicy> {
-    return this.repository.get(this.db.single, id);
+  async get(id: number): Promise<PolicyView> {
+    return this.view(await this.repository.get(this.db.single, id));
   }
 
-  create(actor: Actor, request: PolicyRequest): Promise<RotationPolicy> {
-    return this.db.write(async (tx) => {
-      const id = (await this.repository.add(tx, valuesOf(request))) ?? 0;
+  async create(actor: Actor, request: PolicyRequest): Promise<PolicyView> {
+    const policy = await this.db.write(async (tx) => {
+      const id = (await this.repository.add(tx, policyValues(request))) ?? 0;
       await this.audit.record(tx, actor, {
         action: 'policy.created',
         targetType: 'policy',
@@ -59,15 +61,16 @@ export class Policies implements OnApplicationBootstrap {
       });
       return this.repository.get(tx, id);
     });
+    return this.view(policy);
   }
 
-  update(actor: Actor, id: number, request: PolicyRequest): Promise<RotationPolicy> {
-    return this.db.write(async (tx) => {
+  async update(actor: Actor, id: number, request: PolicyRequest): Promise<PolicyView> {
+    const changed = await this.db.write(async (tx) => {
       const policy = await this.repository.lock(tx, id);
-      const before = policyView(policy);
+      const before = { id, ...policyValues(policy) };
       if (policy.name === defaultPolicyName && request.name !== defaultPolicyName)
         throw new Problem('conflict', 'The policy "default" cannot be renamed.');
-      Object.assign(policy, valuesOf(request));
+      Object.assign(policy, policyValues(request));
       await this.repository.save(tx, policy);
       await replanPolicy.enqueue(tx, { policyId: id, after: 0 });
       await this.audit.record(tx, actor, {
@@ -79,6 +82,7 @@ export class Policies implements OnApplicationBootstrap {
       });
       return policy;
     });
+    return this.view(changed);
   }
 
   async remove(actor: Actor, id: number): Promise<void> {
@@ -90,17 +94,12 @@ export class Policies implements OnApplicationBootstrap {
         action: 'policy.deleted',
         targetType: 'policy',
         targetId: id,
-        before: policyView({ ...policy, id }),
+        before: { id, ...policyValues(policy) },
       });
     });
   }
-}
 
-function valuesOf(request: PolicyRequest): Pick<RotationPolicy, 'name' | 'description' | 'days' | 'lifetimeFraction'> {
-  return {
-    name: request.name,
-    description: request.description ?? null,
-    days: request.days ?? null,
-    lifetimeFraction: request.lifetimeFraction ?? null,
-  };
+  private view(policy: RotationPolicy): PolicyView {
+    return policyView(policy, this.clock.now());
+  }
 }

@@ -3,7 +3,7 @@ import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
 import { Idempotent } from '../platform/http/idempotent.js';
 import { type Page, pageOf, type PageQuery } from '../platform/http/page.js';
-import { PolicyQuery, PolicyRequest, PolicyView, policyView } from './policy.schema.js';
+import { PolicyQuery, PolicyRequest, PolicyView } from './policy.schema.js';
 import { Policies } from './policies.js';
 
 @Controller('policies')
@@ -14,17 +14,16 @@ export class PolicyController {
   @Requires('policy:read')
   @Summary('List rotation policies')
   @Answers(200, pageOf(PolicyView))
-  async list(@QueryOf(PolicyQuery) query: PageQuery): Promise<Page<PolicyView>> {
-    const page = await this.policies.list(query);
-    return { ...page, items: page.items.map(policyView) };
+  list(@QueryOf(PolicyQuery) query: PageQuery): Promise<Page<PolicyView>> {
+    return this.policies.list(query);
   }
 
   @Get(':id')
   @Requires('policy:read')
   @Summary('One rotation policy')
   @Answers(200, PolicyView)
-  async get(@Id() id: number): Promise<PolicyView> {
-    return policyView(await this.policies.get(id));
+  get(@Id() id: number): Promise<PolicyView> {
+    return this.policies.get(id);
   }
 
   @Post()
@@ -32,20 +31,16 @@ export class PolicyController {
   @Requires('policy:write')
   @Summary('Create a rotation policy')
   @Answers(200, PolicyView)
-  async create(@Who() actor: Actor, @JsonBody(PolicyRequest) body: PolicyRequest): Promise<PolicyView> {
-    return policyView(await this.policies.create(actor, body));
+  create(@Who() actor: Actor, @JsonBody(PolicyRequest) body: PolicyRequest): Promise<PolicyView> {
+    return this.policies.create(actor, body);
   }
 
   @Put(':id')
   @Requires('policy:write')
   @Summary('Change a rotation policy', 'Recomputes the renewal date of every certificate of the policy.')
   @Answers(200, PolicyView)
-  async update(
-    @Who() actor: Actor,
-    @Id() id: number,
-    @JsonBody(PolicyRequest) body: PolicyRequest,
-  ): Promise<PolicyView> {
-    return policyView(await this.policies.update(actor, id, body));
+  update(@Who() actor: Actor, @Id() id: number, @JsonBody(PolicyRequest) body: PolicyRequest): Promise<PolicyView> {
+    return this.policies.update(actor, id, body);
   }
 
   @Delete(':id')

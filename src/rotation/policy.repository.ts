@@ -7,7 +7,8 @@ import { type ListSource, listPage } from '../platform/db/list-page.js';
 import { RotationPolicy } from './policy.entity.js';
 
 const source: ListSource = {
-  columns: 'id, name, description, days, lifetime_fraction as "lifetimeFraction"',
+  columns: `id, name, description, days, lifetime_fraction as "lifetimeFraction", spread_hours as "spreadHours",
+    emergency_fraction as "emergencyFraction", maintenance`,
   from: 'rotation_policy',
   sorts: {
     id: { sql: 'id', type: 'int' },
@@ -17,6 +18,9 @@ const source: ListSource = {
   },
   filters: { id: whole('id'), name: words('name'), description: words('description'), days: whole('days') },
 };
+
+/** What a request says of a policy. */
+export type PolicyValues = Omit<RotationPolicy, 'id' | 'createdAt'>;
 
 /** Every query on rotation policies. */
 @Injectable()
@@ -54,15 +58,22 @@ export class PolicyRepository {
   }
 
   /** Adds a policy; with `ifAbsent`, an existing policy of that name stays as it is. */
-  async add(
-    tx: Tx,
-    values: Pick<RotationPolicy, 'name' | 'description' | 'days' | 'lifetimeFraction'>,
-    ifAbsent = false,
-  ): Promise<number | null> {
+  async add(tx: Tx, values: PolicyValues, ifAbsent = false): Promise<number | null> {
+    const { name, description, days, lifetimeFraction, spreadHours, emergencyFraction, maintenance } = values;
     const rows: { id: number }[] = await tx.query(
-      `insert into rotation_policy (name, description, days, lifetime_fraction) values ($1, $2, $3, $4)
+      `insert into rotation_policy (name, description, days, lifetime_fraction, spread_hours, emergency_fraction,
+         maintenance)
+       values ($1, $2, $3, $4, $5, $6, $7)
        ${ifAbsent ? 'on conflict (lower(name)) do nothing' : ''} returning id`,
-      [values.name, values.description, values.days, values.lifetimeFraction],
+      [
+        name,
+        description,
+        days,
+        lifetimeFraction,
+        spreadHours,
+        emergencyFraction,
+        maintenance && JSON.stringify(maintenance),
+      ],
     );
     return rows[0]?.id ?? null;
   }

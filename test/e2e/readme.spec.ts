@@ -67,6 +67,9 @@ describe('the documentation', () => {
         /^1\n[^]*subject=O = Example Org, CN = orders\.mesh\.example\.com\n[^]*TLS Web Server Authentication, TLS Web Client Authentication\n[^]*DNS:orders\.mesh\.example\.com\n[^]*RSA2048 keys are not allowed[^]*must be "Example Org"[^]*at most 14 days\.\n[^]*mesh\n/,
       ),
       'docs/rights.md': 'monitoring\n',
+      'docs/rotation.md': expect.stringMatching(
+        /^(Sat,? 22\n){3}\n200\n\npause\n[^]*It is paused: of authority "rotation example"[^]*Nothing delivers/,
+      ),
       'docs/running-a-ca.md': '0\n',
       // A new source is also scanned when it is due, perhaps before it is asked to.
       'docs/sources.md': expect.stringMatching(/^[12]\n\d+\n$/),

@@ -16,8 +16,8 @@ beforeAll(async () => {
   authorityId = (
     await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' })
   ).id;
-  await ok('POST', '/policies', { name: 'ten days', days: 10 });
-  await ok('POST', '/policies', { name: 'half', lifetimeFraction: 0.5 });
+  await ok('POST', '/policies', { name: 'ten days', days: 10, spreadHours: 0 });
+  await ok('POST', '/policies', { name: 'half', lifetimeFraction: 0.5, spreadHours: 0 });
   await ok('POST', '/destinations', {
     label: 'web',
     plugin: { id: 'filesystem', options: { path: join(folder, 'web') } },
@@ -284,7 +284,7 @@ describe('a renewal that fails', () => {
     expect((await get(old.id)).renewal).toMatchObject({ attempts: 0, fault: null });
   });
 
-  it('is retried after the certificate has expired, with growing delays', async () => {
+  it('is retried after the certificate has expired, with growing delays (21: cert-manager#3941)', async () => {
     const { ok } = program;
     const old = await issue('late.example.com', { rotation: true });
     await ok('PUT', `/authorities/${authorityId}`, { owner: 'pki@example.com', active: false });
@@ -319,19 +319,19 @@ describe('POST /certificates/{id}/reissue', () => {
 describe('plans', () => {
   it('change with their policy', async () => {
     const { ok } = program;
-    const { id: policyId } = await ok('POST', '/policies', { name: 'moving', days: 10 });
+    const { id: policyId } = await ok('POST', '/policies', { name: 'moving', days: 10, spreadHours: 0 });
     const certificate = await issue('moving.example.com', { rotationPolicy: { name: 'moving' } });
-    await ok('PUT', `/policies/${policyId}`, { name: 'moving', days: 40 });
+    await ok('PUT', `/policies/${policyId}`, { name: 'moving', days: 40, spreadHours: 0 });
     const planned = await eventually(async () => {
       const { renewal } = await get(certificate.id);
       return Date.parse(renewal.at) === Date.parse(certificate.notAfter) - 40 * dayMs && renewal;
     });
     expect(planned.reason).toBe('policy');
     program.clock.advance(45 * dayMs);
-    await ok('PUT', `/policies/${policyId}`, { name: 'moving', days: 44 });
+    await ok('PUT', `/policies/${policyId}`, { name: 'moving', days: 44, spreadHours: 0 });
     await anotherSweep();
     expect((await get(certificate.id)).replacedBy).toEqual([]);
-    await ok('PUT', `/policies/${policyId}`, { name: 'moving', lifetimeFraction: 0.8 });
+    await ok('PUT', `/policies/${policyId}`, { name: 'moving', lifetimeFraction: 0.8, spreadHours: 0 });
     await until(certificate.id, 'superseded');
   });
 

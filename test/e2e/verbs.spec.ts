@@ -139,7 +139,7 @@ describe('a rotation', () => {
 
 describe('a change of a policy', () => {
   it('plans every certificate of the policy again, in batches', async () => {
-    const policy = await program.ok('POST', '/policies', { name: 'many', days: 10 });
+    const policy = await program.ok('POST', '/policies', { name: 'many', days: 10, spreadHours: 0 });
     const { id } = await issue({ rotationPolicy: { name: 'many' } });
     const { source } = program.database;
     await source.query(
@@ -153,7 +153,7 @@ describe('a change of a policy', () => {
         from certificate, generate_series(1, 2100) n where id = $1`,
       [id],
     );
-    await program.ok('PUT', `/policies/${policy.id}`, { name: 'many', days: 20 });
+    await program.ok('PUT', `/policies/${policy.id}`, { name: 'many', days: 20, spreadHours: 0 });
     await eventually(async () => {
       const [{ done }] = await source.query(
         `select count(*)::int as done from certificate where rotation_policy_id = $1

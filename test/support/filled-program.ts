@@ -59,6 +59,8 @@ export async function fillProgram({ ok, clock, database }: TestProgram, folder: 
   });
   await ok('PUT', `/certificates/${other.id}/revoke`, {});
   ids['revocations'] = (await ok('POST', '/revocations', { ids: [other.id], dryRun: false })).run.id;
+  const pause = { scope: 'certificate', certificate: { id: other.id }, reason: 'A test.' };
+  ids['pauses'] = (await ok('POST', '/rotation/pauses', pause)).id;
   await ok('POST', '/authorities', {
     name: 'slow',
     owner: 'pki@example.com',

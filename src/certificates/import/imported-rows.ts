@@ -44,17 +44,18 @@ export class ImportedRows {
     const secretId = randomUUID();
     const sealedKey = privateKey && this.keyRing.seal(privateKeyPem(privateKey), keyPlace(secretId));
     const now = this.clock.now();
+    const before = rowBeforeIssue(
+      care,
+      { spkiDer: leaf.spkiDer, keyType: leaf.keyType, bits: leaf.bits, csrPem, secretId, sealedKey },
+      terms,
+    );
     const plan = planRenewal(
-      { ...care, ...leaf, state: 'issued', hasIssuer: care.authorityId !== null, ...noSuccession },
+      { ...before, ...leaf, state: 'issued', hasIssuer: care.authorityId !== null, ...noSuccession },
       policy,
     );
     const watching = care.notify && leaf.notAfter > now;
     return {
-      ...rowBeforeIssue(
-        care,
-        { spkiDer: leaf.spkiDer, keyType: leaf.keyType, bits: leaf.bits, csrPem, secretId, sealedKey },
-        terms,
-      ),
+      ...before,
       ...issuedFacts(chainPem, identity.externalId, identity.issuerPem),
       keyWeakness: weaknessOf(leaf.spkiDer, this.knownBadKeys),
       state: 'issued',

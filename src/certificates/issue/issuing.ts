@@ -94,8 +94,9 @@ export class Issuing {
     if (outcome.status === 'pending') throw new Error('An issuer that answers at once must not answer "pending".');
     const columns = this.columns({ command, approved, key });
     const facts = await signedFacts(columns, { authority, spkiDer: key.spkiDer, terms, validity }, outcome);
+    const { spkiSha256, rotation } = columns;
     const { at, obstacle, reason } = planRenewal(
-      { state: 'issued', hasIssuer: true, rotation: command.rotation, ...datesOf(facts), ...noSuccession },
+      { state: 'issued', hasIssuer: true, rotation, spkiSha256, ...datesOf(facts), ...noSuccession },
       relations.policy,
     );
     const row: NewRow = {

@@ -6,7 +6,8 @@ import type { Actor } from '../../platform/http/actor.js';
 import { Admission } from '../admission.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Profiling } from '../issue/profiling.js';
-import { Planning } from '../planning.js';
+import { PlanHolds, type ShownHold } from './plan-holds.js';
+import { explanationOf, remediesOf } from './plan-words.js';
 import { RenewalInfoRepository, type SuggestedRenewal } from './renewal-info.repository.js';
 import type { PlanView } from './rotate.schema.js';
 import { RotationPreview } from './rotation-preview.js';
@@ -18,7 +19,7 @@ export class PlanService {
     private readonly db: Database,
     private readonly certificates: CertificateRepository,
     private readonly authorities: AuthorityRepository,
-    private readonly planning: Planning,
+    private readonly holds: PlanHolds,
     private readonly preview: RotationPreview,
     private readonly admission: Admission,
     private readonly profiling: Profiling,
@@ -29,27 +30,41 @@ export class PlanService {
   async plan(actor: Actor, id: number): Promise<PlanView> {
     const tx = this.db.single;
     const certificate = await this.certificates.get(tx, id);
-    const { plan, policy } = await this.planning.planWithPolicy(tx, certificate);
+    const { plan, policy, hold } = await this.holds.planOf(certificate);
     const successor = await this.certificates.findSuccessor(tx, id);
     const authority = certificate.authorityId === null ? null : await this.authorities.get(tx, certificate.authorityId);
     const { profile, terms } = await this.profiling.outlook(certificate);
+    const rights = certificate.state === 'issued' ? await this.admission.outlook(certificate, terms) : null;
+    const destinations = await this.preview.placesFor(actor, successor ?? certificate);
+    const at = hold?.until ?? plan.at;
+    const { renewalAttempts: attempts, renewalDetail: detail, keyType } = certificate;
+    const told = { text: plan.text, at: plan.at, obstacle: plan.obstacle, hold };
+    const parts = { ...told, authority, keyType, destinations, attempts, detail, rights };
     return {
       willRenew: plan.at !== null,
-      at: instantOrNull(plan.at),
+      at: instantOrNull(at),
+      dueAt: instantOrNull(plan.dueAt ?? plan.at),
       reason: plan.obstacle ?? plan.reason,
       text: plan.text,
+      hold: hold && holdView(hold),
+      explanation: explanationOf(parts),
+      remedies: remediesOf(parts),
       policy: { id: policy.id, name: policy.name, days: policy.days, lifetimeFraction: policy.lifetimeFraction },
       authority: authority && { id: authority.id, name: authority.name, active: authority.active },
       successor: successor && { id: successor.id, name: successor.name, lifecycle: successor.state },
       suggested: suggestedView(await this.renewalInfos.find(tx, id)),
-      attempts: certificate.renewalAttempts,
+      attempts,
       fault: certificate.renewalFault,
-      detail: certificate.renewalDetail,
-      rights: certificate.state === 'issued' ? await this.admission.outlook(certificate, terms) : null,
+      detail,
+      rights,
       profile,
-      destinations: await this.preview.placesFor(actor, successor ?? certificate),
+      destinations,
     };
   }
+}
+
+function holdView({ kind, text, until, pauseId }: ShownHold): PlanView['hold'] {
+  return { kind, text, until: instantOrNull(until), pauseId };
 }
 
 function suggestedView(suggested: SuggestedRenewal | null): PlanView['suggested'] {

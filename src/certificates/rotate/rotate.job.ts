@@ -5,6 +5,8 @@ import { Jobs } from '../../jobs/job-runner.js';
 import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
 import { systemActor } from '../../platform/http/actor.js';
+import { verdictOn } from '../../rotation/holds.js';
+import { PauseRepository } from '../../rotation/pause.repository.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
@@ -12,6 +14,7 @@ import { Planning } from '../planning.js';
 import { RenewalFailures } from './renewal-failures.js';
 import { StalePredecessor } from '../successors.js';
 import { Renewing } from './renewing.js';
+import { WaitingRepository } from './waiting.repository.js';
 
 /** Renews one certificate, if it is due. A revocation enqueues it too. */
 export const rotateCertificate = defineJob('certificate.rotate', z.strictObject({ certificateId: z.int() }), {
@@ -28,15 +31,25 @@ export class RotateJudge {
     private readonly certificates: CertificateRepository,
     private readonly planning: Planning,
     private readonly failures: RenewalFailures,
+    private readonly pauses: PauseRepository,
+    private readonly waiting: WaitingRepository,
   ) {}
 
-  /** Why the certificate is due for renewal now; null when it is not. */
+  /** Why the certificate is to be renewed now; null when it is not due, or a window or a pause holds it. */
   async due(certificate: Certificate): Promise<string | null> {
-    const plan = await this.planning.renewalPlan(this.db.single, certificate);
-    return plan.at !== null && plan.at <= this.clock.now() ? plan.text : null;
+    const { id, authorityId, notBefore, notAfter } = certificate;
+    const now = this.clock.now();
+    const { plan, policy } = await this.planning.planWithPolicy(this.db.single, certificate);
+    if (plan.at === null || plan.at > now) return null;
+    const renewal = { id, authorityId, notBefore, notAfter, reason: plan.reason };
+    const sourceIds = await this.waiting.sourcesOf(this.db.single, id);
+    const pauses = await this.pauses.inForce(this.db.single, now);
+    // The sweep has counted it already where there is a limit.
+    const { hold } = verdictOn({ ...renewal, sourceIds }, { policy, pauses, limits: [] }, now);
+    return hold === null ? plan.text : null;
   }
 
-  /** The renewal is not due: plans it again. */
+  /** Plans a renewal again that is not due, or is held: the sweep decides about it. */
   async planAgain(id: number): Promise<void> {
     await this.db.write((tx) => this.certificates.change(tx, id, (row) => this.planning.planRenewal(tx, row)));
   }

@@ -21,9 +21,24 @@ export type Place = z.output<typeof Place>;
 export const PlanView = z
   .object({
     willRenew: z.boolean(),
-    at: InstantOut.nullable(),
+    at: InstantOut.nullable().meta({ description: 'When its renewal begins.' }),
+    dueAt: InstantOut.nullable().meta({
+      description:
+        'From when on its policy, its CA or an event wants it renewed. `at` is later while something holds it.',
+    }),
     reason: z.string(),
     text: z.string(),
+    hold: z
+      .object({
+        kind: z.enum(['window', 'limit', 'pause']),
+        text: z.string(),
+        until: InstantOut.nullable().meta({ description: 'When it begins by what is known now; null: unknown.' }),
+        pauseId: z.int().nullable(),
+      })
+      .nullable()
+      .meta({ description: 'What holds its renewal, or will hold it when it is due.' }),
+    explanation: z.array(z.string()).meta({ description: 'What will happen and why, in the order of events.' }),
+    remedies: z.array(z.string()).meta({ description: 'What stands in the way, and what a person can do about it.' }),
     policy: Named.extend({ days: z.int().nullable(), lifetimeFraction: z.number().nullable() }),
     authority: Named.extend({ active: z.boolean() }).nullable().meta({ description: 'Who would issue its successor.' }),
     successor: Successor.nullable().meta({ description: 'What is to take its place, where that has been asked for.' }),

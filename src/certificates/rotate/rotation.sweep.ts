@@ -9,15 +9,17 @@ import { WithdrawalRepository } from '../withdraw/withdrawal.repository.js';
 import { enqueueWithdrawals } from '../withdraw/withdrawals.js';
 import { enqueueRenewalInfo } from './renewal-info.job.js';
 import { RenewalInfoRepository } from './renewal-info.repository.js';
-import { rotateCertificate } from './rotate.job.js';
+import { batch, RenewalDispatch } from './renewal-dispatch.js';
 
 /** A renewal or a question to a CA is due again after this time, unless its job has set another time. */
 const againMs = 10 * 60_000;
-const batch = 200;
 /** Orders and withdrawals have jobs for their due times. One that is later than this has lost its job. */
 const lostMs = 30_000;
 
-/** Periodically enqueues all work on certificates that is due: renewals, orders, questions to CAs, and withdrawals. */
+/**
+ * Periodically enqueues all work on certificates that is due: renewals that nothing holds, orders, questions to CAs,
+ * and withdrawals.
+ */
 @Injectable()
 export class RotationSweep implements OnModuleInit {
   constructor(
@@ -26,6 +28,7 @@ export class RotationSweep implements OnModuleInit {
     private readonly clock: Clock,
     private readonly config: Config,
     private readonly due: DueRepository,
+    private readonly dispatch: RenewalDispatch,
     private readonly withdrawals: WithdrawalRepository,
     private readonly renewalInfos: RenewalInfoRepository,
   ) {}
@@ -36,14 +39,8 @@ export class RotationSweep implements OnModuleInit {
 
   /** Runs batches until nothing is due or the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    await this.giveOut(signal, async (tx, now, again) => {
-      const renewals = await this.due.takeDue(tx, 'nextRenewalAt', now, again);
-      await rotateCertificate.enqueueMany(
-        tx,
-        renewals.map(({ id }) => ({ data: { certificateId: id } })),
-      );
-      return renewals.length;
-    });
+    await this.giveOut(signal, (tx, now, again) => this.dispatch.takeDue(tx, now, again));
+    await this.giveOut(signal, (tx, now, again) => this.dispatch.takeWaiting(tx, now, again));
     await this.giveOut(signal, async (tx, now, again) => {
       const orders = await this.due.takeDue(tx, 'nextAttemptAt', late(now), again);
       await enqueueOrders(tx, orders);

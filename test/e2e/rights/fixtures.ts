@@ -82,6 +82,12 @@ export class Fixtures {
   channel = (): Promise<number> => this.make('/channels', this.channelBody());
   subscription = async (): Promise<number> => this.make('/subscriptions', await this.subscriptionBody());
   policy = (): Promise<number> => this.make('/policies', { name: this.word(), days: 5 });
+  pauseBody = async (): Promise<object> => ({
+    scope: 'certificate',
+    certificate: { id: await this.certificate() },
+    reason: 'A test.',
+  });
+  pause = async (): Promise<number> => this.make('/rotation/pauses', await this.pauseBody());
   profile = (): Promise<number> => this.make('/profiles', { name: this.word(), rules: {} });
   signBody = (): object => this.request({ csr: this.csr });
   role = (more: object = {}): Promise<number> => this.make('/roles', { name: this.word(), ...more });

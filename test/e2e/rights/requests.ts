@@ -241,6 +241,15 @@ export const requests: Readonly<Record<string, Ask>> = {
   ),
   'delete /policies/:id': on((f) => f.policy()),
 
+  'put /rotation/limits': () => ({ body: { perHour: 1000 } }),
+  'post /rotation/pauses': async (f) => ({ body: await f.pauseBody() }),
+  'get /rotation/pauses/:id': on((f) => f.pause()),
+  'put /rotation/pauses/:id': on(
+    (f) => f.pause(),
+    () => ({ reason: 'Another one.' }),
+  ),
+  'delete /rotation/pauses/:id': on((f) => f.pause()),
+
   'post /roles': (f) => ({ body: { name: f.word() } }),
   'get /roles/:id': on((f) => f.role()),
   'get /roles/:id/credentials': on((f) => f.role({ username: 'shared', password: 'Shared-Secret-1!' })),

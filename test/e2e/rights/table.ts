@@ -211,6 +211,14 @@ GET    /policies/:id                      401       ok        ok        ok      
 PUT    /policies/:id                      401       403       403       403       ok        403       ok        403
 DELETE /policies/:id                      401       403       403       403       ok        403       ok        403
 
+GET    /rotation/limits                   401       ok        ok        ok        ok        ok        ok        403
+PUT    /rotation/limits                   401       403       403       403       ok        403       ok        403
+GET    /rotation/pauses                   401       ok        ok        ok        ok        ok        ok        403
+POST   /rotation/pauses                   401       403       403       ok        403       403       ok        403
+GET    /rotation/pauses/:id               401       ok        ok        ok        ok        ok        ok        403
+PUT    /rotation/pauses/:id               401       403       403       ok        403       403       ok        403
+DELETE /rotation/pauses/:id               401       403       403       ok        403       403       ok        403
+
 GET    /revocations                       401       ok        403       ok        ok        ok        ok        403
 POST   /revocations                       401       ok        403       ok        ok        ok        ok        403
 GET    /revocations/:id                   401       404       403       404       404       404       ok        403

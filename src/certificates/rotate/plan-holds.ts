@@ -1,0 +1,105 @@
+import { Injectable } from '@nestjs/common';
+import { Clock } from '../../platform/clock.js';
+import { Database } from '../../platform/db/database.js';
+import { instant } from '../../platform/http/instant.js';
+import { emergencyAt, isUrgent, type RenewalPlan, type RenewalRule } from '../../rotation/due.js';
+import { applies, type Hold, type RotationLimit } from '../../rotation/holds.js';
+import { LimitRepository } from '../../rotation/limit.repository.js';
+import { PauseRepository } from '../../rotation/pause.repository.js';
+import type { RotationPolicy } from '../../rotation/policy.entity.js';
+import type { Certificate } from '../certificate.entity.js';
+import { Planning } from '../planning.js';
+import { wordsOfPause } from './rotation-status.js';
+import { WaitingRepository } from './waiting.repository.js';
+
+/**
+ * What holds a renewal, in words. `until`: when it begins by what is known now; null: unknown. `lastAt`: from when on
+ * nothing holds it; null for a pause that holds emergencies.
+ */
+export interface ShownHold {
+  kind: Hold['kind'];
+  text: string;
+  until: Date | null;
+  lastAt: Date | null;
+  pauseId: number | null;
+}
+
+/** A plan as it is now, by its policy, and what holds it. */
+export interface HeldPlan {
+  plan: RenewalPlan;
+  policy: RotationPolicy;
+  hold: ShownHold | null;
+}
+
+const hourMs = 3_600_000;
+
+/** Finds what holds a planned renewal, or will hold it when it is due. */
+@Injectable()
+export class PlanHolds {
+  constructor(
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly planning: Planning,
+    private readonly waiting: WaitingRepository,
+    private readonly pauses: PauseRepository,
+    private readonly limits: LimitRepository,
+  ) {}
+
+  async planOf(certificate: Certificate): Promise<HeldPlan> {
+    const { plan: planned, policy } = await this.planning.planWithPolicy(this.db.single, certificate);
+    const plan = this.planning.fromNow(certificate, planned, policy);
+    return { plan, policy, hold: await this.holdOn(certificate, plan, policy) };
+  }
+
+  private async holdOn(certificate: Certificate, plan: RenewalPlan, policy: RenewalRule): Promise<ShownHold | null> {
+    if (plan.at === null) return null;
+    const now = this.clock.now();
+    const lastAt = emergencyAt(certificate, policy);
+    const urgent = isUrgent(plan.reason, lastAt, now);
+    const pause = await this.pauseOf(certificate, urgent, now);
+    if (pause) {
+      const { holdsEmergencies, until } = pause;
+      const more = holdsEmergencies ? ' This pause holds emergencies, too.' : '';
+      const ends = holdsEmergencies ? until : earlier(until, lastAt);
+      const text = `It is paused: ${wordsOfPause(pause)}.${more}`;
+      return { kind: 'pause', text, until: ends, lastAt: holdsEmergencies ? null : lastAt, pauseId: pause.id };
+    }
+    const wait = await this.waiting.find(this.db.single, certificate.id);
+    if (wait?.pauseId === null && !urgent) return this.limitOn(certificate, lastAt, now);
+    if (plan.dueAt === undefined || plan.at <= now) return null;
+    const text =
+      plan.reason === 'emergency'
+        ? 'No maintenance window opens before it is about to expire.'
+        : `It waits for the maintenance window that opens at ${instant(plan.at)}.`;
+    return { kind: 'window', text, until: plan.at, lastAt, pauseId: null };
+  }
+
+  private async pauseOf({ id, authorityId }: Certificate, urgent: boolean, now: Date) {
+    const pauses = await this.pauses.inForce(this.db.single, now);
+    if (pauses.length === 0) return undefined;
+    const sourceIds = await this.waiting.sourcesOf(this.db.single, id);
+    return pauses.find((one) => applies(one, { id, authorityId, sourceIds }) && (!urgent || one.holdsEmergencies));
+  }
+
+  /** What is ahead of it, at the pace of the limit, from the next hour on. */
+  private async limitOn({ id, authorityId }: Certificate, lastAt: Date, now: Date): Promise<ShownHold | null> {
+    const ahead = await this.waiting.ahead(this.db.single, id);
+    const limits: readonly RotationLimit[] = await this.limits.all(this.db.single);
+    const waits = limits
+      .filter((limit) => limit.authorityId === null || limit.authorityId === authorityId)
+      .map(({ authorityId: of, perHour }) => {
+        const hours = 1 + Math.floor((of === null ? ahead.all : ahead.authority) / perHour);
+        return { of, perHour, at: new Date(now.getTime() + hours * hourMs) };
+      });
+    const longest = waits.toSorted((a, b) => b.at.getTime() - a.at.getTime())[0];
+    if (!longest) return null;
+    const until = earlier(longest.at, lastAt);
+    const whose = longest.of === null ? 'of all authorities' : 'of this authority';
+    const text = `It waits for the limit of ${longest.perHour} renewals per hour ${whose}; about ${instant(until)}.`;
+    return { kind: 'limit', text, until, lastAt, pauseId: null };
+  }
+}
+
+function earlier(one: Date | null, other: Date): Date {
+  return one !== null && one < other ? one : other;
+}

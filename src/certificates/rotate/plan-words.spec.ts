@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { explanationOf, type PlanParts, remediesOf } from './plan-words.js';
+
+const at = new Date('2026-03-02T00:00:00Z');
+const parts: PlanParts = {
+  text: 'The policy says 30 days before expiry.',
+  at,
+  obstacle: undefined,
+  hold: null,
+  authority: { name: 'root', active: true },
+  keyType: 'ECCPRIME256V1',
+  destinations: [{ label: 'web' }, { label: 'lb' }],
+  attempts: 0,
+  detail: null,
+  rights: { allowed: true, text: 'Joe may.' },
+};
+
+describe('the explanation of a plan', () => {
+  it('says when, who issues, and where the successor goes', () => {
+    expect(explanationOf(parts)).toEqual([
+      'The policy says 30 days before expiry.',
+      'root issues its successor, with a new ECCPRIME256V1 key.',
+      'The successor is delivered to web, lb. This certificate is superseded when it has arrived everywhere.',
+    ]);
+    expect(remediesOf(parts)).toEqual([]);
+  });
+
+  it('says what holds the renewal, and when nothing holds it any more', () => {
+    expect(explanationOf({ ...parts, hold: { text: 'It is paused.', lastAt: at } })).toEqual(
+      expect.arrayContaining([
+        'It is paused.',
+        'From 2026-03-02T00:00:00+00:00 on nothing holds it any more: it is about to expire then.',
+      ]),
+    );
+  });
+
+  it('is one sentence for a certificate that is not renewed, with what a person can do', () => {
+    const off = { ...parts, at: null, obstacle: 'rotation-off' as const, text: 'Rotation is switched off for it.' };
+    expect(explanationOf(off)).toEqual(['Rotation is switched off for it.']);
+    expect(remediesOf(off)).toEqual([expect.stringContaining('"rotation": true')]);
+  });
+
+  it('names every obstacle that a renewal will meet', () => {
+    const failing = {
+      ...parts,
+      authority: { name: 'root', active: false },
+      destinations: [],
+      attempts: 3,
+      detail: 'The CA does not answer.',
+      rights: { allowed: false, text: 'Joe may not.' },
+    };
+    expect(remediesOf(failing)).toEqual([
+      expect.stringContaining('root is inactive'),
+      expect.stringContaining('Joe may not.'),
+      '3 attempts in a row failed: The CA does not answer.',
+      expect.stringContaining('Give it a destination'),
+    ]);
+  });
+});

@@ -1,0 +1,60 @@
+import { instant } from '../../platform/http/instant.js';
+import type { RenewalObstacle } from '../../rotation/due.js';
+import type { ShownHold } from './plan-holds.js';
+
+/** What the explanation of a plan is made of. */
+export interface PlanParts {
+  text: string;
+  at: Date | null;
+  obstacle: RenewalObstacle | undefined;
+  hold: Pick<ShownHold, 'text' | 'lastAt'> | null;
+  authority: { name: string; active: boolean } | null;
+  keyType: string;
+  destinations: readonly { label: string }[];
+  attempts: number;
+  detail: string | null;
+  rights: { allowed: boolean; text: string } | null;
+}
+
+/** What a person can do about an obstacle. */
+const remedies: Partial<Record<RenewalObstacle, string>> = {
+  'rotation-off': 'Switch rotation on (`PUT /certificates/{id}` with `"rotation": true`), or renew it by hand.',
+  'no-issuer': 'Request a certificate from an authority that names this one in `replaces`.',
+  'key-type': 'Request a certificate with another key type that names this one in `replaces`.',
+  revoked: 'If it is still in use, request a certificate that names this one in `replaces`.',
+  deleted: 'Restore it, if it is still in use.',
+  superseded: 'If its successor has no destination, install the successor by hand.',
+};
+
+/** What will happen and why, a sentence for each fact, in the order in which things happen. */
+export function explanationOf(parts: PlanParts): string[] {
+  const { text, at, hold, authority, keyType, destinations } = parts;
+  if (at === null) return [text];
+  const sentences = [text];
+  if (hold) sentences.push(hold.text);
+  if (hold?.lastAt)
+    sentences.push(`From ${instant(hold.lastAt)} on nothing holds it any more: it is about to expire then.`);
+  if (authority) sentences.push(`${authority.name} issues its successor, with a new ${keyType} key.`);
+  const labels = destinations.map(({ label }) => label).join(', ');
+  sentences.push(
+    destinations.length > 0
+      ? `The successor is delivered to ${labels}. This certificate is superseded when it has arrived everywhere.`
+      : 'Nothing delivers the successor: it has no destination.',
+  );
+  return sentences;
+}
+
+/** What stands in the way, or will, and what a person can do about it. */
+export function remediesOf(parts: PlanParts): string[] {
+  const { at, obstacle, authority, destinations, attempts, detail, rights } = parts;
+  const found: string[] = [];
+  const remedy = obstacle && remedies[obstacle];
+  if (remedy) found.push(remedy);
+  if (authority && !authority.active)
+    found.push(`${authority.name} is inactive and issues nothing. Activate it, or use another authority.`);
+  if (rights && !rights.allowed) found.push(`${rights.text} Somebody with the right can accept or reissue it.`);
+  if (attempts > 0)
+    found.push(`${attempts === 1 ? 'One attempt' : `${attempts} attempts in a row`} failed: ${detail ?? 'no detail'}`);
+  if (at !== null && destinations.length === 0) found.push('Give it a destination, or install each successor by hand.');
+  return found;
+}

@@ -1,0 +1,165 @@
+import { Injectable } from '@nestjs/common';
+import type { Tx } from '../../platform/db/database.js';
+import type { DueRenewal } from '../../rotation/holds.js';
+
+/** A due renewal, with the policy that decides about it. */
+export type TakenRenewal = DueRenewal & { policyId: number };
+
+/** A renewal to hold: `pauseId` for a pause, null for a limit. */
+export interface NewWait {
+  id: number;
+  pauseId: number | null;
+}
+
+/** What a certificate waits for: the end of a pause, or (`pauseId` null) a limit. */
+export interface Wait {
+  pauseId: number | null;
+  since: Date;
+}
+
+const sources = 'array(select source_id from source_certificate where certificate_id = c.id) as "sourceIds"';
+const taken = `c.id, c.authority_id as "authorityId", c.rotation_policy_id as "policyId", c.not_before as "notBefore",
+  c.not_after as "notAfter", c.renewal_reason as reason, ${sources}`;
+const mostCounted = 100_000;
+
+/** Every query on renewals that are due, and on those that wait. */
+@Injectable()
+export class WaitingRepository {
+  /**
+   * At most `limit` certificates whose renewal is due. They are due again at `again`, so that no other process takes
+   * them and a lost job is found.
+   */
+  async takeDue(tx: Tx, now: Date, again: Date, limit: number): Promise<TakenRenewal[]> {
+    const rows: [TakenRenewal[], number] = await tx.query(
+      `update certificate c set next_renewal_at = $2 where id in (
+         select id from certificate where next_renewal_at <= $1 order by next_renewal_at limit $3
+         for update skip locked)
+       returning ${taken}`,
+      [now, again, limit],
+    );
+    return rows[0];
+  }
+
+  /**
+   * The certificates that wait for a limit and may begin now, those that expire first at first, as `takeDue` takes
+   * them. `rooms`: how many of each limited authority; `most`: how many in all.
+   */
+  async takeWaiting(
+    tx: Tx,
+    { rooms, most, again }: { rooms: ReadonlyMap<number, number>; most: number; again: Date },
+  ): Promise<TakenRenewal[]> {
+    const rows: [{ id: number }[], number] = await tx.query(
+      `delete from renewal_wait where certificate_id in (
+         select w.certificate_id from authority a
+           left join jsonb_to_recordset($1) as r(id int, room int) on r.id = a.id
+           cross join lateral (select certificate_id, not_after from renewal_wait
+             where authority_id = a.id and pause_id is null order by not_after, certificate_id
+             limit least(r.room, $2)) w
+         order by w.not_after, w.certificate_id limit $2)
+       returning certificate_id as id`,
+      [JSON.stringify([...rooms].map(([id, room]) => ({ id, room }))), most],
+    );
+    const due: [TakenRenewal[], number] = await tx.query(
+      `update certificate c set next_renewal_at = $2 where id = any($1) and next_renewal_at is not null
+       returning ${taken}`,
+      [rows[0].map(({ id }) => id), again],
+    );
+    return due[0];
+  }
+
+  /** Moves when these renewals are decided about again. */
+  async moveAll(tx: Tx, moved: readonly { id: number; at: Date }[]): Promise<void> {
+    await tx.query(
+      `update certificate c set next_renewal_at = m.at
+       from jsonb_to_recordset($1) as m(id int, at timestamptz) where c.id = m.id and c.next_renewal_at is not null`,
+      [JSON.stringify(moved)],
+    );
+  }
+
+  async add(tx: Tx, waits: readonly NewWait[], now: Date): Promise<void> {
+    await tx.query(
+      `insert into renewal_wait (certificate_id, authority_id, not_after, pause_id, since)
+       select c.id, c.authority_id, c.not_after, w."pauseId", $2
+       from jsonb_to_recordset($1) as w(id int, "pauseId" int) join certificate c on c.id = w.id
+       where c.authority_id is not null
+       on conflict (certificate_id) do update set pause_id = excluded.pause_id, not_after = excluded.not_after,
+         authority_id = excluded.authority_id`,
+      [JSON.stringify(waits), now],
+    );
+  }
+
+  /** These wait no more. Returns those that have waited for a limit. */
+  async remove(tx: Tx, ids: readonly number[]): Promise<Set<number>> {
+    const rows: [{ id: number; pauseId: number | null }[], number] = await tx.query(
+      'delete from renewal_wait where certificate_id = any($1) returning certificate_id as id, pause_id as "pauseId"',
+      [ids],
+    );
+    return new Set(rows[0].filter(({ pauseId }) => pauseId === null).map(({ id }) => id));
+  }
+
+  /**
+   * Lets at most `limit` renewals go on that a pause held: evenly in the `spreadMs` after `now`, and no later than
+   * their emergency (`defaultFraction` of the lifetime, unless their policy says otherwise). Returns how many.
+   */
+  async release(
+    tx: Tx,
+    pauseId: number,
+    { now, spreadMs, defaultFraction, limit }: { now: Date; spreadMs: number; defaultFraction: number; limit: number },
+  ): Promise<number> {
+    const gone: [{ id: number }[], number] = await tx.query(
+      `delete from renewal_wait where certificate_id in (
+         select certificate_id from renewal_wait where pause_id = $1 order by certificate_id limit $2)
+       returning certificate_id as id`,
+      [pauseId, limit],
+    );
+    await tx.query(
+      `update certificate c set next_renewal_at = greatest($2::timestamptz, least(
+           $2::timestamptz + $3 * interval '1 millisecond'
+             * (('x' || left(c.spki_sha256, 8))::bit(32)::bigint / 4294967296.0),
+           c.not_after - (c.not_after - c.not_before) * coalesce(p.emergency_fraction, $4)))
+       from rotation_policy p
+       where c.id = any($1) and p.id = c.rotation_policy_id and c.next_renewal_at is not null`,
+      [gone[0].map(({ id }) => id), now, spreadMs, defaultFraction],
+    );
+    return gone[0].length;
+  }
+
+  /** The sources that find the certificate. */
+  async sourcesOf(tx: Tx, certificateId: number): Promise<number[]> {
+    const [found] = await tx.query<{ sourceIds: number[] }[]>(`select ${sources} from certificate c where id = $1`, [
+      certificateId,
+    ]);
+    return found?.sourceIds ?? [];
+  }
+
+  async find(tx: Tx, certificateId: number): Promise<Wait | null> {
+    const rows: Wait[] = await tx.query(
+      'select pause_id as "pauseId", since from renewal_wait where certificate_id = $1',
+      [certificateId],
+    );
+    return rows[0] ?? null;
+  }
+
+  /**
+   * How many renewals wait for a limit and expire before this one: in all, and at its authority. Counts to 100,000.
+   */
+  async ahead(tx: Tx, certificateId: number): Promise<{ all: number; authority: number }> {
+    const counted = (where: string): string =>
+      `(select count(*)::int from (select from renewal_wait w where pause_id is null and ${where}
+         and (w.not_after, w.certificate_id) < (o.not_after, o.certificate_id) limit ${mostCounted}) n)`;
+    const [found] = await tx.query<{ all: number; authority: number }[]>(
+      `select ${counted('true')} as all, ${counted('w.authority_id = o.authority_id')} as authority
+       from renewal_wait o where o.certificate_id = $1`,
+      [certificateId],
+    );
+    return found ?? { all: 0, authority: 0 };
+  }
+
+  /** How many renewals wait for a limit, and for the end of a pause. */
+  async count(tx: Tx): Promise<{ limit: number; pause: number }> {
+    const [found] = await tx.query<[{ limit: number; pause: number }]>(
+      `select count(*) filter (where pause_id is null)::int as limit, count(pause_id)::int as pause from renewal_wait`,
+    );
+    return found;
+  }
+}

@@ -1,0 +1,136 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Json } from '../support/json.js';
+import { eventually, startProgram, type TestProgram } from '../support/program.js';
+import { dayMs } from '../support/requests.js';
+
+const hourMs = dayMs / 24;
+const weekdays = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
+
+let program: TestProgram;
+beforeAll(async () => {
+  program = await startProgram();
+  await program.ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Root' });
+});
+afterAll(() => program.stop());
+
+const issue = (commonName: string, more: object = {}): Promise<Json> =>
+  program.ok('POST', '/certificates', {
+    owner: 'joe@example.com',
+    commonName,
+    authority: { name: 'root' },
+    validityDays: 90,
+    rotation: true,
+    ...more,
+  });
+const planOf = (id: number): Promise<Json> => program.ok('GET', `/certificates/${id}/plan`);
+const replacements = async (id: number): Promise<Json[]> => (await program.ok('GET', `/certificates/${id}`)).replacedBy;
+/** Two sweeps that began after this was called. */
+const twoSweeps = async (): Promise<void> => {
+  for (let i = 0; i < 2; i += 1) {
+    const at = await lastSweep();
+    await eventually(async () => (await lastSweep()) > at);
+  }
+};
+const lastSweep = async (): Promise<number> => {
+  const [{ at }] = await program.database.source.query(
+    `select last_success_at as at from periodic_task where name = 'due-work'`,
+  );
+  return at.getTime();
+};
+/** Two hours of each week, around this moment. */
+const around = (at: number): object => ({
+  timeZone: 'Etc/UTC',
+  windows: [
+    {
+      weekdays: [weekdays[new Date(at - hourMs).getUTCDay()]],
+      from: new Date(at - hourMs).toISOString().slice(11, 16),
+      to: new Date(at + hourMs).toISOString().slice(11, 16),
+    },
+  ],
+});
+
+describe('a policy with maintenance windows', () => {
+  it('refuses a window that would never open, and shows the next three that do (5: certimate#928)', async () => {
+    const policy = { name: 'nights', days: 30 };
+    const window = { weekdays: ['sat'], from: '22:00', to: '04:00' };
+    const refused = async (maintenance: object): Promise<string[]> => {
+      const { status, body } = await program.call('POST', '/policies', { ...policy, maintenance });
+      expect(status).toBe(400);
+      return Object.keys(body.reasons);
+    };
+    const ofWindow = ['maintenance.windows.0.from', 'maintenance.windows.0.weekdays'];
+    expect(await refused({ timeZone: 'Mars/Olympus', windows: [window] })).toEqual(['maintenance.timeZone']);
+    expect(await refused({ timeZone: 'UTC', windows: [{ weekdays: [], from: '0 22 * * 6', to: '04:00' }] })).toEqual(
+      expect.arrayContaining(ofWindow),
+    );
+    expect(await refused({ timeZone: 'UTC', windows: [] })).toEqual(['maintenance.windows']);
+
+    const maintenance = { timeZone: 'Europe/Berlin', windows: [window] };
+    const { id } = await program.ok('POST', '/policies', { ...policy, maintenance });
+    const shown = await program.ok('GET', `/policies/${id}`);
+    expect(shown).toMatchObject({ maintenance, spreadHours: null, emergencyFraction: null });
+    expect(shown.nextWindows.length).toBe(3);
+    for (const { from } of shown.nextWindows)
+      expect(
+        new Intl.DateTimeFormat('en-GB', { timeZone: 'Europe/Berlin', weekday: 'short', hour: '2-digit' }).format(
+          new Date(from),
+        ),
+      ).toMatch(/^Sat,? 22$/);
+    // A client sends back what it has read.
+    expect(await program.ok('PUT', `/policies/${id}`, shown)).toEqual(shown);
+    expect((await program.ok('PUT', `/policies/${id}`, policy)).nextWindows).toBeNull();
+  });
+
+  it('holds a renewal until the next window opens, and the plan says so', async () => {
+    await program.ok('POST', '/policies', { name: 'weekly', days: 10, spreadHours: 0 });
+    const { id, notAfter } = await issue('weekly.example.com', { rotationPolicy: { name: 'weekly' } });
+    const dueAt = Date.parse(notAfter) - 10 * dayMs;
+    const opensAt = dueAt + 2 * dayMs;
+    const [policy] = (await program.ok('GET', '/policies?filter=name;weekly')).items;
+    await program.ok('PUT', `/policies/${policy.id}`, { ...policy, maintenance: around(opensAt + hourMs) });
+    const plan = await eventually(async () => {
+      const found = await planOf(id);
+      return Date.parse(found.at) > dueAt && found;
+    });
+    expect(Date.parse(plan.dueAt)).toBe(dueAt);
+    expect(Date.parse(plan.at)).toBeGreaterThan(opensAt - 60_000);
+    expect(Date.parse(plan.at)).toBeLessThanOrEqual(opensAt);
+    expect(plan).toMatchObject({ reason: 'policy', text: expect.stringContaining('next maintenance window') });
+
+    program.clock.advance(dueAt - program.clock.now().getTime() + dayMs);
+    await twoSweeps();
+    expect(await replacements(id)).toEqual([]);
+    program.clock.advance(dayMs + hourMs);
+    await eventually(async () => (await replacements(id)).length === 1);
+  });
+
+  it('waits for the window after the one that the program slept through', async () => {
+    const { id, notAfter } = await issue('slept.example.com', { rotationPolicy: { name: 'weekly' } });
+    const { at } = await planOf(id);
+    // Only the plan of this certificate, not the clock of the program, is known to be past its window.
+    program.clock.advance(Date.parse(at) - program.clock.now().getTime() + 3 * hourMs);
+    await twoSweeps();
+    expect(await replacements(id)).toEqual([]);
+    const next = await planOf(id);
+    expect(Date.parse(next.at)).toBeGreaterThan(Date.parse(at));
+    expect(Date.parse(next.at)).toBeLessThan(Date.parse(notAfter));
+    program.clock.advance(Date.parse(next.at) - program.clock.now().getTime() + hourMs);
+    await eventually(async () => (await replacements(id)).length === 1);
+  });
+});
+
+describe('a fleet', () => {
+  it('that is issued at once renews at different moments of the day before it is due', async () => {
+    const made = await Promise.all(Array.from({ length: 12 }, (_, n) => issue(`fleet-${n}.example.com`)));
+    const plans = await Promise.all(made.map(({ id }) => planOf(id)));
+    const early = plans.map(({ at }, n) => Date.parse(made[n]?.notAfter) - 30 * dayMs - Date.parse(at));
+    expect(Math.min(...early)).toBeGreaterThanOrEqual(0);
+    expect(Math.max(...early)).toBeLessThan(dayMs);
+    expect(new Set(early.map((ms) => Math.round(ms / 60_000))).size).toBeGreaterThan(6);
+    // The date stays the same however often it is planned.
+    const [first] = made;
+    await program.ok('PUT', `/certificates/${first?.id}`, { description: 'Changed.' });
+    expect((await planOf(first?.id)).at).toBe(plans[0]?.at);
+    expect((await program.ok('GET', `/certificates/${first?.id}`)).renewal.at).toBe(plans[0]?.at);
+  });
+});
