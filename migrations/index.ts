@@ -70,6 +70,7 @@ import { TlsAlpnChallenges1763700000094 } from './1763700000094-tls-alpn-challen
 import { OnePlanForAllValues1763700000098 } from './1763700000098-one-plan-for-all-values.js';
 import { MaintenanceWindows1763700000101 } from './1763700000101-maintenance-windows.js';
 import { RenewalsWait1763700000102 } from './1763700000102-renewals-wait.js';
+import { RenewalCalendar1763700000103 } from './1763700000103-renewal-calendar.js';
 import { ExportSteps1763700000105 } from './1763700000105-export-steps.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
@@ -146,5 +147,6 @@ export const migrations = [
   OnePlanForAllValues1763700000098,
   MaintenanceWindows1763700000101,
   RenewalsWait1763700000102,
+  RenewalCalendar1763700000103,
   ExportSteps1763700000105,
 ];

@@ -134,3 +134,46 @@ describe('a fleet', () => {
     expect((await program.ok('GET', `/certificates/${first?.id}`)).renewal.at).toBe(plans[0]?.at);
   });
 });
+
+describe('the calendar of renewals', () => {
+  const calendar = (query: string): Promise<Json> => program.ok('GET', `/rotation/calendar?${query}`);
+
+  it('counts what is planned for each day and what ends without a plan, by authority, and names spikes', async () => {
+    const { id: authorityId } = await program.ok('POST', '/authorities', {
+      name: 'calendar',
+      owner: 'pki@example.com',
+      commonName: 'Calendar',
+      validityYears: 20,
+    });
+    await program.ok('POST', '/policies', { name: 'one day', days: 10, spreadHours: 0 });
+    const more = { authority: { name: 'calendar' }, rotationPolicy: { name: 'one day' } };
+    const made = await Promise.all(Array.from({ length: 12 }, (_, n) => issue(`day-${n}.example.com`, more)));
+    const alone = await issue('alone.example.com', { authority: { name: 'calendar' }, rotation: false });
+    const dayOf = (text: string, daysBefore = 0): string =>
+      new Date(Date.parse(text) - daysBefore * dayMs).toISOString().slice(0, 10);
+    const planned = new Map<string, number>();
+    for (const { notAfter } of made) planned.set(dayOf(notAfter, 10), (planned.get(dayOf(notAfter, 10)) ?? 0) + 1);
+
+    const from = dayOf(made[0]?.notAfter, 20);
+    const to = dayOf(alone.notAfter, -1);
+    const found = await calendar(`from=${from}&to=${to}&authority=${authorityId}`);
+    expect(found).toMatchObject({ from, to, waiting: 0 });
+    for (const [date, renewals] of planned)
+      expect(found.days).toContainEqual({
+        date,
+        renewals,
+        endsWithoutPlan: 0,
+        authorities: [{ id: authorityId, name: 'calendar', renewals, endsWithoutPlan: 0 }],
+      });
+    expect(found.days.at(-1)).toMatchObject({ date: dayOf(alone.notAfter), renewals: 0, endsWithoutPlan: 1 });
+    // Midnight may have passed between two of them.
+    if (planned.size === 1)
+      expect(found.spikes).toMatchObject([{ renewals: 12, text: expect.stringMatching(/calendar[.]$/) }]);
+    const whole = await calendar(`from=${from}&to=${to}`);
+    expect(whole.days.length).toBeGreaterThanOrEqual(found.days.length);
+    expect((await program.ok('GET', '/rotation/calendar')).from).toBe(dayOf(program.clock.now().toISOString()));
+    expect((await program.call('GET', '/rotation/calendar?from=2026-03-02&to=2026-03-01')).status).toBe(400);
+    for (const span of ['from=2026-01-01&to=2029-01-01', 'from=9999-12-31'])
+      expect((await program.call('GET', `/rotation/calendar?${span}`)).status).toBe(400);
+  });
+});

@@ -1,3 +1,5 @@
+import { Calendar } from './calendar.js';
+import { CalendarRepository } from './calendar.repository.js';
 import { PlanHolds } from './plan-holds.js';
 import { PlanService } from './plan.service.js';
 import { RenewalDispatch } from './renewal-dispatch.js';
@@ -18,6 +20,8 @@ import { WaitingRepository } from './waiting.repository.js';
 
 /** Renewals: when they begin, what holds them, and how a successor is requested. */
 export const rotationProviders = [
+  Calendar,
+  CalendarRepository,
   PauseTargets,
   PlanHolds,
   PlanService,

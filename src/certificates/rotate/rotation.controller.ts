@@ -5,16 +5,30 @@ import { Idempotent } from '../../platform/http/idempotent.js';
 import type { Page } from '../../platform/http/page.js';
 import { LimitsRequest, LimitsView } from '../../rotation/limit.schema.js';
 import { PauseChange, PausePage, PauseQuery, PauseRequest, PauseView } from '../../rotation/pause.schema.js';
+import { Calendar } from './calendar.js';
+import { CalendarQuery, CalendarView } from './calendar.schema.js';
 import { RotationLimits } from './rotation-limits.js';
 import { RotationPauses } from './rotation-pauses.js';
 
-/** Routes that hold the renewals of many certificates: pauses, and limits per hour. */
+/** Routes about the renewals of all certificates: their calendar, pauses, and limits per hour. */
 @Controller('rotation')
 export class RotationController {
   constructor(
     private readonly pauses: RotationPauses,
     private readonly limits: RotationLimits,
+    private readonly calendar: Calendar,
   ) {}
+
+  @Get('calendar')
+  @Requires('certificate:read')
+  @Summary(
+    'How many renewals are planned for each day',
+    'And how many certificates end without one; by authority, with the days on which many fall together.',
+  )
+  @Answers(200, CalendarView)
+  readCalendar(@QueryOf(CalendarQuery) query: CalendarQuery): Promise<CalendarView> {
+    return this.calendar.of(query);
+  }
 
   @Get('limits')
   @Requires('policy:read')

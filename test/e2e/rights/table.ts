@@ -211,6 +211,7 @@ GET    /policies/:id                      401       ok        ok        ok      
 PUT    /policies/:id                      401       403       403       403       ok        403       ok        403
 DELETE /policies/:id                      401       403       403       403       ok        403       ok        403
 
+GET    /rotation/calendar                 401       ok        ok        ok        ok        ok        ok        ok
 GET    /rotation/limits                   401       ok        ok        ok        ok        ok        ok        403
 PUT    /rotation/limits                   401       403       403       403       ok        403       ok        403
 GET    /rotation/pauses                   401       ok        ok        ok        ok        ok        ok        403

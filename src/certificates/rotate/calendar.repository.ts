@@ -1,0 +1,59 @@
+import { Injectable } from '@nestjs/common';
+import type { Tx } from '../../platform/db/database.js';
+
+/** `day`: like 2026-03-01, in UTC. `count` may be less than zero where waiting renewals are taken off. */
+export interface DayCount {
+  day: string;
+  authorityId: number | null;
+  count: number;
+}
+
+/** `from` is in it, `to` is not. `authorityId`: null for all. */
+export interface CalendarSpan {
+  from: Date;
+  to: Date;
+  authorityId: number | null;
+}
+
+const dayOf = (column: string): string => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD')`;
+const counted = (column: string): string => `select ${dayOf(column)} as day, c.authority_id as "authorityId",
+  count(*)::int as count from certificate c where ${column} >= $1 and ${column} < $2
+  and ($3::int is null or c.authority_id = $3)`;
+
+/** Every query of the calendar of renewals. The counts come from indexes alone. */
+@Injectable()
+export class CalendarRepository {
+  /** What is planned. What is due and waits is not: nobody knows its day. */
+  async renewals(tx: Tx, { from, to, authorityId }: CalendarSpan): Promise<DayCount[]> {
+    const group = 'group by 1, 2';
+    return tx.query(
+      `select day, "authorityId", sum(count)::int as count from (
+         ${counted('c.next_renewal_at')} ${group}
+         union all select day, "authorityId", -count from (${counted('c.next_renewal_at')}
+           and c.id in (select certificate_id from renewal_wait) ${group}) w) n
+       ${group} having sum(count) > 0`,
+      [from, to, authorityId],
+    );
+  }
+
+  /** Certificates that end and have neither a planned renewal nor a successor. */
+  async ends(tx: Tx, { from, to, authorityId }: CalendarSpan): Promise<DayCount[]> {
+    return tx.query(
+      `${counted('c.not_after')} and c.next_renewal_at is null and c.state = 'issued'
+         and c.renewal_reason in ('rotation-off', 'no-issuer', 'key-type') group by 1, 2`,
+      [from, to, authorityId],
+    );
+  }
+
+  async namesOf(tx: Tx, authorityIds: readonly number[]): Promise<Map<number, string>> {
+    const rows: { id: number; name: string }[] = await tx.query('select id, name from authority where id = any($1)', [
+      [...new Set(authorityIds)],
+    ]);
+    return new Map(rows.map(({ id, name }) => [id, name]));
+  }
+
+  async waiting(tx: Tx): Promise<number> {
+    const [{ count }] = await tx.query<[{ count: number }]>('select count(*)::int as count from renewal_wait');
+    return count;
+  }
+}
