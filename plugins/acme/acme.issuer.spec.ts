@@ -256,7 +256,7 @@ describe('acme', () => {
     ]);
   });
 
-  it('says which certificate it renews, and orders without that when the CA refuses it', async () => {
+  it('says what it renews, and orders without that when the CA refuses it (22: acmebot#1196)', async () => {
     const chainPem = await issued((await ask(['www.example.com'])).order);
     const renewing = async (): Promise<void> =>
       void (await issued((await ask(['www.example.com'], { renews: { chainPem } })).order));

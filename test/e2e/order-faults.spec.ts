@@ -68,7 +68,7 @@ const once = (verb: Call['verb'], fate: Fate): ((asked: Call['verb']) => Fate) =
   };
 };
 
-describe('an answer that differs from the request is kept in dispute', () => {
+describe('an answer that differs from the request is kept in dispute (8: cert-manager#8380)', () => {
   it.each<[BehaviourName, string]>([
     ['wrong-key', 'a key other than the requested one'],
     ['other-names', 'evil.example.com'],
@@ -214,7 +214,7 @@ describe('an order', () => {
     });
   });
 
-  it('for a renewal is placed within a quarter of an hour after a CA is up again', async () => {
+  it('for a renewal is placed within a quarter of an hour after a CA is up again (21: cert-manager#3941)', async () => {
     ca.deliver();
     const renewed = await Promise.all([1, 2, 3].map(() => ask('pending', { rotation: true })));
     for (const { id } of renewed) await inState(id, 'issued');

@@ -68,7 +68,7 @@ describe('the documentation', () => {
       ),
       'docs/rights.md': 'monitoring\n',
       'docs/rotation.md': expect.stringMatching(
-        /^(Sat,? 22\n){3}\n200\n\npause\n[^]*It is paused: of authority "rotation example"[^]*Nothing delivers[^]*\ntrue\n/,
+        /^(Sat,? 22\n){3}\n200\n\npause\n[^]*It is paused: of authority "rotation[^]*Nothing delivers[^]*\ntrue\n/,
       ),
       'docs/running-a-ca.md': '0\n',
       // A new source is also scanned when it is due, perhaps before it is asked to.

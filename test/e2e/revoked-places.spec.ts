@@ -204,7 +204,7 @@ describe('a revoked certificate with rotation and a destination', () => {
       return replacedBy.length === 1 && get(replacedBy[0].id);
     });
 
-  it.each(['keyCompromise', 'superseded'])('for %s is replaced by one with a new key, then removed', async (reason) => {
+  it.each(['keyCompromise', 'superseded'])('for %s is replaced, then removed (4: certimate#1182)', async (reason) => {
     const old = await rotating('own', { notify: true });
     await inState(old.id, 'delivered');
     place.mode = 'down';

@@ -75,7 +75,8 @@ const settled = async (): Promise<void> => {
   }
   await eventually(async () => {
     const [{ count }] = await program.database.source.query(
-      `select count(*)::int as count from outbox where state = 'due' and job in ('certificate.rotate', 'rotation.resume')`,
+      `select count(*)::int as count from outbox
+       where state = 'due' and job in ('certificate.rotate', 'rotation.resume')`,
     );
     return count === 0;
   });
@@ -218,7 +219,7 @@ describe('a pause', () => {
     expect((await program.ok('GET', '/rotation/pauses?active=true')).items).toEqual([]);
   });
 
-  it('does not hold what is about to expire unless it says so, and the audit log names what was overridden', async () => {
+  it('does not hold what is about to expire unless it says so, and the audit log names the override', async () => {
     const made = [await issue(), await issue({ authority: { name: 'slow' } })];
     await pause('authority', { authority: { name: 'slow' }, holdsEmergencies: true });
     await pause('all');
