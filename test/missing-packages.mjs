@@ -19,6 +19,7 @@ const packageOf = {
   haproxy: 'haproxy',
   sshd: 'openssh-server',
   'ssh-keygen': 'openssh-client',
+  faketime: 'faketime',
   pebble: 'pebble',
   'softhsm2-util': 'softhsm2',
   'pkcs11-tool': 'opensc',

@@ -1,0 +1,205 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Population } from './population.js';
+import type { Stage } from './stage.js';
+
+const hourS = 3_600;
+const dayS = 24 * hourS;
+/** Certificates renew twelve days before their end; what is left after a step forward is time enough to renew. */
+const longestStepS = 7 * dayS;
+const sparedS = 2 * dayS;
+const betweenStepsMs = 3_000;
+/** At once, so that a short run has renewals, too. */
+const firstStepS = 6 * dayS;
+/** A line that is not renewed within this time holds up the clock for good: the run then ends, and is judged. */
+const stallMs = 180_000;
+
+/** Something that goes wrong, and is put right again after a while. */
+interface Fault {
+  readonly name: string;
+  /** What it strikes; no two faults strike the same at once. */
+  readonly subject: string;
+  readonly begin: () => Promise<unknown> | void;
+  readonly end?: () => Promise<unknown> | void;
+  /** In milliseconds, the longest. */
+  readonly lastsMs: number;
+}
+
+/** The faults of a run: each at a random moment, some at the same time. */
+export class Faults {
+  /** How often each has struck. */
+  readonly counts = new Map<string, number>();
+  /** Real times at which something happened that makes the outcome of a mail unknown to its sender. */
+  readonly doubtsAtMs: number[] = [];
+  private readonly struck = new Map<string, Promise<void>>();
+  private readonly all: readonly Fault[];
+  private steppedAtMs = 0;
+  private behindS = 0;
+  private heldSinceMs: number | null = null;
+  stalled = false;
+
+  constructor(
+    private readonly stage: Stage,
+    private readonly population: Population,
+    private readonly random: () => number,
+  ) {
+    this.all = [...processes(stage), ...stores(stage), ...outside(stage)];
+  }
+
+  /** Strikes until the time is over. Resolves when everything has been put right again. */
+  async strike(untilMs: number): Promise<void> {
+    this.stage.time.move(firstStepS);
+    while (performance.now() < untilMs && !this.stalled) {
+      await sleep(100 + this.random() * 1_200);
+      const choice = this.random();
+      if (choice < 0.35 && (await this.step())) continue;
+      if (choice > 0.9) await this.meddle();
+      else await this.one();
+    }
+    await Promise.all(this.struck.values());
+    // The clock ends up right, as those who run it see to.
+    if (this.behindS > 0) this.stage.time.move(this.behindS);
+  }
+
+  private async one(): Promise<void> {
+    const fault = this.all[Math.floor(this.random() * this.all.length)];
+    const lasts = this.random();
+    if (!fault || this.struck.has(fault.subject)) return;
+    this.note(fault.name);
+    this.doubtsAtMs.push(Date.now());
+    const course = async (): Promise<void> => {
+      await fault.begin();
+      await sleep(lasts * fault.lastsMs);
+      await fault.end?.();
+      this.doubtsAtMs.push(Date.now());
+      this.struck.delete(fault.subject);
+    };
+    this.struck.set(fault.subject, course());
+  }
+
+  private async meddle(): Promise<void> {
+    this.note('a user renews or revokes');
+    await this.population.meddle();
+  }
+
+  /** Moves the clock forward by days, or back by hours. False when it must wait for renewals. */
+  private async step(): Promise<boolean> {
+    if (performance.now() - this.steppedAtMs < betweenStepsMs) return false;
+    const back = this.behindS === 0 && this.random() < 0.25;
+    const seconds = back
+      ? -Math.round((1 + this.random() * 4) * hourS)
+      : this.behindS + Math.round(this.random() * longestStepS);
+    if (!back && !(await this.spares(seconds))) return this.hold();
+    this.heldSinceMs = null;
+    this.behindS = back ? -seconds : 0;
+    this.note(back ? 'clock back by hours' : 'clock forward by days');
+    this.doubtsAtMs.push(Date.now());
+    this.stage.time.move(seconds);
+    this.steppedAtMs = performance.now();
+    return true;
+  }
+
+  /** Whether every certificate that renews, and has not yet, has time left after this step. */
+  private async spares(seconds: number): Promise<boolean> {
+    const [first] = await this.stage.database.query<{ left: number | null }>(
+      `select extract(epoch from min(c.not_after) - now())::float8 as left from certificate c
+       where c.state = 'issued' and c.rotation and not exists (
+         select from certificate n where n.renews_id = c.id and n.state in ('issued', 'superseded', 'revoked'))`,
+    );
+    return (first?.left ?? Infinity) > seconds + sparedS;
+  }
+
+  private hold(): false {
+    this.heldSinceMs ??= performance.now();
+    this.stalled = performance.now() - this.heldSinceMs > stallMs;
+    return false;
+  }
+
+  private note(name: string): void {
+    this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
+  }
+}
+
+function processes({ slots }: Stage): Fault[] {
+  return slots.map((slot, at) => ({
+    name: `kill -9 of ${at === 0 ? 'the API process' : 'a worker'}`,
+    subject: `process ${at}`,
+    begin: () => slot.kill(),
+    end: () => slot.start(),
+    lastsMs: 8_000,
+  }));
+}
+
+function stores({ database, redis }: Stage): Fault[] {
+  return [
+    {
+      name: 'PostgreSQL crashes',
+      subject: 'postgres',
+      begin: () => database.crash(),
+      end: () => database.start(),
+      lastsMs: 3_000,
+    },
+    { name: 'Redis is flushed', subject: 'redis', begin: () => redis.flush(), lastsMs: 0 },
+    {
+      name: 'Redis stops',
+      subject: 'redis',
+      begin: () => redis.stop(),
+      end: () => redis.start(),
+      lastsMs: 8_000,
+    },
+    {
+      name: 'Redis hangs',
+      subject: 'redis',
+      begin: () => redis.freeze(),
+      end: () => redis.thaw(),
+      lastsMs: 8_000,
+    },
+  ];
+}
+
+function outside({ mail, ca, vaults }: Stage): Fault[] {
+  const hanging = [mail, ca, ...vaults].map((remote, at) => ({
+    name: ['The mail server hangs', 'The CA hangs', 'A destination hangs'][Math.min(at, 2)] ?? '',
+    subject: `outside ${at}`,
+    begin: () => remote.freeze(),
+    end: () => remote.thaw(),
+    // Longer than the program waits for an answer, which so comes too late.
+    lastsMs: 14_000,
+  }));
+  const places = vaults.flatMap((vault, at) => [
+    { name: 'A destination fails', subject: `outside ${at + 2}`, begin: () => vault.call('busy', 20), lastsMs: 0 },
+    {
+      name: 'A destination loses answers',
+      subject: `outside ${at + 2}`,
+      begin: () => vault.call('lose', 10),
+      lastsMs: 0,
+    },
+  ]);
+  return [
+    ...hanging,
+    ...places,
+    {
+      name: 'The CA is late and loses answers',
+      subject: 'outside 1',
+      begin: () => ca.call('trouble', true),
+      end: () => ca.call('trouble', false),
+      lastsMs: 12_000,
+    },
+    {
+      name: 'The mail server refuses',
+      subject: 'outside 0',
+      begin: () => mail.call('refuse', true),
+      end: () => mail.call('refuse', false),
+      lastsMs: 8_000,
+    },
+    {
+      name: 'The mail server dies after it has taken a mail',
+      subject: 'outside 0',
+      begin: () => mail.call('dieOnNext'),
+      end: async () => {
+        await mail.kill();
+        await mail.start();
+      },
+      lastsMs: 8_000,
+    },
+  ];
+}
