@@ -19,7 +19,8 @@ import { email } from './email/email.notification.js';
 import { fastpki } from './fastpki/fastpki.issuer.js';
 import { filesystem } from './filesystem/filesystem.destination.js';
 import { filesystemSource } from './filesystem/filesystem.source.js';
-import { googleCloudDns } from './google-cloud-dns/google-cloud-dns.dns.js';
+import { googleCertificateManager } from './google-cloud/google-certificate-manager.destination.js';
+import { googleCloudDns } from './google-cloud/google-cloud-dns.dns.js';
 import { haproxy } from './haproxy/haproxy.destination.js';
 import { javaKeystoreExport } from './jks/java-keystore.export.js';
 import { javaTruststoreExport } from './jks/java-truststore.export.js';
@@ -68,6 +69,7 @@ export const plugins: readonly AnyPlugin[] = [
   fastpki,
   filesystem,
   filesystemSource,
+  googleCertificateManager,
   googleCloudDns,
   haproxy,
   javaKeystoreExport,

@@ -53,6 +53,16 @@ afterAll(() => {
 
 /** In every secret and key that a plugin gets here; it may turn up in no error. */
 const marker = 'Marker-4f6e';
+/** A service account of Google. */
+const serviceAccountKey = JSON.stringify({
+  type: 'service_account',
+  project_id: 'p',
+  private_key: generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({
+    type: 'pkcs8',
+    format: 'pem',
+  }),
+  client_email: marker,
+});
 /**
  * Options with which a plugin starts its work and cannot end it: nothing listens at these places. A secret is here only
  * where it has a form of its own.
@@ -86,17 +96,8 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
   'azure-dns': { tenantId: 't', clientId: 'c', subscriptionId: 's', resourceGroup: 'r' },
   'azure-key-vault': { vaultUrl: 'https://web.vault.azure.net', tenantId: 't', clientId: 'c' },
   'dns-webhook': { url: 'https://127.0.0.1:1/hook' },
-  'google-cloud-dns': {
-    serviceAccountKey: JSON.stringify({
-      type: 'service_account',
-      project_id: 'p',
-      private_key: generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({
-        type: 'pkcs8',
-        format: 'pem',
-      }),
-      client_email: marker,
-    }),
-  },
+  'google-certificate-manager': { serviceAccountKey },
+  'google-cloud-dns': { serviceAccountKey },
   route53: { accessKeyId: 'AKIAMARKERMARKER' },
   'aws-iam-source': { accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
   discord: { webhookUrl: `https://127.0.0.1:1/api/webhooks/1/${marker}-discord` },

@@ -1,21 +1,11 @@
 import { z } from 'zod';
 import { defineDns, longestZone } from '../../src/plugin-api/dns.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import { secret } from '../../src/plugin-api/options.js';
-import { GoogleDnsClient, isServiceAccount } from './google-cloud-dns.client.js';
+import { GoogleDnsClient } from './google-cloud-dns.client.js';
+import { googleAccess } from './google-cloud.options.js';
 
 const options = z.strictObject({
-  serviceAccountKey: secret(
-    'Service account key',
-    'The JSON file with the key of a service account that has the role DNS Administrator.',
-  )
-    .max(16_384)
-    .refine(isServiceAccount, 'must be the JSON file of a service account key'),
-  project: z
-    .string()
-    .regex(/^[a-z0-9.:-]{1,100}$/, 'must be the id of a project')
-    .optional()
-    .meta({ title: 'Project', description: 'Project that has the zones. Absent: that of the service account.' }),
+  ...googleAccess('DNS Administrator', 'the zones'),
 });
 
 const Ref = z.object({ zone: z.string(), name: z.string(), value: z.string() });
