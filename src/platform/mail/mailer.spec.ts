@@ -97,6 +97,13 @@ describe('Mailer with a server', () => {
     ]);
   });
 
+  it('says that a program sent the mail, and of which list it is, so that no holiday notice answers', async () => {
+    const { port, received } = await server();
+    await mailerFor(`smtp://127.0.0.1:${port}`).send(mail);
+    expect(received[0]?.raw).toMatch(/^Auto-Submitted: auto-generated\r$/m);
+    expect(received[0]?.raw).toMatch(/^List-I[dD]: Perennial <perennial\.pki\.example\.org>\r$/m);
+  });
+
   it('gives a mail the same Message-ID at every attempt, and another mail another', async () => {
     const { port, received } = await server();
     const mailer = mailerFor(`smtp://127.0.0.1:${port}`);

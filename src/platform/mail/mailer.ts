@@ -33,6 +33,12 @@ export class Mailer {
       text,
       html,
       messageId: this.messageId(dedupeKey),
+      headers: {
+        // RFC 3834 §5: nobody's holiday notice answers it.
+        'auto-submitted': 'auto-generated',
+        // RFC 2919: one rule of a mail program can file all of them.
+        'list-id': `Perennial <perennial.${this.host()}>`,
+      },
     };
     const { rejected, rejectedErrors } = await this.transport.sendMail(message).catch((error: unknown) => {
       throw smtpFailure(error);
@@ -55,8 +61,12 @@ export class Mailer {
 
   /** RFC 5322 §3.6.4. The same for every attempt, so that servers and readers see that it is one mail. */
   private messageId(dedupeKey: string): string {
-    const host = /@([^\s<>@]+)>?\s*$/.exec(this.config.mailFrom)?.[1] ?? 'localhost';
-    return `<${createHash('sha256').update(dedupeKey).digest('hex').slice(0, 40)}@${host}>`;
+    return `<${createHash('sha256').update(dedupeKey).digest('hex').slice(0, 40)}@${this.host()}>`;
+  }
+
+  /** Of the sender's address. */
+  private host(): string {
+    return /@([^\s<>@]+)>?\s*$/.exec(this.config.mailFrom)?.[1] ?? 'localhost';
   }
 }
 
