@@ -9,6 +9,7 @@ import { AuthorityState } from './authorities/authority-state.entity.js';
 import { Certificate } from './certificates/certificate.entity.js';
 import { Delivery } from './certificates/deploy/delivery.entity.js';
 import { Order } from './certificates/issue/order.entity.js';
+import { Acknowledgement } from './certificates/notify/acknowledgement.entity.js';
 import { Notice } from './certificates/notify/notice.entity.js';
 import { Withdrawal } from './certificates/withdraw/withdrawal.entity.js';
 import { Challenge } from './challenges/challenge.entity.js';
@@ -55,6 +56,7 @@ export const entities = [
   JobRun,
   KeyRingCheck,
   Mail,
+  Acknowledgement,
   Notice,
   OcspResponder,
   Order,

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { plugins } from '../plugins/index.js';
 import { webhookTemplate } from '../plugins/webhook/webhook-template.notification.js';
+import { ChannelRequest } from '../src/notifications/channel.schema.js';
+import { SubscriptionRequest } from '../src/notifications/subscription.schema.js';
 import { noticeEvents } from '../src/plugin-api/events.js';
 import { pluginContext } from './support/bundles.js';
 import { expiring, facts, urlOf } from './support/channel-service.js';
@@ -16,15 +18,23 @@ const channels = examples.flatMap((example) => Channel.safeParse(example).data?.
 const notifications = plugins.filter(({ kind }) => kind === 'notification');
 
 describe('docs/channels.md', () => {
-  it('has an example of every notification plugin but mail, and names all', () => {
+  it('has an example of every notification plugin, and names all', () => {
     const shown = new Set(channels.map(({ id }) => id));
-    expect(notifications.map(({ id }) => id).filter((id) => !shown.has(id))).toEqual(['email']);
+    expect(notifications.map(({ id }) => id).filter((id) => !shown.has(id))).toEqual([]);
     for (const { id } of notifications) expect(page).toContain(`| \`${id}\` |`);
   });
 
   it('has examples of channels and subscriptions alone', () => {
     const others = examples.filter((one) => !Channel.safeParse(one).success && !Subscription.safeParse(one).success);
     expect(others).toEqual([]);
+  });
+
+  it('has examples that the requests for channels and subscriptions take', () => {
+    const faults = examples.map((one) => {
+      const { error } = (Channel.safeParse(one).success ? ChannelRequest : SubscriptionRequest).safeParse(one);
+      return error?.issues ?? [];
+    });
+    expect(faults.flat()).toEqual([]);
   });
 
   it.each(channels)('gives $id options that it takes', ({ id, options }) => {

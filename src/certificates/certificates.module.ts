@@ -92,22 +92,7 @@ import {
 import { RetirementSweep } from './list/retirement.sweep.js';
 import { SelectionBuilder } from './list/selection-builder.js';
 import { Statistics } from './list/statistics.js';
-import { ExpirySweep } from './notify/expiry.sweep.js';
-import { DefaultSubscriptions } from './notify/default-subscriptions.js';
-import { ChannelPreviews } from './notify/channel-previews.js';
-import { ChannelController } from './notify/channel.controller.js';
-import { ListedCertificates } from './notify/listed-certificates.js';
-import { NotificationController } from './notify/notification.controller.js';
-import { SubscriptionController } from './notify/subscription.controller.js';
-import { SubscriptionForm, SubscriptionService } from './notify/subscription.service.js';
-import { AuthorityMessages } from './notify/authority-messages.js';
-import { CrlOverdueSweep } from './notify/crl-overdue.sweep.js';
-import { NoticeMessages } from './notify/notice-messages.js';
-import { NoticeRepository } from './notify/notice.repository.js';
-import { Notices } from './notify/notices.js';
-import { NoticeSender, SendNotices } from './notify/send-notices.job.js';
-import { ReplanWarnings } from './notify/replan-warnings.job.js';
-import { CertificateSubscriptionRepository } from './notify/certificate-subscription.repository.js';
+import { notifyControllers, notifyProviders } from './notify/notify-providers.js';
 import { PendingChangesController, PendingController } from './pending/pending.controller.js';
 import { DisputeRecord, DisputeService } from './pending/dispute.service.js';
 import { PendingService } from './pending/pending.service.js';
@@ -190,12 +175,10 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     DeliveryController,
     PendingController,
     PendingChangesController,
-    ChannelController,
-    NotificationController,
-    SubscriptionController,
     EndpointController,
     SourceCleanController,
     CertificateSourcesController,
+    ...notifyControllers,
   ],
   providers: [
     AuthorityRevocation,
@@ -300,21 +283,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     EndpointReader,
     CleanService,
     CounterpartSources,
-    NoticeRepository,
-    Notices,
-    ChannelPreviews,
-    SendNotices,
-    NoticeSender,
-    NoticeMessages,
-    AuthorityMessages,
-    CrlOverdueSweep,
-    ExpirySweep,
-    CertificateSubscriptionRepository,
-    ListedCertificates,
-    SubscriptionForm,
-    SubscriptionService,
-    DefaultSubscriptions,
-    ReplanWarnings,
+    ...notifyProviders,
   ],
   // For the dialects.
   exports: [

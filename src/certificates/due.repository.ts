@@ -2,7 +2,6 @@ import { Injectable } from '@nestjs/common';
 import { MoreThan } from 'typeorm';
 import type { Tx } from '../platform/db/database.js';
 import { timestamp } from '../platform/db/timestamp.js';
-import { snake } from '../platform/db/snake-naming.js';
 import { Certificate } from './certificate.entity.js';
 
 /** Queries on certificates by their due dates, for the sweeps and the planning. */
@@ -67,19 +66,14 @@ export class DueRepository {
   }
 
   /**
-   * At most 200 certificates that are due by `column`, with their authorities. Sets the column to `again`, so that no
-   * other process takes the same rows and a lost job is found again.
+   * At most 200 certificates whose next attempt is due, with their authorities. The attempt is due again at `again`, so
+   * that no other process takes the same rows and a lost job is found again.
    */
-  async takeDue(
-    tx: Tx,
-    column: 'nextAttemptAt' | 'nextNoticeAt',
-    now: Date,
-    again: Date,
-  ): Promise<{ id: number; authorityId: number | null }[]> {
-    const name = snake(column);
+  async takeDue(tx: Tx, now: Date, again: Date): Promise<{ id: number; authorityId: number | null }[]> {
     const rows: [{ id: number; authorityId: number | null }[], number] = await tx.query(
-      `update certificate set ${name} = $2 where id in (
-         select id from certificate where ${name} <= $1 order by ${name} limit 200 for update skip locked)
+      `update certificate set next_attempt_at = $2 where id in (
+         select id from certificate where next_attempt_at <= $1 order by next_attempt_at limit 200
+           for update skip locked)
            returning id, authority_id as "authorityId"`,
       [now, again],
     );

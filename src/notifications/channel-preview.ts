@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { ConfiguredPlugins, type StoredPlugin } from '../platform/plugins/configured-plugin.js';
+import { inLayout } from './channel-layout.js';
+import type { SendingChannel } from './channel-sender.js';
+import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import { PluginError } from '../plugin-api/errors.js';
 import type { NotificationMessage } from '../plugin-api/notification.js';
@@ -26,7 +28,8 @@ export class ChannelPreview {
    * Has the plugin send the message to nobody, and gives what it would have sent: no headers, and no secret of its
    * options. `fault` and `detail` when it sends nothing.
    */
-  async of(channel: StoredPlugin, message: NotificationMessage): Promise<Omit<PreviewView, 'from'>> {
+  async of(channel: SendingChannel, unlaid: NotificationMessage): Promise<Omit<PreviewView, 'from'>> {
+    const message = inLayout(unlaid, channel.layout);
     const { event, subject, text, html = null } = message;
     const sent: Sent = { mailTo: null, requests: [] };
     const shown = { event, subject, text, html, ...sent, fault: null, detail: null };

@@ -1,8 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import type { NotificationMessage } from '../plugin-api/notification.js';
+import type { Channel } from './channel.entity.js';
+import { inLayout } from './channel-layout.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import type { StoredPlugin } from '../platform/plugins/configured-plugin.js';
+
+/** What sending needs of a channel. */
+export type SendingChannel = StoredPlugin & Partial<Pick<Channel, 'layout'>>;
 
 /** Sends messages through channels. */
 @Injectable()
@@ -13,9 +18,10 @@ export class ChannelSender {
   ) {}
 
   /** Throws PluginError. */
-  async send(channel: StoredPlugin, message: NotificationMessage, signal: AbortSignal): Promise<void> {
+  async send(channel: SendingChannel, message: NotificationMessage, signal: AbortSignal): Promise<void> {
     const plugin = this.configured.plugin('notification', channel.pluginId);
-    await plugin.send(message, this.configured.open(plugin, channel, 'channel'), this.contexts.make(signal));
+    const laidOut = inLayout(message, channel.layout);
+    await plugin.send(laidOut, this.configured.open(plugin, channel, 'channel'), this.contexts.make(signal));
   }
 
   /** Sends mail to the recipients of the message, without a channel. Throws PluginError. */

@@ -7,12 +7,11 @@ import { Config } from '../platform/config.js';
 import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
-import type { StoredPlugin } from '../platform/plugins/configured-plugin.js';
 import { PluginError } from '../plugin-api/errors.js';
 import type { NotificationMessage } from '../plugin-api/notification.js';
 import { mayWriteToAnyone } from '../roles/permission.js';
 import { ChannelRepository } from './channel.repository.js';
-import { ChannelSender } from './channel-sender.js';
+import { ChannelSender, type SendingChannel } from './channel-sender.js';
 import { ChannelService } from './channel.service.js';
 import { inSubject, type MessageDraft, renderMessage } from './message-layout.js';
 import { NotificationRepository, pluginOf } from './notification.repository.js';
@@ -27,7 +26,7 @@ interface Tested {
   kind: 'channel' | 'notification';
   id: number;
   label: string;
-  channel: StoredPlugin;
+  channel: SendingChannel;
 }
 
 /**
@@ -60,7 +59,7 @@ export class ChannelTest {
   }
 
   /** A channel with its test message, unsent. Throws Problem `not-found` or `forbidden`. */
-  async sample(actor: Actor, id: number): Promise<{ channel: StoredPlugin; message: NotificationMessage }> {
+  async sample(actor: Actor, id: number): Promise<{ channel: SendingChannel; message: NotificationMessage }> {
     const channel = await this.channels.get(this.db.single, id);
     this.channelService.demandChange(actor, channel);
     return { channel, message: this.messageOf(actor, { kind: 'channel', id, label: channel.label, channel }) };
@@ -70,7 +69,12 @@ export class ChannelTest {
   async ofNotification(actor: Actor, id: number): Promise<TestView> {
     const row = await this.notifications.get(this.db.single, id);
     demandChange(actor, row);
-    return this.test(actor, { kind: 'notification', id, label: row.label, channel: pluginOf(row) });
+    return this.test(actor, {
+      kind: 'notification',
+      id,
+      label: row.label,
+      channel: { ...pluginOf(row), layout: null },
+    });
   }
 
   private async test(actor: Actor, tested: Tested): Promise<TestView> {

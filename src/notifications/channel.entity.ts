@@ -1,4 +1,6 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import type { ChannelLayout } from './channel-layout.js';
+import type { Digest, QuietHours } from './channel-times.js';
 import { Sealed, sealedColumn } from '../platform/secrets/sealed.js';
 
 /**
@@ -21,6 +23,9 @@ export class Channel {
   @Column('uuid') secretId: string;
   /** The mail addresses of the plugin's options, lower case; null when it does not send mail. */
   @Column('text', { array: true, nullable: true }) recipients: string[] | null;
+  @Column('jsonb', { nullable: true }) quietHours: QuietHours | null;
+  @Column('jsonb', { nullable: true }) digest: Digest | null;
+  @Column('jsonb', { nullable: true }) layout: ChannelLayout | null;
   @Column('text') origin: ChannelOrigin;
   @Column('integer', { nullable: true }) creatorId: number | null;
   @Column('timestamptz') createdAt: Date;

@@ -7,8 +7,15 @@ import type { Page } from '../platform/http/page.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
 import { In } from 'typeorm';
+import { digestAt, quietUntil } from './channel-times.js';
 import { Channel } from './channel.entity.js';
 import type { ChannelQuery } from './channel.schema.js';
+
+/** Until when a channel sends nothing, and why. */
+export interface ChannelWait {
+  until: Date;
+  hold: 'quiet-hours' | 'digest';
+}
 
 const source: ListSource = {
   columns: 'id',
@@ -46,13 +53,33 @@ export class ChannelRepository {
     return found;
   }
 
-  /** The channel of a subscription; null when the subscription is gone. */
-  async ofSubscription(tx: Tx, subscriptionId: number): Promise<Channel | null> {
+  /** The channel of a subscription, or of its escalations; null when there is none any more. */
+  async ofSubscription(tx: Tx, subscriptionId: number, escalates: boolean): Promise<Channel | null> {
     return tx
       .createQueryBuilder(Channel, 'ch')
-      .innerJoin('subscription', 's', 's.channel_id = ch.id')
+      .innerJoin('subscription', 's', `s.${escalates ? 'escalate_channel_id' : 'channel_id'} = ch.id`)
       .where('s.id = :subscriptionId', { subscriptionId })
       .getOne();
+  }
+
+  /**
+   * Until when the channel sends nothing at `now`, and why; null when it sends at once. `collected`: the notices have
+   * waited for a digest already.
+   */
+  async waitOf(tx: Tx, id: number, now: Date, collected: boolean): Promise<ChannelWait | null> {
+    const [found] = await tx.query<{ quietUntil: Date | null; digestAt: Date | null }[]>(
+      `select ${quietUntil} as "quietUntil", ${digestAt} as "digestAt" from channel where id = $2`,
+      [now, id],
+    );
+    if (found?.quietUntil) return { until: found.quietUntil, hold: 'quiet-hours' };
+    return found?.digestAt && !collected ? { until: found.digestAt, hold: 'digest' } : null;
+  }
+
+  /** Throws Problem `invalid-request` unless PostgreSQL knows the time zone. */
+  async demandTimeZone(tx: Tx, name: string, field: string): Promise<void> {
+    const known: unknown[] = await tx.query('select from pg_timezone_names where lower(name) = lower($1)', [name]);
+    if (known.length === 0)
+      throw invalid(field, 'Give a time zone of the IANA database, for example Europe/Berlin or UTC.');
   }
 
   /** By id or label, ignoring case; a channel of a person first. Throws Problem `invalid-request`. */
@@ -83,11 +110,12 @@ export class ChannelRepository {
     await tx.remove(channel);
   }
 
-  /** Ids of the subscriptions that use this channel, in order. */
+  /** Ids of the subscriptions that use this channel, also for their escalations, in order. */
   async subscriptionsOf(tx: Tx, id: number): Promise<number[]> {
-    const rows = await tx.query<{ id: number }[]>('select id from subscription where channel_id = $1 order by id', [
-      id,
-    ]);
+    const rows = await tx.query<{ id: number }[]>(
+      'select id from subscription where channel_id = $1 or escalate_channel_id = $1 order by id',
+      [id],
+    );
     return rows.map((row) => row.id);
   }
 }

@@ -3,6 +3,8 @@ import { listQuery } from '../platform/http/page.js';
 import { queryBoolean } from '../platform/http/query.js';
 import { isLeadOption } from '../platform/plugins/lead-options.js';
 import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
+import { ChannelLayout } from './channel-layout.js';
+import { Digest, QuietHours } from './channel-times.js';
 import type { Channel } from './channel.entity.js';
 
 /** POST and PUT /channels. */
@@ -12,6 +14,21 @@ export const ChannelRequest = z
     description: z.string().max(1024).nullish(),
     active: z.boolean().default(true).meta({ description: 'An inactive channel sends nothing.' }),
     plugin: PluginInput,
+    layout: ChannelLayout.nullish().meta({
+      description: 'How its messages look. `GET /channels/{id}/preview` shows it.',
+    }),
+    quietHours: QuietHours.nullish().meta({
+      description: 'Messages wait until these hours end, except for critical ones. Not together with `digest`.',
+    }),
+    digest: Digest.nullish().meta({
+      description:
+        'One message a day for all notices since the last one: by mail, one for each owner. Critical ones are ' +
+        'sent at once.',
+    }),
+  })
+  .refine(({ quietHours, digest }) => !quietHours || !digest, {
+    path: ['digest'],
+    error: 'cannot be given together with `quietHours`',
   })
   .meta({ id: 'ChannelRequest' });
 export type ChannelRequest = z.output<typeof ChannelRequest>;
@@ -23,6 +40,9 @@ export const ChannelView = z
     description: z.string().nullable(),
     active: z.boolean(),
     plugin: PluginView,
+    layout: ChannelLayout.nullable(),
+    quietHours: QuietHours.nullable(),
+    digest: Digest.nullable(),
     recipients: z
       .array(z.string())
       .nullable()
@@ -36,13 +56,12 @@ export const ChannelView = z
   .meta({ id: 'Channel' });
 export type ChannelView = z.output<typeof ChannelView>;
 
-export function channelView(
-  { id, label, description, active, recipients, origin }: Channel,
-  plugin: PluginView,
-): ChannelView {
+export function channelView(row: Channel, plugin: PluginView): ChannelView {
+  const { id, label, description, active, recipients, layout, quietHours, digest, origin } = row;
   // The lead belongs to the subscription; Lemur's view shows it as an option of the plugin.
   const pluginOptions = plugin.pluginOptions.filter(({ name }) => !isLeadOption(name));
-  return { id, label, description, active, plugin: { ...plugin, pluginOptions }, recipients, origin };
+  const shown = { ...plugin, pluginOptions };
+  return { id, label, description, active, plugin: shown, layout, quietHours, digest, recipients, origin };
 }
 
 /** The message that a channel sends next, and what of it leaves the program. */

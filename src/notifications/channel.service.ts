@@ -40,6 +40,7 @@ export class ChannelService {
   create(actor: Actor, request: ChannelRequest): Promise<ChannelView> {
     const columns = this.columns(actor, request);
     return this.db.write(async (tx) => {
+      await this.demandTimeZones(tx, request);
       const row = await this.repository.save(tx, {
         ...columns,
         origin: 'person',
@@ -63,6 +64,7 @@ export class ChannelService {
       const row = await this.repository.lock(tx, id);
       this.demandChange(actor, row);
       const before = this.view(row);
+      await this.demandTimeZones(tx, request);
       const columns = this.columns(actor, request, row);
       const subscriptionIds = await this.repository.subscriptionsOf(tx, id);
       await keeping(tx, subscriptionIds, () => this.repository.save(tx, Object.assign(row, columns)));
@@ -108,18 +110,25 @@ export class ChannelService {
     return channelView(row, this.configured.view('notification', row));
   }
 
+  private async demandTimeZones(tx: Tx, { quietHours, digest }: ChannelRequest): Promise<void> {
+    if (quietHours) await this.repository.demandTimeZone(tx, quietHours.timeZone, 'quietHours.timeZone');
+    if (digest) await this.repository.demandTimeZone(tx, digest.timeZone, 'digest.timeZone');
+  }
+
   private columns(
     actor: Actor,
     request: ChannelRequest,
     before?: Channel,
   ): Omit<Channel, 'id' | 'origin' | 'creatorId' | 'createdAt'> {
-    const { label, description, active } = request;
+    const { label, description, active, quietHours = null, digest = null, layout = null } = request;
     const plugin = this.configured.chosen('notification', request.plugin);
     const stored = this.configured.seal(plugin, request.plugin, 'channel', before);
     const recipients = this.recipients.of(stored);
     this.recipients.demandAllowed(actor, recipients, before?.recipients ?? []);
     if (before?.origin === 'program' && label !== before.label)
       throw invalid('label', `${before.label} is a channel of the program: its label cannot change.`);
-    return { label, description: description ?? null, active, ...stored, recipients };
+    if (digest && plugin.hears !== 'all')
+      throw invalid('digest', `The plugin ${plugin.id} does not support messages about several events.`);
+    return { label, description: description ?? null, active, ...stored, recipients, layout, quietHours, digest };
   }
 }

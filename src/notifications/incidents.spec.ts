@@ -42,6 +42,7 @@ const data: Told = {
   'withdrawal.given-up': { certificate: facts(7), kind: 'revoke', reason: null },
   'authority.expiring': { authority },
   'crl.overdue': { authority, lists: 1, nextUpdate: inDays(-1), reason: null },
+  'summary.weekly': { watched: 9, ending: 1, failing: 0, certificates: [facts(7)] },
 };
 
 /** What each event opens and closes: action, key and severity, and the severity of the whole message. */
@@ -69,6 +70,7 @@ const expected: Record<keyof Told, [string, ...string[]]> = {
   'withdrawal.given-up': ['error', `open ${at}/7#withdrawal:revoke error`],
   'authority.expiring': ['warning', 'open https://pki.example.org/api/1/authorities/3 warning'],
   'crl.overdue': ['critical', 'open https://pki.example.org/api/1/authorities/3/crl critical'],
+  'summary.weekly': ['info'],
 };
 
 describe('incidentsOf', () => {

@@ -62,6 +62,7 @@ const judges: Judges = {
   'authority.expiring': ({ authority, now, ...at }, summary) => [
     open(ofAuthority(at, authority.id), urgency(authority.notAfter, now), summary),
   ],
+  'summary.weekly': () => [],
   'crl.overdue': ({ authority, nextUpdate, now, ...at }, summary) => [
     open(ofLists(at, authority.id), nextUpdate && nextUpdate <= now ? 'critical' : 'error', summary),
   ],
@@ -78,8 +79,8 @@ export function incidentsOf<E extends NoticeEvent>(
   return { incidents, severity: worst(opened.map(({ severity }) => severity)) };
 }
 
-/** `info` of none. */
-function worst(of: readonly Severity[]): Severity {
+/** The worst of them; `info` of none. */
+export function worst(of: readonly Severity[]): Severity {
   return severities[Math.max(0, ...of.map((severity) => severities.indexOf(severity)))] ?? 'info';
 }
 

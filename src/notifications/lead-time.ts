@@ -9,6 +9,14 @@ export function leadMs(leadS: number, lifetimeMs: number): number {
   return lead > lifetimeMs / 2 ? lifetimeMs / 4 : lead;
 }
 
+/** The last warnings of every certificate come at the latest with this lead, in seconds, whatever delays others. */
+export const lastChanceS = 2 * 86_400;
+
+/** From when on nothing delays a notice of a certificate. */
+export function lastChanceAt({ notBefore, notAfter }: { notBefore: Date; notAfter: Date }): Date {
+  return new Date(notAfter.getTime() - leadMs(lastChanceS, notAfter.getTime() - notBefore.getTime()));
+}
+
 /** The options `interval` and `unit` in seconds. */
 export function leadSeconds(options: Readonly<Record<string, unknown>>): number {
   const { interval, unit } = options as LeadOptions;

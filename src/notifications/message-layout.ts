@@ -14,7 +14,31 @@ export interface RenderedMessage {
   content: MessageContent;
 }
 
-const html = Handlebars.compile<MessageDraft>(
+/** How messages look, and what stands around every one. Absent: as usual. */
+export interface Look {
+  productName?: string | undefined;
+  /** `#rrggbb`, of the bar at the top. */
+  color?: string | undefined;
+  /** Stand before and after the content. */
+  intro?: string | undefined;
+  footer?: string | undefined;
+}
+
+/** What the templates are given. */
+export interface TemplateValues extends MessageDraft {
+  productName: string;
+  color: string;
+  intro: string;
+  footer: string;
+}
+
+const usualLook = { productName: 'Perennial', color: '#0b57d0', intro: '' };
+
+/*
+ * Tables and inline styles, because Outlook lays out nothing else; the width of 600 pixels shrinks on a phone. A mail
+ * program that knows dark mode gets its own colours, and one that inverts colours finds no picture or shadow to spoil.
+ */
+const html = Handlebars.compile<TemplateValues>(
   `<!doctype html>
 <html lang="en">
 <head>
@@ -32,30 +56,50 @@ const html = Handlebars.compile<MessageDraft>(
 }
 </style>
 </head>
-<body class="page" style="margin:0;padding:24px 12px;background:#f4f5f7;color:#1d2129;font:16px/1.5 -apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif">
-<div role="article" aria-label="{{heading}}" style="max-width:600px;margin:0 auto">
+<body class="page" style="margin:0;padding:0;background:#f4f5f7;color:#1d2129">
+<table role="presentation" class="page" width="100%" cellpadding="0" cellspacing="0" border="0"
+  style="background:#f4f5f7;color:#1d2129;font:16px/1.5 -apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif">
+<tr><td align="center" style="padding:24px 12px">
+<table role="presentation" width="600" cellpadding="0" cellspacing="0" border="0"
+  style="width:100%;max-width:600px;text-align:left">
+<tr><td style="border-top:4px solid {{color}};padding:16px 0 0">
 <h1 style="margin:0 0 16px;font-size:20px;line-height:1.3">{{heading}}</h1>
+{{#if intro}}
+<p style="margin:0 0 16px">{{intro}}</p>
+{{/if}}
 {{#each paragraphs}}
 <p style="margin:0 0 16px">{{this}}</p>
 {{/each}}
+</td></tr>
 {{#each cards}}
-<div class="card" style="margin:0 0 16px;padding:16px;background:#ffffff;border:1px solid #d8dce3;border-radius:8px;overflow-wrap:anywhere">
+<tr><td style="padding:0 0 16px">
+<table role="presentation" class="card" width="100%" cellpadding="0" cellspacing="0" border="0"
+  style="background:#ffffff;border:1px solid #d8dce3;border-radius:8px">
+<tr><td style="padding:16px;overflow-wrap:anywhere;word-break:break-word">
 <p style="margin:0 0 8px;font-weight:600"><a class="link" href="{{url}}" style="color:#0b57d0">{{title}}</a></p>
 {{#each facts}}
 <p style="margin:0"><span class="label" style="color:#5a6270">{{this.[0]}}:</span> {{this.[1]}}</p>
 {{/each}}
-</div>
+</td></tr>
+</table>
+</td></tr>
 {{/each}}
-<p class="foot" style="margin:24px 0 0;font-size:13px;color:#5a6270">Sent by Perennial.</p>
-</div>
+<tr><td class="foot" style="padding:8px 0 0;font-size:13px;color:#5a6270">{{footer}}</td></tr>
+</table>
+</td></tr>
+</table>
 </body>
 </html>
 `,
   { strict: true },
 );
 
-const text = Handlebars.compile<MessageDraft>(
+const text = Handlebars.compile<TemplateValues>(
   `{{heading}}
+{{#if intro}}
+
+{{intro}}
+{{/if}}
 {{#each paragraphs}}
 
 {{this}}
@@ -70,7 +114,7 @@ const text = Handlebars.compile<MessageDraft>(
 {{/each}}
 
 --${' '}
-Sent by Perennial.
+{{footer}}
 `,
   { strict: true, noEscape: true },
 );
@@ -79,8 +123,17 @@ Sent by Perennial.
  * Lays a message out as plain text and as HTML. Every value becomes one line, because names come from strangers; markup
  * in values stays text.
  */
-export function renderMessage(draft: MessageDraft): RenderedMessage {
-  const content = {
+export function renderMessage(draft: MessageDraft, look: Look = {}): RenderedMessage {
+  const values = templateValues(draft, look);
+  const { subject, heading, paragraphs, cards } = values;
+  return { subject, text: text(values), html: html(values), content: { heading, paragraphs, cards } };
+}
+
+/** The values of a template, each in one line. */
+export function templateValues(draft: MessageDraft, look: Look): TemplateValues {
+  const { productName, color, intro, footer } = { ...usualLook, ...look };
+  return {
+    subject: printableLine(draft.subject),
     heading: printableLine(draft.heading),
     paragraphs: draft.paragraphs.map(printableLine),
     cards: draft.cards.map(({ title, url, facts }) => ({
@@ -88,9 +141,24 @@ export function renderMessage(draft: MessageDraft): RenderedMessage {
       url: printableLine(url),
       facts: facts.map(([label, value]) => [label, printableLine(value)] as const),
     })),
+    productName: printableLine(productName),
+    color,
+    intro: printableLine(intro),
+    footer: printableLine(footer ?? `Sent by ${productName}.`),
   };
-  const clean = { subject: printableLine(draft.subject), ...content };
-  return { subject: clean.subject, text: text(clean), html: html(clean), content };
+}
+
+/** The message for those who are told because nobody acted since `since`, when the channel with this label was told. */
+export function escalated(
+  { subject, content }: Pick<RenderedMessage, 'subject' | 'content'>,
+  { since, channel }: { since: Date; channel: string },
+): RenderedMessage {
+  const time = `${since.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  return renderMessage({
+    ...content,
+    subject: `No action yet: ${subject}`,
+    paragraphs: [`Nobody has acted since ${time}, when the channel ${channel} was told.`, ...content.paragraphs],
+  });
 }
 
 const longestName = 64;

@@ -28,6 +28,15 @@ export interface Setting {
   now: Date;
 }
 
+/** How the certificates of a subscription stand. */
+export interface Summary {
+  /** How many are watched, how many of them expire within 30 days, and of how many the last renewal failed. */
+  watched: number;
+  ending: number;
+  failing: number;
+  certificates: readonly CertificateFacts[];
+}
+
 /** The facts of each message by event. Times are shown in UTC. */
 export interface NoticeData extends Record<NoticeEvent, Setting> {
   'certificate.issued': Setting & { certificates: readonly CertificateFacts[] };
@@ -107,4 +116,6 @@ export interface NoticeData extends Record<NoticeEvent, Setting> {
     nextUpdate: Date | null;
     reason: string | null;
   };
+  /** Of the certificates of a subscription. `certificates`: the first of those that expire soon. */
+  'summary.weekly': Setting & Summary;
 }

@@ -71,6 +71,7 @@ const messages: { [E in NoticeEvent]: NoticeData[E] } = {
     nextUpdate: new Date('2026-03-02T00:00:00Z'),
     reason: 'The token does not answer.',
   },
+  'summary.weekly': { ...setting, watched: 40, ending: 3, failing: 1, certificates: [before, after] },
 };
 
 describe('renderNotice', () => {
@@ -134,6 +135,15 @@ describe('renderNotice', () => {
       'authority.expiring',
       'Authority Issuing CA expires in 12 days',
       ['Owner: web@example.org', 'https://pki.example.org/api/1/authorities/7'],
+    ],
+    [
+      'summary.weekly',
+      'Weekly summary: 3 of 40 certificates expire within 30 days',
+      [
+        '40 certificates are watched. 3 of them expire within 30 days, and the last renewal of 1 failed.',
+        'The first 2 to expire are listed.',
+        'https://pki.example.org/api/1/certificates/7',
+      ],
     ],
     [
       'crl.overdue',

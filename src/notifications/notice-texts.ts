@@ -203,6 +203,17 @@ const writers: Writers = {
     ],
   }),
 
+  'summary.weekly': ({ watched, ending, failing, certificates, ...setting }) => ({
+    subject: `Weekly summary: ${ending} of ${watched} certificates expire within 30 days`,
+    heading: 'Weekly summary',
+    paragraphs: [
+      `${watched} certificates are watched. ${ending} of them expire within 30 days, and the last renewal of ` +
+        `${failing} failed.`,
+      ...(ending > certificates.length ? [`The first ${certificates.length} to expire are listed.`] : []),
+    ],
+    cards: certificates.map((one) => card(one, setting, [end(one.notAfter, setting.now)])),
+  }),
+
   'crl.overdue': ({ authority, lists, nextUpdate, reason, publicUrl, now }) => {
     const isOver = nextUpdate !== null && nextUpdate <= now;
     return {

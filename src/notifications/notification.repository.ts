@@ -267,7 +267,7 @@ export class NotificationRepository {
   private async releaseChannel(tx: Tx, channelId: number): Promise<void> {
     await tx.query(
       `delete from channel c where id = $1 and origin <> 'person'
-         and not exists (select from subscription where channel_id = c.id)`,
+         and not exists (select from subscription where channel_id = c.id or escalate_channel_id = c.id)`,
       [channelId],
     );
   }

@@ -29,6 +29,11 @@ export class Subscription {
   @Column('integer', { nullable: true }) authorityId: number | null;
   /** Lower case. */
   @Column('text', { nullable: true }) certificateLabel: string | null;
+  /** When nobody acts for so many days after a notice was sent, `escalateChannelId` is told; null for never. */
+  @Column('integer', { nullable: true }) escalateAfterDays: number | null;
+  @Column('integer', { nullable: true }) escalateChannelId: number | null;
+  /** When the next weekly summary is due; null without that event. */
+  @Column('timestamptz', { nullable: true }) nextSummaryAt: Date | null;
   /** True for default subscriptions, which the program makes (default-notifications.ts). */
   @Column('boolean') builtIn: boolean;
   @Column('integer', { nullable: true }) creatorId: number | null;

@@ -14,9 +14,12 @@ type Row = Omit<SubscriptionView, 'leads'> & { leadsS: number[] };
 const source: ListSource = {
   columns: `s.id, s.label, s.description, s.active, s.events, s.leads_s as "leadsS", s.lead_unit as "leadUnit", s.scope,
     s.owner, s.certificate_label as "certificateLabel", s.built_in as "builtIn",
+    case when ec.id is not null then json_build_object('afterDays', s.escalate_after_days,
+      'channel', json_build_object('id', ec.id, 'label', ec.label)) end as escalation,
     json_build_object('id', ch.id, 'label', ch.label, 'pluginName', ch.plugin_id) as channel,
     case when a.id is not null then json_build_object('id', a.id, 'name', a.name) end as authority`,
-  from: 'subscription s join channel ch on ch.id = s.channel_id left join authority a on a.id = s.authority_id',
+  from: `subscription s join channel ch on ch.id = s.channel_id left join authority a on a.id = s.authority_id
+    left join channel ec on ec.id = s.escalate_channel_id`,
   sorts: {
     id: { sql: 's.id', type: 'int' },
     label: { sql: 'lower(s.label)', type: 'text' },
@@ -111,6 +114,19 @@ export class SubscriptionRepository {
     return tx.save(tx.create(Subscription, subscription));
   }
 
+  /** Plans the next summary of at most `limit` active subscriptions whose summary is due, and returns their ids. */
+  async takeSummaries(tx: Tx, now: Date, next: Date, limit: number): Promise<{ id: number; dueAt: Date }[]> {
+    const [rows]: [{ id: number; dueAt: Date }[], number] = await tx.query(
+      `with due as (select s.id, s.next_summary_at from subscription s join channel ch on ch.id = s.channel_id
+         where s.next_summary_at <= $1 and s.active and ch.active
+         order by s.next_summary_at limit $3 for update of s skip locked)
+       update subscription s set next_summary_at = $2 from due where s.id = due.id
+       returning s.id, due.next_summary_at as "dueAt"`,
+      [now, next, limit],
+    );
+    return rows;
+  }
+
   async remove(tx: Tx, subscription: Subscription): Promise<void> {
     await tx.remove(subscription);
   }
@@ -118,7 +134,7 @@ export class SubscriptionRepository {
 
 function viewOf({ leadsS, ...row }: Row): SubscriptionView {
   const { id, label, description, active, channel, events, leadUnit, scope, owner, authority, builtIn } = row;
-  const { certificateLabel } = row;
+  const { certificateLabel, escalation } = row;
   const leads = leadsS.map((lead) => lead / leadUnits[leadUnit]);
   return {
     id,
@@ -133,6 +149,7 @@ function viewOf({ leadsS, ...row }: Row): SubscriptionView {
     owner,
     certificateLabel,
     authority,
+    escalation,
     builtIn,
   };
 }

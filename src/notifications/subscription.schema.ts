@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { noticeEvents } from '../plugin-api/events.js';
+import { type NoticeEvent, noticeEvents } from '../plugin-api/events.js';
 import { listQuery } from '../platform/http/page.js';
 import { queryBoolean } from '../platform/http/query.js';
 import { Reference } from '../platform/http/reference.js';
@@ -24,6 +24,16 @@ export const subscriptionMembers = {
 const Events = z.array(z.enum(noticeEvents));
 const expiring = 'certificate.expiring' as const;
 
+/** Problems of a certificate that last until somebody acts: these can be acknowledged, and escalate. */
+export const lastingProblems = [
+  'certificate.expiring',
+  'certificate.rotation-failed',
+  'certificate.no-destination',
+  'delivery.failing',
+  'delivery.left',
+] as const satisfies readonly NoticeEvent[];
+export type LastingProblem = (typeof lastingProblems)[number];
+
 /** POST and PUT /subscriptions. */
 export const SubscriptionRequest = z
   .strictObject({
@@ -46,6 +56,14 @@ export const SubscriptionRequest = z
     owner: z.string().trim().toLowerCase().min(1).max(256).optional(),
     authority: Reference.optional(),
     certificateLabel: Label.optional(),
+    escalation: z
+      .strictObject({ afterDays: z.int().min(1).max(365), channel: Reference })
+      .nullish()
+      .meta({
+        description:
+          'Another channel, which is told when so many days after a message the certificate is neither renewed, ' +
+          `repaired nor acknowledged. For: ${lastingProblems.join(', ')}.`,
+      }),
     certificates: ListedCertificates.optional().meta({ description: 'Certificates to add to the list.' }),
     removedCertificates: ListedCertificates.optional().meta({
       description:
@@ -76,8 +94,16 @@ export const SubscriptionRequest = z
     path: ['leads'],
     error: 'must not be longer than 366 days',
   })
+  .refine(({ events, escalation }) => !escalation || events.some((event) => isLastingProblem(event)), {
+    path: ['escalation'],
+    error: `can be given for these events alone: ${lastingProblems.join(', ')}`,
+  })
   .meta({ id: 'SubscriptionRequest' });
 export type SubscriptionRequest = z.output<typeof SubscriptionRequest>;
+
+function isLastingProblem(event: NoticeEvent): boolean {
+  return (lastingProblems as readonly NoticeEvent[]).includes(event);
+}
 
 /** The leads of a request in seconds, longest first, each once. */
 export function leadsOf({ events, leads, leadUnit }: SubscriptionRequest): number[] {
@@ -101,6 +127,7 @@ export const SubscriptionView = z
     owner: z.string().nullable(),
     certificateLabel: z.string().nullable(),
     authority: z.object({ id: z.int(), name: z.string() }).nullable(),
+    escalation: z.object({ afterDays: z.int(), channel: z.object({ id: z.int(), label: z.string() }) }).nullable(),
     builtIn: z.boolean().meta({ description: 'True for a default subscription, made by the program.' }),
   })
   .meta({ id: 'Subscription' });

@@ -16,5 +16,6 @@ export const noticeEvents = [
   'withdrawal.given-up',
   'authority.expiring',
   'crl.overdue',
+  'summary.weekly',
 ] as const;
 export type NoticeEvent = (typeof noticeEvents)[number];

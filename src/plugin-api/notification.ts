@@ -32,8 +32,8 @@ export interface Incident {
 }
 
 export interface NotificationMessage {
-  /** `notification.test` for a test message. */
-  event: NoticeEvent | 'notification.test';
+  /** `notification.test` for a test message, `notification.digest` for notices about several events. */
+  event: NoticeEvent | 'notification.test' | 'notification.digest';
   subject: string;
   text: string;
   html?: string;

@@ -32,6 +32,8 @@ const table = {
   'domain-rule:write': { user: 'no', operator: 'no', readOnly: 'no' },
   'notification:read': { user: 'yes', operator: 'yes', readOnly: 'yes' },
   'notification:write': { user: 'own', operator: 'yes', readOnly: 'no' },
+  'notice:read': { user: 'own', operator: 'yes', readOnly: 'yes' },
+  'notice:retry': { user: 'own', operator: 'yes', readOnly: 'no' },
   'profile:read': { user: 'yes', operator: 'yes', readOnly: 'yes' },
   'profile:write': { user: 'no', operator: 'no', readOnly: 'no' },
   'policy:read': { user: 'yes', operator: 'yes', readOnly: 'yes' },

@@ -259,7 +259,7 @@ describe('a renewal that fails', () => {
     await until(old.id, 'superseded');
   });
 
-  it('at the authority is recorded, reported to the owner and retried until it succeeds', async () => {
+  it('at the authority is recorded, reported to the owner and retried until it succeeds (row 14)', async () => {
     const { ok } = program;
     const old = await issue('stuck.example.com', { rotation: true });
     await ok('PUT', `/authorities/${authorityId}`, { owner: 'pki@example.com', active: false });
@@ -356,7 +356,7 @@ describe('plans', () => {
 });
 
 describe('a certificate that another one replaces', () => {
-  it('neither renews nor warns until its replacement is revoked', async () => {
+  it('neither renews nor warns until its replacement is revoked (row 19)', async () => {
     const { ok } = program;
     const old = await issue('replaced.example.com', { rotation: true });
     const fresh = await issue('replaced.example.com', { replaces: [{ name: old.name }] });

@@ -8,9 +8,9 @@ import { CrlRepository } from '../../revocation/crl.repository.js';
 import type { AuthorityEvent } from './notice.entity.js';
 import { type MessageText, writeNotice } from './notice-messages.js';
 
-/** A message about an authority, and its owner. */
+/** A message about an authority. `team`: its owner and the security team. */
 export interface AuthorityMessage extends MessageText {
-  owner: string;
+  team: string[];
 }
 
 /** Writes the messages about authorities, from the facts at the time of sending. */
@@ -30,7 +30,7 @@ export class AuthorityMessages {
     const authority = { id, name, commonName, owner, notAfter };
     const setting = { publicUrl: this.config.publicUrl, now: this.clock.now() };
     const data = event === 'crl.overdue' ? await this.overdue(authority, setting) : { ...setting, authority };
-    return data && { ...rendered(event, data), owner };
+    return data && { ...rendered(event, data), team: [...new Set([owner, ...(this.config.securityTeamEmail ?? [])])] };
   }
 
   private async overdue(authority: AuthorityFacts, setting: Setting): Promise<NoticeData['crl.overdue'] | null> {

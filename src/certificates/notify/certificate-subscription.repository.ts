@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { factsOf, subscriptionsOf } from '../../notifications/subscription.repository.js';
+import type { Summary } from '../../notifications/notice-data.js';
 import type { Tx } from '../../platform/db/database.js';
 import { timestamp } from '../../platform/db/timestamp.js';
 
 /**
  * One certificate with the active subscriptions that warn before it expires. `leads` has one entry for each
- * subscription (`id`) and lead (seconds before `notAfter`). Entries of the same `channel` are sent in one message.
- * `told`: the notice with this `dedupeKey` is stored already.
+ * subscription (`id`) and lead (seconds before `notAfter`). `told`: the notice with this `dedupeKey` is stored already.
  */
 export interface SubscribedCertificate {
   id: number;
@@ -15,11 +15,18 @@ export interface SubscribedCertificate {
   watched: boolean;
   notBefore: Date;
   notAfter: Date;
-  leads: { id: number; leadS: number; channel: string; mails: boolean; dedupeKey: string; told: boolean }[];
+  leads: { id: number; leadS: number; mails: boolean; dedupeKey: string; told: boolean }[];
+}
+
+/** Which certificates a summary lists. */
+interface SummaryBounds {
+  now: Date;
+  soon: Date;
+  most: number;
 }
 
 /** SQL: whether the certificate `c` is watched, as `Certificate.watched`. */
-const isWatched =
+export const isWatched =
   `(c.notify and c.deleted_at is null and (c.state = 'issued' or ` +
   `(c.state = 'superseded' and c.awaits_deployment)))`;
 
@@ -54,8 +61,7 @@ export class CertificateSubscriptionRepository {
     return tx.query(
       `select c.id, c.owner, ${isWatched} as watched, c.not_before as "notBefore", c.not_after as "notAfter",
          (select coalesce(json_agg(json_build_object('id', s.id, 'leadS', lead_s, 'dedupeKey', k.key,
-            'told', exists (select from notice where dedupe_key = k.key), 'mails', ch.recipients is not null,
-            'channel', md5(concat(ch.plugin_id, ch.options, ch.sealed_options)))), '[]')
+            'told', exists (select from notice where dedupe_key = k.key), 'mails', ch.recipients is not null)), '[]')
             from ${warning} cross join unnest(s.leads_s) as lead_s
             cross join lateral (select format('certificate.expiring:%s:%s:%s', c.id, s.id, lead_s) as key) as k) as leads
        from certificate c where c.id = any($1) order by c.id`,
@@ -119,6 +125,24 @@ export class CertificateSubscriptionRepository {
        order by c.id for update of c`,
       [subscriptionIds, now],
     );
+  }
+
+  /** How the watched certificates in scope stand. `certificates`: the first `most` that expire before `soon`. */
+  async summary(tx: Tx, subscriptionId: number, { now, soon, most }: SummaryBounds): Promise<Summary> {
+    const [found] = await tx.query<[Summary]>(
+      `with heard as materialized (
+         select c.id, c.not_after, c.renewal_fault from certificate c where c.id in (select id from ${inScope} as h)
+           and ${isWatched} and c.not_after > $2),
+       first as (select id from heard where not_after < $3 order by not_after, id limit $4)
+       select count(*)::int as watched, count(*) filter (where not_after < $3)::int as ending,
+         count(renewal_fault)::int as failing,
+         (select coalesce(json_agg(json_build_object('id', c.id, 'name', c.name, 'commonName', c.common_name,
+           'owner', c.owner, 'serialHex', c.serial_hex, 'notAfter', c.not_after) order by c.not_after, c.id), '[]')
+           from first join certificate c on c.id = first.id) as certificates
+       from heard`,
+      [[subscriptionId], now, soon, most],
+    );
+    return { ...found, certificates: found.certificates.map((one) => ({ ...one, notAfter: new Date(one.notAfter) })) };
   }
 
   /** Ids above `after` of watched certificates in scope that expire after `now`, at most 500. */

@@ -3,21 +3,25 @@ import { ChannelPreview } from '../../notifications/channel-preview.js';
 import type { PreviewView } from '../../notifications/channel.schema.js';
 import { ChannelTest } from '../../notifications/channel-test.js';
 import type { NotificationMessage } from '../../plugin-api/notification.js';
+import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { CertificateSubscriptionRepository } from './certificate-subscription.repository.js';
 import { NoticeRepository } from './notice.repository.js';
-import { NoticeSender } from './send-notices.job.js';
+import { NoticeJudge } from './notice-judge.js';
+import { NoticeSender } from './notice-sender.js';
 
 /** Finds the message that a channel sends next, and shows it. */
 @Injectable()
 export class ChannelPreviews {
   constructor(
+    private readonly clock: Clock,
     private readonly db: Database,
     private readonly tests: ChannelTest,
     private readonly preview: ChannelPreview,
     private readonly notices: NoticeRepository,
     private readonly subscriptions: CertificateSubscriptionRepository,
+    private readonly judge: NoticeJudge,
     private readonly sender: NoticeSender,
   ) {}
 
@@ -33,7 +37,7 @@ export class ChannelPreviews {
   /** Of the notice that is due next, unless it no longer applies. */
   private async ofNotice(channelId: number): Promise<NotificationMessage | null> {
     const notice = await this.notices.findNextOf(this.db.single, channelId);
-    const { current } = await this.sender.sort(notice ? [notice] : []);
+    const { current } = await this.judge.sort(notice ? [notice] : [], this.clock.now());
     return current[0] ? this.sender.compose([current[0]]) : null;
   }
 

@@ -22,7 +22,7 @@ import type { AuthorityEvent, ListEvent, Notice } from './notice.entity.js';
 /** A message without its event, recipients and key. */
 export type MessageText = Omit<NotificationMessage, 'event' | 'recipients' | 'dedupeKey'>;
 
-type SingleEvent = Exclude<NoticeEvent, ListEvent | AuthorityEvent>;
+type SingleEvent = Exclude<NoticeEvent, ListEvent | AuthorityEvent | 'summary.weekly'>;
 type Writer = (notice: Notice, certificate: Certificate) => Promise<MessageText>;
 
 /** Writes the text and the data of the message of a notice, from the facts at the time of sending. */

@@ -1,9 +1,11 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import type { NoticeEvent } from '../../plugin-api/events.js';
+import { Problem } from '../../platform/http/problem.js';
 import { retryAt } from '../../platform/retry.js';
 import type { Failure } from '../failure.js';
 
-const listEvents = ['certificate.expiring', 'certificate.issued', 'certificate.discovered'] as const;
+/** The events of which one message tells for many certificates. */
+export const listEvents = ['certificate.expiring', 'certificate.issued', 'certificate.discovered'] as const;
 /** An event for which one message lists many certificates. */
 export type ListEvent = (typeof listEvents)[number];
 
@@ -17,6 +19,23 @@ export type AuthorityEvent = (typeof authorityEvents)[number];
 
 export function isAuthorityEvent(event: NoticeEvent): event is AuthorityEvent {
   return (authorityEvents as readonly NoticeEvent[]).includes(event);
+}
+
+/** `dropped`: it no longer applies, for example because the certificate was revoked meanwhile, or was refused. */
+export const noticeStates = ['due', 'sent', 'dropped'] as const;
+export type NoticeState = (typeof noticeStates)[number];
+
+/**
+ * Why a due notice is not sent before `nextAttemptAt`. `acknowledged`: somebody takes care of its event. Else its
+ * channel sends nothing before.
+ */
+export const noticeHolds = ['acknowledged', 'quiet-hours', 'digest'] as const;
+export type NoticeHold = (typeof noticeHolds)[number];
+
+/** Until when a notice is held, and why. */
+export interface NoticeWait {
+  until: Date;
+  hold: NoticeHold;
 }
 
 /** A notice is dropped after so many attempts when the last one was refused. */
@@ -33,8 +52,9 @@ export class Notice {
   @Column('text') event: NoticeEvent;
   @Column('text') dedupeKey: string;
   @Column('jsonb') data: Record<string, unknown>;
-  /** `dropped`: it no longer applies, for example because the certificate was revoked meanwhile. */
-  @Column('text') state: 'due' | 'sent' | 'dropped';
+  @Column('text') state: NoticeState;
+  /** Null also after a failed attempt, which waits for the next one. */
+  @Column('text', { nullable: true }) hold: NoticeHold | null;
   @Column('integer') attempts: number;
   @Column('text', { nullable: true }) fault: string | null;
   @Column('text', { nullable: true }) faultDetail: string | null;
@@ -42,17 +62,23 @@ export class Notice {
   /** Until then only the run that claimed the notice sends it; null when no run has claimed it. */
   @Column('timestamptz', { nullable: true }) claimedUntil: Date | null;
   @Column('timestamptz', { nullable: true }) sentAt: Date | null;
+  /** When the escalation channel of the subscription is told, unless the problem is over by then. */
+  @Column('timestamptz', { nullable: true }) escalateAt: Date | null;
+  /** The notice on which nobody acted; null unless this one is an escalation. */
+  @Column('integer', { nullable: true }) escalatesId: number | null;
   @Column('timestamptz') createdAt: Date;
 
   sent(now: Date): void {
     this.state = 'sent';
     this.sentAt = now;
+    this.hold = null;
     this.nextAttemptAt = null;
     this.claimedUntil = null;
   }
 
   drop(): void {
     this.state = 'dropped';
+    this.hold = null;
     this.nextAttemptAt = null;
     this.claimedUntil = null;
   }
@@ -62,7 +88,15 @@ export class Notice {
     if (this.claimedUntil?.getTime() === claimedUntil.getTime()) this.claimedUntil = null;
   }
 
+  /** Not sent before `until`, for this reason. */
+  wait({ until, hold }: NoticeWait): void {
+    this.hold = hold;
+    this.nextAttemptAt = until;
+    this.claimedUntil = null;
+  }
+
   fail(failure: Failure, now: Date): void {
+    this.hold = null;
     this.attempts += 1;
     this.fault = failure.fault;
     this.faultDetail = failure.detail;
@@ -70,5 +104,19 @@ export class Notice {
     // One refused recipient must not make the others get the same mail for ever.
     if (failure.fault === 'refused' && this.attempts >= mostRefusals) this.drop();
     else this.nextAttemptAt = retryAt(now, this.attempts, { hintS: failure.retryAfterS });
+  }
+
+  /**
+   * Due at once, also after it was refused. A claim stays: the run that holds it is sending the notice. Throws Problem
+   * `wrong-state` for a notice that was sent, no longer applies or is held.
+   */
+  retry(now: Date): void {
+    if (this.hold !== null)
+      throw new Problem('wrong-state', `Notice ${this.id} waits until ${this.nextAttemptAt?.toISOString() ?? 'then'}.`);
+    if (this.state !== 'due' && !(this.state === 'dropped' && this.fault !== null))
+      throw new Problem('wrong-state', `Notice ${this.id} is ${this.state}: there is nothing to send.`);
+    this.state = 'due';
+    this.attempts = 0;
+    this.nextAttemptAt = this.claimedUntil ?? now;
   }
 }

@@ -2,12 +2,83 @@ import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
 import { factsOf, subscriptionsOf } from '../../notifications/subscription.repository.js';
 import type { NoticeEvent } from '../../plugin-api/events.js';
+import { Conditions } from '../../platform/db/conditions.js';
 import type { Tx } from '../../platform/db/database.js';
-import { Notice } from './notice.entity.js';
+import { exactly, whole } from '../../platform/db/list-filter.js';
+import { type ListSource, listPage } from '../../platform/db/list-page.js';
+import type { Page, PageQuery } from '../../platform/http/page.js';
+import { Problem } from '../../platform/http/problem.js';
+import { Notice, type NoticeState } from './notice.entity.js';
+
+/** A notice with the names of what it is about. */
+export type NoticeRow = Pick<
+  Notice,
+  | 'id'
+  | 'escalatesId'
+  | 'event'
+  | 'state'
+  | 'hold'
+  | 'attempts'
+  | 'fault'
+  | 'faultDetail'
+  | 'nextAttemptAt'
+  | 'sentAt'
+  | 'createdAt'
+> & {
+  certificate: { id: number; name: string } | null;
+  authority: { id: number; name: string } | null;
+  subscription: { id: number; label: string } | null;
+  channel: { id: number; label: string } | null;
+};
+
+/** The page of notices to list, and its filters. */
+export interface NoticeSelection extends PageQuery {
+  state?: NoticeState | undefined;
+  event?: NoticeEvent | undefined;
+  certificateId?: number | undefined;
+  authorityId?: number | undefined;
+  subscriptionId?: number | undefined;
+  channelId?: number | undefined;
+}
+
+const source: ListSource = {
+  columns: `n.id, n.escalates_id as "escalatesId", n.event, n.state, n.hold, n.attempts, n.fault,
+    n.fault_detail as "faultDetail", n.next_attempt_at as "nextAttemptAt", n.sent_at as "sentAt",
+    n.created_at as "createdAt",
+    case when c.id is not null then json_build_object('id', c.id, 'name', c.name) end as certificate,
+    case when a.id is not null then json_build_object('id', a.id, 'name', a.name) end as authority,
+    case when s.id is not null then json_build_object('id', s.id, 'label', s.label) end as subscription,
+    case when ch.id is not null then json_build_object('id', ch.id, 'label', ch.label) end as channel`,
+  from: `notice n left join certificate c on c.id = n.certificate_id left join authority a on a.id = n.authority_id
+    left join subscription s on s.id = n.subscription_id left join channel ch on ch.id =
+      case when n.escalates_id is null then s.channel_id else s.escalate_channel_id end`,
+  sorts: {
+    id: { sql: 'n.id', type: 'int' },
+    createdAt: { sql: 'n.created_at', type: 'timestamptz' },
+    nextAttemptAt: { sql: 'n.next_attempt_at', type: 'timestamptz' },
+  },
+  filters: {
+    id: whole('n.id'),
+    state: exactly('n.state'),
+    hold: exactly('n.hold'),
+    event: exactly('n.event'),
+    fault: exactly('n.fault'),
+    certificate: exactly('c.name'),
+    authority: exactly('a.name'),
+  },
+  order: { by: 'id', dir: 'desc' },
+};
+
+/** Only notices about certificates and authorities of these owners (lower case); null for all. */
+function conditionsOf(owners: readonly string[] | null): Conditions {
+  const where = new Conditions();
+  if (owners !== null) where.add('lower(coalesce(c.owner, a.owner)) = any(?::text[])', owners);
+  return where;
+}
 
 /** A notice to store. `subscriptionId`: null for the mail to the owner. */
 export interface NewNotice {
-  certificateId: number;
+  certificateId: number | null;
   subscriptionId: number | null;
   event: NoticeEvent;
   dedupeKey: string;
@@ -158,25 +229,24 @@ export class NoticeRepository {
     await tx.save([...notices]);
   }
 
-  /** At most 200 due notices. They are due again at `again` if their job is lost. */
-  async takeDue(tx: Tx, now: Date, again: Date): Promise<Notice[]> {
-    const rows: [{ id: number }[], number] = await tx.query(
+  /** The ids of at most `limit` due notices. They are due again at `again` if their job is lost. */
+  async takeDue(tx: Tx, now: Date, again: Date, limit: number): Promise<number[]> {
+    const [rows]: [{ id: number }[], number] = await tx.query(
       `update notice set next_attempt_at = $2 where id in (
-         select id from notice where next_attempt_at <= $1 order by next_attempt_at limit 200 for update skip locked)
+         select id from notice where next_attempt_at <= $1 order by next_attempt_at, id limit $3 for update skip locked)
            returning id`,
-      [now, again],
+      [now, again, limit],
     );
-    return this.getMany(
-      tx,
-      rows[0].map((row) => row.id),
-    );
+    return rows.map(({ id }) => id);
   }
 
   /** The notice of a channel that is sent or tried again next. */
   async findNextOf(tx: Tx, channelId: number): Promise<Notice | null> {
     const rows: { id: number }[] = await tx.query(
       `select n.id from notice n join subscription s on s.id = n.subscription_id
-       where n.next_attempt_at is not null and s.channel_id = $1 order by n.next_attempt_at, n.id limit 1`,
+       where n.next_attempt_at is not null
+         and case when n.escalates_id is null then s.channel_id else s.escalate_channel_id end = $1
+       order by n.next_attempt_at, n.id limit 1`,
       [channelId],
     );
     return (
@@ -189,12 +259,84 @@ export class NoticeRepository {
     );
   }
 
-  /** The newest 200 notices of a certificate. */
-  list(tx: Tx, certificateId: number): Promise<Notice[]> {
-    return tx.find(Notice, { where: { certificateId }, order: { id: 'DESC' }, take: 200 });
+  /** `owners`: whose certificates and authorities, in lower case; null for all. */
+  list(tx: Tx, query: NoticeSelection, owners: readonly string[] | null): Promise<Page<NoticeRow>> {
+    const where = conditionsOf(owners);
+    // A due notice always has a next attempt, and those have an index.
+    if (query.state === 'due') where.add('n.next_attempt_at is not null');
+    if (query.state !== undefined) where.add('n.state = ?', query.state);
+    if (query.event !== undefined) where.add('n.event = ?', query.event);
+    if (query.certificateId !== undefined) where.add('n.certificate_id = ?', query.certificateId);
+    if (query.authorityId !== undefined) where.add('n.authority_id = ?', query.authorityId);
+    if (query.subscriptionId !== undefined) where.add('n.subscription_id = ?', query.subscriptionId);
+    if (query.channelId !== undefined) where.add('ch.id = ?', query.channelId);
+    return listPage(tx, source, query, where);
+  }
+
+  /** As `list`. Throws Problem `not-found`. */
+  async view(tx: Tx, id: number, owners: readonly string[] | null): Promise<NoticeRow> {
+    const where = conditionsOf(owners);
+    where.add('n.id = ?', id);
+    const [found] = await tx.query<NoticeRow[]>(
+      `select ${source.columns} from ${source.from} where ${where.sql}`,
+      where.values,
+    );
+    if (!found) throw new Problem('not-found', `There is no notice ${id}.`);
+    return found;
+  }
+
+  /** What waits for the end of an acknowledgement is due at once. */
+  async releaseAcknowledged(tx: Tx, certificateId: number, event: NoticeEvent, now: Date): Promise<void> {
+    await tx.query(
+      `update notice set hold = null, next_attempt_at = $3
+       where certificate_id = $1 and event = $2 and state = 'due' and hold = 'acknowledged'`,
+      [certificateId, event, now],
+    );
+  }
+
+  /** When a notice was sent, and the label of its channel; null when it was not. */
+  async findSent(tx: Tx, id: number): Promise<{ since: Date; channel: string } | null> {
+    const rows: { since: Date; channel: string }[] = await tx.query(
+      `select n.sent_at as since, ch.label as channel from notice n join subscription s on s.id = n.subscription_id
+       join channel ch on ch.id = s.channel_id where n.id = $1 and n.sent_at is not null`,
+      [id],
+    );
+    return rows[0] ?? null;
+  }
+
+  /** The subscriptions of these notices, which were sent at `now`, are escalated later where they say so. */
+  async planEscalations(tx: Tx, ids: readonly number[], events: readonly NoticeEvent[], now: Date): Promise<void> {
+    await tx.query(
+      `update notice n set escalate_at = $3::timestamptz + s.escalate_after_days * interval '1 day'
+       from subscription s where s.id = n.subscription_id and s.escalate_after_days is not null
+         and n.id = any($1::int[]) and n.state = 'sent' and n.escalates_id is null and n.event = any($2::text[])`,
+      [ids, events, now],
+    );
+  }
+
+  /** Writes the escalations of at most `limit` notices that are due, to be sent at once. Returns how many were due. */
+  async escalate(tx: Tx, now: Date, limit: number): Promise<number> {
+    const [{ count }] = await tx.query<[{ count: number }]>(
+      `with due as materialized (
+         select id from notice where escalate_at <= $1 order by escalate_at limit $2 for update skip locked),
+       ended as (update notice set escalate_at = null where id in (select id from due)),
+       added as (insert into notice (certificate_id, subscription_id, event, dedupe_key, data, state, escalates_id,
+         next_attempt_at, created_at)
+       select certificate_id, subscription_id, event, dedupe_key || '!', data, 'due', id, $1, $1 from notice
+       where id in (select id from due) on conflict (dedupe_key) do nothing)
+       select count(*)::int from due`,
+      [now, limit],
+    );
+    return count;
+  }
+
+  /** Locked until the transaction ends. */
+  lock(tx: Tx, id: number): Promise<Notice> {
+    return tx.findOneOrFail(Notice, { where: { id }, lock: { mode: 'pessimistic_write' } });
   }
 }
 
+/** When the sweep enqueues a new notice whose job is lost. */
 function safetyNet(now: Date): Date {
   return new Date(now.getTime() + safetyNetMs);
 }

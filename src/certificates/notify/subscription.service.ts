@@ -7,6 +7,7 @@ import { replanSubscription } from '../../notifications/notifications.jobs.js';
 import type { Subscription } from '../../notifications/subscription.entity.js';
 import { SubscriptionRepository } from '../../notifications/subscription.repository.js';
 import { leadsOf, type SubscriptionRequest, type SubscriptionView } from '../../notifications/subscription.schema.js';
+import { nextSummaryAt } from '../../notifications/weekly.js';
 import type { NoticeEvent } from '../../plugin-api/events.js';
 import { Clock } from '../../platform/clock.js';
 import { Database, type Tx } from '../../platform/db/database.js';
@@ -24,6 +25,7 @@ type Columns = Omit<Subscription, 'id' | 'builtIn' | 'creatorId' | 'createdAt'>;
 @Injectable()
 export class SubscriptionForm {
   constructor(
+    private readonly clock: Clock,
     private readonly channels: ChannelRepository,
     private readonly authorities: AuthorityRepository,
     private readonly plugins: PluginRegistry,
@@ -44,11 +46,34 @@ export class SubscriptionForm {
     if (request.authority && !authority)
       throw invalid('authority', `Unable to locate authority ${wordsOf(request.authority)}.`);
     const columns = { label, description: description ?? null, active, channelId: channel.id, events };
-    const leads = { leadsS: leadsOf(request), leadUnit };
-    const after = { ...columns, ...leads, scope, owner, authorityId: authority?.id ?? null, certificateLabel };
+    const leads = { leadsS: leadsOf(request), leadUnit, ...(await this.escalation(tx, request)) };
+    const summary = { nextSummaryAt: this.summaryAt(events, before) };
+    const after = {
+      ...columns,
+      ...leads,
+      ...summary,
+      scope,
+      owner,
+      authorityId: authority?.id ?? null,
+      certificateLabel,
+    };
     demandScope(actor, after, before);
     if (before?.builtIn) demandSameWarning(before, after);
     return after;
+  }
+
+  private summaryAt(events: readonly NoticeEvent[], before?: Subscription): Date | null {
+    return events.includes('summary.weekly') ? (before?.nextSummaryAt ?? nextSummaryAt(this.clock.now())) : null;
+  }
+
+  private async escalation(
+    tx: Tx,
+    { escalation, events }: SubscriptionRequest,
+  ): Promise<Pick<Subscription, 'escalateAfterDays' | 'escalateChannelId'>> {
+    if (!escalation) return { escalateAfterDays: null, escalateChannelId: null };
+    const channel = await this.channels.resolve(tx, escalation.channel, 'escalation.channel');
+    this.demandSupported(channel.pluginId, events);
+    return { escalateAfterDays: escalation.afterDays, escalateChannelId: channel.id };
   }
 
   private demandSupported(pluginId: string, events: readonly NoticeEvent[]): void {

@@ -42,7 +42,7 @@ export class RotationSweep implements OnModuleInit {
     await this.giveOut(signal, (tx, now, again) => this.dispatch.takeDue(tx, now, again));
     await this.giveOut(signal, (tx, now, again) => this.dispatch.takeWaiting(tx, now, again));
     await this.giveOut(signal, async (tx, now, again) => {
-      const orders = await this.due.takeDue(tx, 'nextAttemptAt', late(now), again);
+      const orders = await this.due.takeDue(tx, late(now), again);
       await enqueueOrders(tx, orders);
       return orders.length;
     });

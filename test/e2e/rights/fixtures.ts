@@ -81,6 +81,17 @@ export class Fixtures {
   notification = (): Promise<number> => this.make('/notifications', this.notificationBody());
   channel = (): Promise<number> => this.make('/channels', this.channelBody());
   subscription = async (): Promise<number> => this.make('/subscriptions', await this.subscriptionBody());
+  /** Of a revocation: nothing sends it here. */
+  async notice(): Promise<number> {
+    const id = await this.certificate();
+    await this.program.ok('PUT', `/certificates/${id}/revoke`, {});
+    return (await this.program.ok('GET', `/notices?certificateId=${id}`)).items[0].id;
+  }
+  async acknowledged(): Promise<[id: number, event: string]> {
+    const [id, event] = [await this.certificate(), 'certificate.expiring'] as const;
+    await this.program.ok('PUT', `/certificates/${id}/acknowledgements/${event}`, { reason: 'known' });
+    return [id, event];
+  }
   policy = (): Promise<number> => this.make('/policies', { name: this.word(), days: 5 });
   pauseBody = async (): Promise<object> => ({
     scope: 'certificate',

@@ -196,6 +196,15 @@ export const requests: Readonly<Record<string, Ask>> = {
   'delete /notifications/:id': on((f) => f.notification()),
   'post /notifications/:id/test': on((f) => f.notification()),
 
+  'get /certificates/:id/acknowledgements': certificate,
+  'put /certificates/:id/acknowledgements/:event': async (f) => ({
+    ids: [await f.certificate(), 'certificate.expiring'],
+    body: { reason: 'known' },
+  }),
+  'delete /certificates/:id/acknowledgements/:event': async (f) => ({ ids: await f.acknowledged() }),
+  'get /notices/:id': on((f) => f.notice()),
+  'post /notices/:id/retry': on((f) => f.notice()),
+
   'post /channels': (f) => ({ body: f.channelBody() }),
   'put /channels/:id': on(
     (f) => f.channel(),

@@ -80,6 +80,9 @@ POST   /certificates/:id/accept           401       403       403       ok      
 GET    /certificates/:id/authority        401       404       ok        ok        ok        404       ok        403
 GET    /certificates/:id/creator          401       ok        ok        ok        ok        ok        ok        ok
 PUT    /certificates/:id/deactivate       401       403       403       400       403       403       400       403
+GET    /certificates/:id/acknowledgements 401       ok        ok        ok        ok        ok        ok        ok
+PUT    /certificates/:id/acknowledgements/:event 401 403     403       ok        403       403       ok        403
+DELETE /certificates/:id/acknowledgements/:event 401 403     403       ok        403       403       ok        403
 GET    /certificates/:id/deliveries       401       ok        ok        ok        ok        ok        ok        403
 PUT    /certificates/:id/description      401       403       403       ok        403       403       ok        403
 GET    /certificates/:id/destinations     401       ok        ok        ok        ok        ok        ok        403
@@ -170,6 +173,10 @@ GET    /logs/export                       401       403       403       403     
 
 GET    /mails                             401       403       403       403       ok        403       ok        403
 GET    /mails/:id                         401       403       403       403       ok        403       ok        403
+
+GET    /notices                           401       ok        ok        ok        ok        ok        ok        403
+GET    /notices/:id                       401       404       ok        ok        ok        404       ok        403
+POST   /notices/:id/retry                 401       404       403       ok        ok        404       ok        403
 
 GET    /notifications                     401       ok        ok        ok        ok        ok        ok        403
 POST   /notifications                     401       ok        403       ok        ok        ok        ok        403

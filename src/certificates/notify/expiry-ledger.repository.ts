@@ -1,0 +1,106 @@
+import { Injectable } from '@nestjs/common';
+import type { Tx } from '../../platform/db/database.js';
+import { isWatched } from './certificate-subscription.repository.js';
+
+/**
+ * SQL: the certificates $1 as `taken`, and as `leads` one row for each active subscription and lead that warns of a
+ * watched one. Joins whole sets: `subscriptionsOf` searches for each certificate, which takes ten times as long for
+ * thousands. `at` is as `leadMs` says.
+ */
+const leadsOfMany = `
+  taken as materialized (
+    select c.id, lower(c.owner) as owner, c.authority_id, c.labels, c.hears_defaults, c.not_after,
+      ${isWatched} as watched, extract(epoch from c.not_after - c.not_before) as lifetime_s
+    from certificate c where c.id = any($1::int[])),
+  scoped (certificate_id, id) as (
+    select l.certificate_id, l.subscription_id from certificate_subscription l where l.certificate_id = any($1::int[])
+    union select t.id, s.id from taken t join subscription s on s.scope = 'owner' and s.owner = t.owner
+      and (not s.built_in or t.hears_defaults)
+    union select t.id, s.id from taken t join subscription s on s.scope = 'authority'
+      and s.authority_id = t.authority_id
+    union select t.id, s.id from taken t join subscription s on s.scope = 'label'
+      and s.certificate_label = any(t.labels)
+    union select t.id, s.id from taken t join subscription s on s.scope = 'all'
+      and (not s.built_in or t.hears_defaults)),
+  leads as materialized (
+    select t.id, s.id as subscription_id, format('certificate.expiring:%s:%s:%s', t.id, s.id, lead_s) as dedupe_key,
+      ch.recipients is not null as mails, t.not_after - interval '1 second'
+        * case when lead_s > t.lifetime_s / 2 then t.lifetime_s / 4 else lead_s end as at
+    from scoped join taken t on t.id = scoped.certificate_id and t.watched
+    join subscription s on s.id = scoped.id and s.active join channel ch on ch.id = s.channel_id and ch.active
+    cross join unnest(s.leads_s) as lead_s)`;
+
+/** Certificates of one message. */
+const mostTogether = 200;
+
+/** The statements of the expiry sweep, each for thousands of certificates. */
+@Injectable()
+export class ExpiryLedgerRepository {
+  /** The ids of at most `limit` certificates with a warning that is due, locked. Skips what others have locked. */
+  async take(tx: Tx, now: Date, limit: number): Promise<number[]> {
+    const rows: { id: number }[] = await tx.query(
+      `select id from certificate where next_notice_at <= $1 order by next_notice_at, id limit $2
+       for no key update skip locked`,
+      [now, limit],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  /** Those of these certificates that are watched and have no warning by mail. */
+  async unwarned(tx: Tx, certificateIds: readonly number[]): Promise<number[]> {
+    const rows: { id: number }[] = await tx.query(
+      `with ${leadsOfMany}
+       select id from taken where watched and id not in (select id from leads where mails) order by id`,
+      [certificateIds],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  /**
+   * Writes a notice for each lead that is due and has none, and plans the next warning of each certificate. The notices
+   * are due at once.
+   */
+  async warn(tx: Tx, certificateIds: readonly number[], now: Date): Promise<void> {
+    await tx.query(
+      `with ${leadsOfMany},
+       added as (
+         insert into notice (certificate_id, subscription_id, event, dedupe_key, data, state, next_attempt_at,
+           created_at)
+         select id, subscription_id, 'certificate.expiring', dedupe_key, '{}', 'due', $2, $2 from leads
+         where at <= $2 order by id
+         on conflict (dedupe_key) do nothing)
+         update certificate c set next_notice_at = p.at
+         from (select t.id, min(l.at) filter (where l.at > $2) as at from taken t left join leads l on l.id = t.id
+           group by t.id) as p
+         where c.id = p.id`,
+      [certificateIds, now],
+    );
+  }
+
+  /**
+   * The notices of these ids in groups, each for one message: all expiring certificates of an owner with the same
+   * channel, all certificates of a list event and subscription, all that a channel collected for a digest (by mail: of
+   * an owner), and every other notice on its own.
+   */
+  async messages(tx: Tx, noticeIds: readonly number[], listEvents: readonly string[]): Promise<number[][]> {
+    const rows: { ids: number[] }[] = await tx.query(
+      `with routed as (
+         select n.id, n.certificate_id, n.escalates_id is null as first, case
+           when n.hold = 'digest' then
+             concat('digest:', ch.id, ':', case when ch.recipients is not null then c.owner end)
+           when n.event = 'certificate.expiring' then
+             concat('expiring:', md5(concat(ch.plugin_id, ch.options, ch.sealed_options)), ':', c.owner)
+           when n.event = any($2::text[]) then concat(n.event, ':', n.subscription_id) else n.id::text end as route
+         from notice n left join certificate c on c.id = n.certificate_id
+         left join subscription s on s.id = n.subscription_id left join channel ch on ch.id =
+           case when n.escalates_id is null then s.channel_id else s.escalate_channel_id end
+         where n.id = any($1::int[])),
+       ranked as (
+         select *, dense_rank() over (partition by first, route order by certificate_id) as rank from routed)
+       select array_agg(id order by id) as ids from ranked
+       group by first, route, (rank - 1) / ${mostTogether} order by 1`,
+      [noticeIds, listEvents],
+    );
+    return rows.map(({ ids }) => ids);
+  }
+}

@@ -1,0 +1,92 @@
+import { Injectable } from '@nestjs/common';
+import { In, IsNull, Not } from 'typeorm';
+import { Database } from '../../platform/db/database.js';
+import { Certificate, ownerVouches } from '../certificate.entity.js';
+import { Delivery } from '../deploy/delivery.entity.js';
+import { AcknowledgementRepository } from './acknowledgement.repository.js';
+import type { Notice, NoticeWait } from './notice.entity.js';
+
+/** What becomes of notices that are due. */
+interface SortedNotices {
+  current: Notice[];
+  obsolete: Notice[];
+  waiting: { notice: Notice; wait: NoticeWait }[];
+}
+
+/** Decides which notices still apply, and which wait. */
+@Injectable()
+export class NoticeJudge {
+  constructor(
+    private readonly db: Database,
+    private readonly acknowledgements: AcknowledgementRepository,
+  ) {}
+
+  /**
+   * A notice is obsolete when its certificate is no longer watched, or when the failed operation has succeeded. It
+   * waits while somebody takes care of its event.
+   */
+  async sort(notices: readonly Notice[], now: Date): Promise<SortedNotices> {
+    const applies = await this.judgeOf(notices);
+    const waits = await this.waitsOf(notices, now);
+    const current = notices.filter(applies);
+    return {
+      current: current.filter(({ id }) => !waits.has(id)),
+      obsolete: notices.filter((notice) => !applies(notice)),
+      waiting: current.flatMap((notice) => {
+        const wait = waits.get(notice.id);
+        return wait ? [{ notice, wait }] : [];
+      }),
+    };
+  }
+
+  private async judgeOf(notices: readonly Notice[]): Promise<(notice: Notice) => boolean> {
+    const certificates = await this.certificatesOf(notices);
+    const troubled = await this.troubledDeliveries(notices);
+    return ({ certificateId, escalatesId, event, data }) => {
+      const certificate = certificates.get(certificateId ?? 0);
+      if (event === 'delivery.failing') return troubled.has(Number(data.deliveryId));
+      if (event === 'certificate.expiring') return certificate?.watched ?? false;
+      if (event === 'certificate.handed-over') return certificate !== undefined && !ownerVouches(certificate);
+      if (event === 'certificate.rotation-failed')
+        return (certificate?.renewable ?? false) && (certificate?.renewalAttempts ?? 0) > 0;
+      // Nobody has deployed the successor as long as the old certificate is still warned of.
+      if (event === 'certificate.no-destination' && escalatesId !== null)
+        return certificates.get(Number(data.oldId))?.watched ?? false;
+      return true;
+    };
+  }
+
+  /** Until when each notice waits, by its id. */
+  private async waitsOf(notices: readonly Notice[], now: Date): Promise<Map<number, NoticeWait>> {
+    const open = await this.acknowledgements.open(this.db.single, certificateIdsOf(notices), now);
+    const untils = new Map(open.map((one) => [`${one.certificateId}:${one.event}`, one.until]));
+    return new Map(
+      notices.flatMap(({ id, certificateId, event }): [number, NoticeWait][] => {
+        const until = untils.get(`${certificateId ?? ''}:${event}`);
+        return until ? [[id, { until, hold: 'acknowledged' }]] : [];
+      }),
+    );
+  }
+
+  private async certificatesOf(notices: readonly Notice[]): Promise<Map<number, Certificate>> {
+    const old = notices.flatMap(({ escalatesId, data }) =>
+      escalatesId !== null && data.oldId ? [Number(data.oldId)] : [],
+    );
+    const ids = new Set([...certificateIdsOf(notices), ...old]);
+    const rows = await this.db.single.findBy(Certificate, { id: In([...ids]) });
+    return new Map(rows.map((one) => [one.id, one]));
+  }
+
+  /** The ids of the deliveries and removals of these notices that still fail. */
+  private async troubledDeliveries(notices: readonly Notice[]): Promise<Set<number>> {
+    const ids = notices.filter(({ event }) => event === 'delivery.failing').map(({ data }) => Number(data.deliveryId));
+    if (ids.length === 0) return new Set();
+    const states = In(['failing', 'removing']);
+    const rows = await this.db.single.findBy(Delivery, { id: In(ids), state: states, fault: Not(IsNull()) });
+    return new Set(rows.map(({ id }) => id));
+  }
+}
+
+function certificateIdsOf(notices: readonly Notice[]): number[] {
+  return notices.flatMap(({ certificateId }) => certificateId ?? []);
+}

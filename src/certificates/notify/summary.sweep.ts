@@ -1,0 +1,66 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Periodic } from '../../jobs/periodic.js';
+import { SubscriptionRepository } from '../../notifications/subscription.repository.js';
+import { nextSummaryAt } from '../../notifications/weekly.js';
+import { Clock } from '../../platform/clock.js';
+import { Config } from '../../platform/config.js';
+import { Database, type Tx } from '../../platform/db/database.js';
+import { CertificateSubscriptionRepository } from './certificate-subscription.repository.js';
+import { type MessageText, writeNotice } from './notice-messages.js';
+import { NoticeRepository } from './notice.repository.js';
+
+const batch = 200;
+const soonMs = 30 * 86_400_000;
+/** Certificates that a summary lists. */
+const mostListed = 50;
+
+/** Periodically writes the notices of the weekly summaries that are due. One that is late is written once. */
+@Injectable()
+export class SummarySweep implements OnModuleInit {
+  constructor(
+    private readonly periodic: Periodic,
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly config: Config,
+    private readonly notices: NoticeRepository,
+    private readonly subscriptions: SubscriptionRepository,
+  ) {}
+
+  onModuleInit(): void {
+    this.periodic.everyTick('weekly-summaries', this.config.sweepIntervalS, async (signal) => {
+      while (!signal.aborted && (await this.db.write((tx) => this.write(tx))) === batch);
+    });
+  }
+
+  private async write(tx: Tx): Promise<number> {
+    const now = this.clock.now();
+    const due = await this.subscriptions.takeSummaries(tx, now, nextSummaryAt(now), batch);
+    const event = 'summary.weekly' as const;
+    const rows = due.map(({ id, dueAt }) => ({
+      certificateId: null,
+      subscriptionId: id,
+      event,
+      dedupeKey: `${event}:${id}:${dueAt.toISOString()}`,
+    }));
+    await this.notices.add(tx, rows, now);
+    return due.length;
+  }
+}
+
+/** Writes the weekly summary of a subscription, from the facts at the time of sending. */
+@Injectable()
+export class SummaryMessages {
+  constructor(
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly config: Config,
+    private readonly certificates: CertificateSubscriptionRepository,
+  ) {}
+
+  async write(subscriptionId: number): Promise<MessageText> {
+    const now = this.clock.now();
+    const bounds = { now, soon: new Date(now.getTime() + soonMs), most: mostListed };
+    const summary = await this.certificates.summary(this.db.single, subscriptionId, bounds);
+    return writeNotice('summary.weekly', { publicUrl: this.config.publicUrl, now, ...summary });
+  }
+}
