@@ -17,6 +17,7 @@ import type { Bundle, ExportedFile } from '../../src/plugin-api/export.js';
 import { startTestAuthority } from '../../test/support/bundles.js';
 import { failureOf } from '../../test/support/issuer-faults.js';
 import { networkContext } from '../../test/support/signing-ca.js';
+import { startPasswordServer } from '../../test/support/ssh-password-server.js';
 import { startSshd, type TestSshd } from '../../test/support/sshd.js';
 import { sftp } from './sftp.destination.js';
 
@@ -199,6 +200,18 @@ describe('the sign-in of sftp', () => {
       expect.stringMatching(/shows the host key SHA256:\S+, which is not among the host keys/),
     ]);
     expect(seen()).toEqual([]);
+  });
+
+  it.each(['password', 'keyboard-interactive'] as const)('gives a server its password by %s', async (method) => {
+    const asked = await startPasswordServer(method, 'Marker-password-4f6e');
+    const { port, hostKeys } = asked;
+    const signIn = { port, hostKeys, privateKey: undefined };
+    // That server has no SFTP, which it says only to whom it has let in.
+    const inside = await failureOf(check({ ...signIn, password: 'Marker-password-4f6e' }), ['Marker-password']);
+    expect(inside.detail).toBe('The server offers no SFTP to this account.');
+    const wrong = await failureOf(check({ ...signIn, password: 'Marker-wrong-4f6e' }), ['Marker-wrong']);
+    expect([wrong.fault, wrong.detail]).toEqual(['misconfigured', expect.stringContaining('does not accept the user')]);
+    asked.stop();
   });
 
   it('goes through a jump host, whose key must be known too', async () => {

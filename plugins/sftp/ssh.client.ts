@@ -115,6 +115,8 @@ async function connected<T>(
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
     sock.on('error', reject);
   });
+  // It may break after nobody waits for it any more.
+  broken.catch(() => undefined);
   const ready = new Promise<void>((resolve) => void client.once('ready', resolve));
   client.on('keyboard-interactive', (_name, _words, _language, prompts, answer) => {
     const asksPassword = prompts.length === 1 && prompts[0]?.echo !== true;
