@@ -21,6 +21,7 @@ const held = new Map<string, Held>();
 /** Operations by name: how often they are still asked for in vain, and how they end. */
 const operations = new Map<string, { polls: number; error?: { message: string } }>();
 let failing: string | null = null;
+let pollsInVain = 0;
 let google: StandIn;
 beforeAll(async () => {
   google = await startStandIn(answer);
@@ -28,6 +29,7 @@ beforeAll(async () => {
 beforeEach(() => {
   held.clear();
   failing = null;
+  pollsInVain = 0;
 });
 afterAll(async () => {
   await google.stop();
@@ -69,7 +71,7 @@ function stored(
 
 function begun(): Reply {
   const operation = `projects/my-project/locations/global/operations/${operations.size}`;
-  operations.set(operation, { polls: 1, ...(failing !== null && { error: { message: failing } }) });
+  operations.set(operation, { polls: pollsInVain, ...(failing !== null && { error: { message: failing } }) });
   return { status: 200, body: { name: operation } };
 }
 
@@ -118,6 +120,7 @@ const remove = async (bundle: Bundle): Promise<void> =>
 describe('google-certificate-manager', () => {
   it('uploads a certificate with its chain, and its successor in its place, when the operation has ended', async () => {
     const [before, after] = [issue(), issue()];
+    pollsInVain = 1;
     expect(await verify(before)).toEqual({ state: 'missing' });
     for (const bundle of [before, after]) {
       await deliver(bundle);
