@@ -50,6 +50,7 @@ export class AwsFailure extends PluginError {
 /** Errors after which a person must change credentials, rights or options. */
 const misconfigured = new Set([
   'AccessDenied',
+  'AuthorizationHeaderMalformed',
   'ExpiredToken',
   'IncompleteSignature',
   'InvalidAccessKeyId',
@@ -60,10 +61,18 @@ const misconfigured = new Set([
   'NoSuchBucket',
   'NoSuchHostedZone',
   'OptInRequired',
+  'PermanentRedirect',
   'SignatureDoesNotMatch',
   'UnrecognizedClient',
 ]);
-const passing = new Set(['InvalidChangeBatch', 'PriorRequestNotComplete', 'RequestTimeout', 'TooManyRequests']);
+const passing = new Set([
+  'Conflict',
+  'InvalidChangeBatch',
+  'PriorRequestNotComplete',
+  'RequestInProgress',
+  'RequestTimeout',
+  'TooManyRequests',
+]);
 const JsonError = z.object({
   __type: z.string().optional(),
   message: z.string().optional(),

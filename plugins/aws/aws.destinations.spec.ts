@@ -121,6 +121,18 @@ describe('the listeners of aws-acm', () => {
 });
 
 describe('aws-secrets-manager', () => {
+  it('tries again later while a secret of the name is being deleted', async () => {
+    const one = authority.issue('deleting.example.com');
+    const name = 'certificates/deleting.example.com';
+    aws.secrets.set(name, { tags: [], versions: [], current: '', isGoing: true });
+    const error = await failureOf(plugins['aws-secrets-manager'].deliver(one));
+    expect([error.fault, error.detail]).toEqual(['unavailable', expect.stringContaining('about to be deleted')]);
+    aws.secrets.delete(name);
+    aws.fail({ on: /./, kind: { status: 400, body: { __type: 'ResourceNotFoundException' } } });
+    aws.fail({ on: /./, kind: { status: 400, body: { __type: 'InvalidRequestException' } } });
+    expect((await failureOf(plugins['aws-secrets-manager'].deliver(one))).fault).toBe('unavailable');
+  });
+
   it('changes no secret of another unless that is allowed, and deletes none', async () => {
     const secrets = plugins['aws-secrets-manager'];
     const one = authority.issue('theirs.example.com');

@@ -27,13 +27,12 @@ export class AwsSecrets {
     this.service = new AwsService({ name: 'AWS Secrets Manager', signedAs: 'secretsmanager', host }, access, ctx);
   }
 
-  /** Whether this program made the secret; null when there is none. `misconfigured`: it is about to be deleted. */
+  /** Whether this program made the secret; null when there is none. `unavailable`: it is about to be deleted. */
   async isOurs(name: string): Promise<boolean | null> {
     const call = this.call(Described, 'DescribeSecret', { SecretId: name });
     const found = await unlessAws(call, 'ResourceNotFound');
     if (found === null) return null;
-    if (found.DeletedDate !== undefined && found.DeletedDate !== null)
-      throw new PluginError('misconfigured', `The secret ${name} is scheduled for deletion: restore it, or wait.`);
+    if (found.DeletedDate !== undefined && found.DeletedDate !== null) throw aboutToGo(name);
     return (found.Tags ?? []).some(({ Key, Value: value }) => Key === ours.Key && value === ours.Value);
   }
 
@@ -44,14 +43,16 @@ export class AwsSecrets {
     return found && { text: found.SecretString ?? '', versionId: found.VersionId };
   }
 
+  /** `unavailable`: a secret of this name is about to be deleted, for a while also after `delete`. */
   async create(name: string, text: string, kmsKeyId: string | undefined): Promise<void> {
-    await this.call(Nothing, 'CreateSecret', {
+    const created = this.call(Nothing, 'CreateSecret', {
       Name: name,
       SecretString: text,
       ClientRequestToken: tokenOf(text, ''),
       Tags: [ours],
       ...(kmsKeyId !== undefined && { KmsKeyId: kmsKeyId }),
     });
+    if ((await unlessAws(created, 'InvalidRequest')) === null) throw aboutToGo(name);
   }
 
   /** Adds a version that becomes the current one. The same request again, after a lost answer, adds no second one. */
@@ -68,6 +69,10 @@ export class AwsSecrets {
   private call<T>(shape: z.ZodType<T>, action: string, input: object): Promise<T> {
     return this.service.json(shape, `secretsmanager.${action}`, input);
   }
+}
+
+function aboutToGo(name: string): PluginError {
+  return new PluginError('unavailable', `The secret ${name} is about to be deleted: restore it, or wait.`);
 }
 
 /**

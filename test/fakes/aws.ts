@@ -17,6 +17,7 @@ interface Secret {
   tags: { Key: string; Value: string }[];
   versions: { id: string; text: string }[];
   current: string;
+  isGoing?: boolean;
 }
 
 /** ACM, ELB, S3, Secrets Manager and STS in one region, as their references have them. Every signature is checked. */
@@ -129,7 +130,7 @@ function secretsManager(action: string, input: Record<string, unknown>, { secret
   if (!secret) return failed('ResourceNotFoundException', 400, "Secrets Manager can't find the specified secret.");
   switch (action) {
     case 'DescribeSecret':
-      return ok({ Name: name, Tags: secret.tags });
+      return ok({ Name: name, Tags: secret.tags, ...(secret.isGoing && { DeletedDate: 1_700_000_000 }) });
     case 'GetSecretValue':
       return ok({
         SecretString: secret.versions.find((one) => one.id === secret.current)?.text,
