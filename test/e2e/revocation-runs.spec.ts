@@ -1,5 +1,5 @@
 import { hash, randomBytes, X509Certificate } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Json } from '../support/json.js';
 import { RevocationRunRepository } from '../../src/certificates/revoke-many/revocation-run.repository.js';
 import { Database } from '../../src/platform/db/database.js';
@@ -232,6 +232,22 @@ describe('a revocation of many certificates', () => {
     for (const state of ['failed', 'waiting', 'already-revoked'] as const)
       await runs.note(db.single, id, { ...late, state });
     expect((await read(id)).items).toEqual({ waiting: 0, done: 1, alreadyRevoked: 0, failed: 0 });
+  });
+
+  it('counts a certificate as revoked by it when the process dies right after the revocation', async () => {
+    const ids = await issueMany('root@example.com', 1);
+    const note = RevocationRunRepository.prototype.note.bind(new RevocationRunRepository());
+    const spy = vi.spyOn(RevocationRunRepository.prototype, 'note').mockImplementation((tx, ...rest) => {
+      if (!tx.queryRunner) throw new Error('The process died.');
+      return note(tx, ...rest);
+    });
+    const { id } = await made({ ids, perMinute: 6000 });
+    await eventually(async () => (await program.ok('GET', `/certificates/${ids[0]}`)).lifecycle === 'revoked');
+    await eventually(async () => spy.mock.results.some(({ type }) => type === 'throw'));
+    spy.mockRestore();
+    program.clock.advance(60_000);
+    const ended = await when(id, ({ state }) => state === 'finished');
+    expect(ended.items).toEqual({ waiting: 0, done: 1, alreadyRevoked: 0, failed: 0 });
   });
 
   it('is not resumed by who sends back what they read before it was paused, nor paced by others', async () => {

@@ -172,13 +172,7 @@ export class RevocationRunJob implements OnModuleInit {
       signal.throwIfAborted();
       const outcome = await this.outcomeOf(step, one);
       if (outcome.state === 'waiting') waitMs = Math.max((outcome.problem?.extra.retryAfterS ?? 0) * 1000, againMs);
-      const now = await this.runs.note(this.db.single, runId, {
-        certificateId: one.certificateId,
-        state: outcome.state,
-        problemCode: outcome.problem?.code ?? null,
-        problemDetail: outcome.problem?.detail ?? null,
-        at: this.clock.now(),
-      });
+      const now = await this.note(this.db.single, runId, one.certificateId, outcome);
       if (waitMs > 0 || !goesOn(step.run, now)) break;
     }
     await this.steps.end(runId, jobId, waitMs);
@@ -187,10 +181,13 @@ export class RevocationRunJob implements OnModuleInit {
   private async outcomeOf({ run, actor }: Step, { certificateId, attempts }: Waiting): Promise<Outcome> {
     const { crlReason, comments, invalidityDate, replace } = run;
     try {
-      // Also when the process died between a revocation and its note.
       if (await this.hasEnded(certificateId)) return { state: 'already-revoked' };
       const request = { crlReason, comments, invalidityDate, ...(replace !== null && { replace }) };
-      await this.revocation.revokeCounted(actor, certificateId, request);
+      // Noted by the transaction that revokes: after a crash it would count as revoked by others.
+      const noted = this.db.joining((tx) =>
+        this.note(tx, run.id, certificateId, { state: 'done' }).then(() => undefined),
+      );
+      await noted.during(() => this.revocation.revokeCounted(actor, certificateId, request));
       return { state: 'done' };
     } catch (error) {
       const problem = problemOf(error);
@@ -200,6 +197,16 @@ export class RevocationRunJob implements OnModuleInit {
       const isOver = problem.code !== 'too-many-requests' && attempts + 1 >= mostAttempts;
       return { state: temporary.includes(problem.code) && !isOver ? 'waiting' : 'failed', problem };
     }
+  }
+
+  private note(
+    tx: Tx,
+    runId: number,
+    certificateId: number,
+    { state, problem }: Outcome,
+  ): Promise<RunHolder | undefined> {
+    const { code: problemCode = null, detail: problemDetail = null } = problem ?? {};
+    return this.runs.note(tx, runId, { certificateId, state, problemCode, problemDetail, at: this.clock.now() });
   }
 
   private async hasEnded(certificateId: number): Promise<boolean> {

@@ -211,7 +211,7 @@ export class RevocationRunRepository {
     await tx.query(
       `update revocation_run_item set state = $3, problem_code = $4, problem_detail = $5, at = $6,
          attempts = attempts + 1
-       where run_id = $1 and certificate_id = $2 and (state = 'waiting' or $3 = 'done')`,
+       where run_id = $1 and certificate_id = $2 and (state = 'waiting' or $3 = 'done' and state <> 'done')`,
       [id, certificateId, state, problemCode, problemDetail, at],
     );
     const [run] = await tx.query<RunHolder[]>(
