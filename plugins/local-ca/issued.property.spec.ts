@@ -102,7 +102,7 @@ function admitted({ subject, sans, rules, keyUsage, extendedKeyUsage }: Request,
   try {
     for (const [member, value] of Object.entries(subject)) rebuildName(encodeSubject({ [member]: value }));
     const terms = { subject, subjectAltNames: sans.map(normaliseNewSan), keyUsage, extendedKeyUsage, extensions: [] };
-    const asked = { terms, implied: nothingImplied, keyType, fromCsr: false, subjectIsFinal: false };
+    const asked = { terms, implied: nothingImplied, keyType, fromCsr: false, isStored: true, subjectIsFinal: false };
     const { value, violations } = judge(rules, asked);
     const isAnonymous = Object.keys(value.subject).length + value.subjectAltNames.length === 0;
     return violations.length > 0 || isAnonymous ? null : { ...value, ...extensionsByProfile(rules), ...period };

@@ -69,6 +69,7 @@ import { IssueJob } from './issue/issue.job.js';
 import { IssueFollowUp } from './issue/issue-follow-up.js';
 import { IssueRecord } from './issue/issue.record.js';
 import { IssueService } from './issue/issue.service.js';
+import { UnstoredIssuing } from './issue/unstored-issuing.js';
 import { KeyRules } from './issue/key-rules.js';
 import { Issuing } from './issue/issuing.js';
 import { OrderRepository } from './issue/order.repository.js';
@@ -133,7 +134,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
 
 /**
  * All use cases of certificates, from request to end, and what their folders share. Controllers whose paths have a
- * fixed word come before those with `:id`.
+ * fixed word come before those with `:id`. What it exports is for the dialects.
  */
 @Module({
   imports: [
@@ -204,6 +205,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     CertificateStore,
     Issuing,
     IssueService,
+    UnstoredIssuing,
     Approval,
     Profiling,
     Orders,
@@ -285,7 +287,6 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     CounterpartSources,
     ...notifyProviders,
   ],
-  // For the dialects.
   exports: [
     CertificateAccess,
     CertificateLists,

@@ -36,6 +36,8 @@ export interface Asked {
   implied: Implied;
   keyType: string;
   fromCsr: boolean;
+  /** False for a certificate that is signed and not kept. */
+  isStored: boolean;
   /** True when the issuer reads the subject in the CSR itself, so that nothing can be added to it. */
   subjectIsFinal: boolean;
 }

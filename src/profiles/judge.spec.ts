@@ -18,6 +18,7 @@ const asked = (keyType: string, commonName: string): Asked => ({
   implied: { ...nothingImplied, keyUsage: true, extendedKeyUsage: true },
   keyType,
   fromCsr: false,
+  isStored: true,
   subjectIsFinal: false,
 });
 const requests = KEY_TYPES.flatMap((keyType) =>

@@ -25,6 +25,7 @@ export function judge(rules: ProfileRules, asked: Asked): Judged<AskedTerms> {
     },
     violations: [
       ...kindOf(rules),
+      ...keepingOf(rules, asked),
       ...keyOf(rules, asked),
       ...[subject, names, keyUsage, purposes].flatMap(({ violations }) => violations),
       ...extensionsOf(rules, asked),
@@ -36,6 +37,14 @@ function kindOf({ isCa }: ProfileRules): Violation[] {
   return isCa
     ? [{ field: 'profile', text: 'It is for certificates of authorities; choose a profile for other certificates.' }]
     : [];
+}
+
+function keepingOf({ stored = true }: ProfileRules, { isStored }: Asked): Violation[] {
+  if (stored === isStored) return [];
+  const text = stored
+    ? 'Its certificates are stored: POST /authorities/{id}/sign issues them.'
+    : 'Its certificates are not stored: POST /authorities/{id}/sign-unstored issues them.';
+  return [{ field: 'profile', text }];
 }
 
 function keyOf({ keyTypes }: ProfileRules, { keyType, fromCsr }: Asked): Violation[] {

@@ -148,6 +148,15 @@ export const ProfileRules = z
           'True: short-lived certificates with the extension noRevAvail and without CRL and OCSP addresses ' +
           `(RFC 9608). Needs \`validity.maxDays\` of at most ${shortLivedDays}.`,
       }),
+    stored: z
+      .boolean()
+      .optional()
+      .meta({
+        description:
+          'False: for fleets whose certificates are used for hours. They are signed from a CSR by `POST ' +
+          '/authorities/{id}/sign-unstored` and not kept: the audit log has their serial numbers. Needs ' +
+          '`noRevocation`. Default: true.',
+      }),
     ocspNoCheck: z
       .boolean()
       .optional()
@@ -164,6 +173,10 @@ export const ProfileRules = z
   .refine(({ noRevocation, validity }) => !noRevocation || (validity?.maxDays ?? Infinity) <= shortLivedDays, {
     message: `Certificates that cannot be revoked are valid for at most ${shortLivedDays} days: set the maximum.`,
     path: ['validity', 'maxDays'],
+  })
+  .refine(({ stored, noRevocation }) => stored !== false || noRevocation === true, {
+    message: 'Certificates that are not stored cannot be revoked: set `noRevocation`.',
+    path: ['stored'],
   })
   .refine((r) => !r.noRevocation || [r.crlDistributionPoints, r.ocsp].every((urls) => (urls ?? []).length === 0), {
     message: 'Not together with CRL or OCSP addresses (RFC 9608 §3).',

@@ -77,6 +77,7 @@ describe('the documentation', () => {
         'No certificate of the issuer is known (CN=site.example.com)\nvalid\n' +
         'The certificate is not for other.example.com (CN=site.example.com)\n',
     });
+    expect(printed.get('docs/profiles.md')).toMatch(/\nfalse\n[^]*DNS:cart\.mesh\.example\.com\n/);
   }, 120_000);
 
   it('has no broken link', async () => {

@@ -65,6 +65,8 @@ export interface IssueCommand extends Care {
   links: LinkWishes;
   mark?: RequestMark;
   renews?: Renewal;
+  /** The certificate is signed and not stored. Its profile must want that. */
+  unstored?: true;
   /**
    * A certificate with the same key and content, whose place and links the new one takes without being its renewal. The
    * actor needs the right to replace it, and none to its links.

@@ -39,6 +39,29 @@ export const Care = {
   roles: z.array(Reference).max(100).optional(),
 };
 
+/** The members of a request about what is to be in the certificate. */
+const content = {
+  owner: OwnerName,
+  commonName: z.string().max(64).optional(),
+  country: subjectPart('Two letters.'),
+  state: subjectPart('State or province.'),
+  location: subjectPart('City. An empty text leaves the default out.'),
+  organization: subjectPart('Organisation.'),
+  organizationalUnit: subjectPart('Part of the organisation.'),
+  validityStart: Instant.optional(),
+  validityEnd: Instant.optional(),
+  validityYears: yearsUpTo(30).optional(),
+  validityDays: z.int().min(1).max(11_000).optional(),
+  extensions: Extensions.optional(),
+};
+
+type Ends = { validityYears?: unknown; validityDays?: unknown; validityEnd?: unknown };
+const endsOf = (r: Ends): unknown[] => [r.validityYears, r.validityDays, r.validityEnd].filter((v) => v !== undefined);
+const oneEnd = {
+  message: 'Give only one of validityEnd, validityYears and validityDays.',
+  path: ['validityEnd'],
+};
+
 /**
  * The body of POST /certificates. Members about names, usages and the key may repeat a CSR and not contradict it. A
  * client may send back a certificate that it has read: the members that only responses have are ignored.
@@ -46,41 +69,40 @@ export const Care = {
 export const IssueRequest = z
   .strictObject({
     ...certificateAsRead,
-    owner: OwnerName,
+    ...content,
     authority: Reference.optional().meta({ description: 'Default: DEFAULT_AUTHORITY.' }),
     profile: Reference.optional().meta({
       description: 'The certificate profile. Default: that of the authority; without one, no profile applies.',
     }),
     name: OwnName,
-    commonName: z.string().max(64).optional(),
-    country: subjectPart('Two letters.'),
-    state: subjectPart('State or province.'),
-    location: subjectPart('City. An empty text leaves the default out.'),
-    organization: subjectPart('Organisation.'),
-    organizationalUnit: subjectPart('Part of the organisation.'),
-    validityStart: Instant.optional(),
-    validityEnd: Instant.optional(),
-    validityYears: yearsUpTo(30).optional(),
-    validityDays: z.int().min(1).max(11_000).optional(),
     keyType: z.string().max(40).optional().meta({
       description: 'RSA2048, RSA3072, RSA4096, ECCPRIME256V1 (default), ECCSECP384R1, ECCSECP521R1, ED25519.',
     }),
     csr: z.string().max(65_536).optional().meta({ description: 'PKCS#10 in PEM. Without it the key is made here.' }),
-    extensions: Extensions.optional(),
     dnsProvider: z.null({ error: 'The DNS provider is chosen by its zones: leave it out.' }).optional(),
     ...Care,
   })
-  .refine((r) => [r.validityYears, r.validityDays, r.validityEnd].filter((v) => v !== undefined).length <= 1, {
-    message: 'Give only one of validityEnd, validityYears and validityDays.',
-    path: ['validityEnd'],
-  })
+  .refine((r) => endsOf(r).length <= 1, oneEnd)
   .refine((r) => !('cn' in r) || r.commonName !== undefined || r.csr !== undefined, {
     message: 'Ask for it as `commonName`.',
     path: ['cn'],
   })
-  .refine((r) => !('notAfter' in r) || [r.validityYears, r.validityDays, r.validityEnd].some((v) => v !== undefined), {
+  .refine((r) => !('notAfter' in r) || endsOf(r).length > 0, {
     message: 'Ask for it as `validityEnd`.',
     path: ['notAfter'],
   })
   .meta({ id: 'IssueRequest' });
 export type IssueRequest = z.output<typeof IssueRequest>;
+
+/** The body of POST /authorities/{id}/sign-unstored. */
+export const UnstoredRequest = z
+  .strictObject({
+    ...content,
+    csr: z.string().max(65_536).meta({ description: 'PKCS#10 in PEM.' }),
+    profile: Reference.optional().meta({
+      description: 'A profile whose certificates are not stored. Default: the profile of the authority.',
+    }),
+  })
+  .refine((r) => endsOf(r).length <= 1, oneEnd)
+  .meta({ id: 'UnstoredRequest' });
+export type UnstoredRequest = z.output<typeof UnstoredRequest>;

@@ -12,6 +12,8 @@ import { CertificateKeys } from './certificate-keys.js';
 import { StaleFacts } from './certificate-store.js';
 import { commandBy, type IssueCommand } from './issue-command.js';
 import { type Issued, Issuing } from './issuing.js';
+import { UnstoredIssuing } from './unstored-issuing.js';
+import type { UnstoredView } from './unstored.view.js';
 
 /** Runs a command to issue a certificate: checks rights, approves it, makes the key, signs or orders, and stores. */
 @Injectable()
@@ -22,6 +24,7 @@ export class IssueService {
     private readonly approval: Approval,
     private readonly keys: CertificateKeys,
     private readonly issuing: Issuing,
+    private readonly unstored: UnstoredIssuing,
     private readonly certificates: CertificateRepository,
     private readonly facts: KeptFacts,
   ) {}
@@ -47,20 +50,42 @@ export class IssueService {
     }
   }
 
+  /**
+   * As `issue`, for a command whose certificate is not stored. Throws Problem `invalid-request` when the CA is
+   * elsewhere.
+   */
+  signUnstored(command: IssueCommand): Promise<UnstoredView> {
+    return this.from(command, async (authority) => {
+      const approved = await this.approval.of(command, authority);
+      return this.unstored.run({ command, approved, key: await this.keys.of(command, approved.terms) });
+    });
+  }
+
   private async issueOnce(command: IssueCommand): Promise<Issued> {
     const earlier = await this.earlier(command);
     if (earlier) return earlier;
+    return this.from(command, async (authority) => {
+      try {
+        return await this.issueFrom(authority, command);
+      } catch (error) {
+        const first = violatedConstraint(error) === 'certificate_request' ? await this.earlier(command) : null;
+        if (first) return first;
+        throw error;
+      }
+    });
+  }
+
+  /** Does the work at the authority of the command, and again when what was known of the authority is outdated. */
+  private async from<T>(command: IssueCommand, work: (authority: LoadedAuthority) => Promise<T>): Promise<T> {
     const authority = await this.authorized(command);
     try {
-      return await this.issueFrom(authority, command);
+      return await work(authority);
     } catch (error) {
-      const first = violatedConstraint(error) === 'certificate_request' ? await this.earlier(command) : null;
-      if (first) return first;
       if (!(error instanceof StaleFacts) && !isRefusal(error)) throw error;
       const fresh = await this.authorities.get(authority.authority.id);
       // A refusal may be due to limits that the authority has had in this process until now.
       if (error instanceof StaleFacts ? command.actor.kept : fresh === authority) throw error;
-      return this.issueFrom(await this.authorized(command), command);
+      return work(await this.authorized(command));
     }
   }
 

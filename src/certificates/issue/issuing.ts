@@ -9,6 +9,7 @@ import { noSuccession, planRenewal } from '../../rotation/due.js';
 import type { NewRow } from '../certificate.repository.js';
 import type { CertificateRow } from '../certificate.row.js';
 import { Deploying } from '../deploy/deploying.js';
+import type { AnswerFacts } from '../issued-facts.js';
 import { Relations } from '../relations.js';
 import { Successors } from '../successors.js';
 import type { StoredTerms, TermsWithoutDates } from '../terms.js';
@@ -16,7 +17,7 @@ import type { Approved } from './approval.js';
 import { CertificateStore, type Consequences, type Storable } from './certificate-store.js';
 import type { IssueCommand } from './issue-command.js';
 import { enqueueOrders } from './enqueue-orders.js';
-import { baseName, type CertificateKey, provisionalName, rowBeforeIssue } from './new-row.js';
+import { type AskedColumns, baseName, type CertificateKey, provisionalName, rowBeforeIssue } from './new-row.js';
 import { OrderRepository } from './order.repository.js';
 import { predecessorAt } from './ordering.js';
 import { rowAsStored } from './row-as-stored.js';
@@ -30,7 +31,7 @@ export interface Issued {
 }
 
 /** A command that has been approved, with its key. */
-interface Ready {
+export interface Ready {
   command: IssueCommand;
   approved: Approved;
   key: CertificateKey & { csrPem: string };
@@ -73,9 +74,15 @@ export class Issuing {
     return { id: stored.id, row: rowAsStored(row, stored, command.actor, approved) };
   }
 
-  /** The row of a certificate that its issuer signs now, with the rules that its lint warns of. */
-  private async signed({ command, approved, key }: Ready): Promise<{ row: NewRow; warnings?: readonly string[] }> {
-    const { authority, terms, validity, relations } = approved;
+  /**
+   * Has an issuer that answers at once sign. Gives the facts of the certificate, which has been checked against
+   * `columns`, and the rules that its lint warns of. Throws PluginError when the issuer refuses.
+   */
+  async sign(
+    { command, approved, key }: Ready,
+    columns: AskedColumns,
+  ): Promise<{ facts: AnswerFacts; warnings?: readonly string[] }> {
+    const { authority, terms, validity } = approved;
     const renews = command.renews && predecessorAt(authority.authority.id, command.renews.old);
     const outcome = await this.authorities.order(
       authority,
@@ -92,9 +99,17 @@ export class Issuing {
     );
     if (outcome.status === 'failed') throw outcome.error;
     if (outcome.status === 'pending') throw new Error('An issuer that answers at once must not answer "pending".');
-    const columns = this.columns({ command, approved, key });
     const facts = await signedFacts(columns, { authority, spkiDer: key.spkiDer, terms, validity }, outcome);
+    return { facts, warnings: outcome.warnings };
+  }
+
+  /** The row of a certificate that its issuer signs now, with the rules that its lint warns of. */
+  private async signed(ready: Ready): Promise<{ row: NewRow; warnings?: readonly string[] }> {
+    const columns = this.columns(ready);
+    const { facts, warnings } = await this.sign(ready, columns);
+    const { command, approved } = ready;
     const { spkiSha256, rotation } = columns;
+    const { authority, relations } = approved;
     const { at, obstacle, reason } = planRenewal(
       { state: 'issued', hasIssuer: true, rotation, spkiSha256, ...datesOf(facts), ...noSuccession },
       relations.policy,
@@ -108,7 +123,7 @@ export class Issuing {
       renewalReason: obstacle ?? reason,
       nextNoticeAt: command.notify ? nextNoticeAt(facts, relations.leadsS) : null,
     };
-    return { row, warnings: outcome.warnings };
+    return { row, warnings };
   }
 
   /** The row of a request for which a job asks the issuer. */

@@ -36,10 +36,19 @@ export function rowBeforeIssue(
   const { spkiDer, ...keyColumns } = key;
   return {
     spkiSha256: spkiHash(spkiDer),
-    distinguishedName: formatDn(terms.subjectDer ?? encodeSubject(terms.subject)),
-    terms: storeTerms(terms),
+    ...askedColumns(terms),
     ...care,
     ...keyColumns,
+  };
+}
+
+/** The columns of a row that hold what was asked, until the certificate is known. */
+export type AskedColumns = Pick<NewRow, 'terms' | 'distinguishedName' | 'commonName' | 'sanCount'>;
+
+export function askedColumns(terms: TermsWithoutDates): AskedColumns {
+  return {
+    distinguishedName: formatDn(terms.subjectDer ?? encodeSubject(terms.subject)),
+    terms: storeTerms(terms),
     ...nameColumns(terms),
   };
 }

@@ -49,9 +49,9 @@ export class Profiling {
    * such profile, or when it is not active.
    */
   async ofNew(command: IssueCommand, { authority, plugin }: LoadedAuthority): Promise<Profiled> {
-    const { terms, implied, key, actor } = command;
+    const { terms, implied, key, actor, unstored } = command;
     const ref = command.profile ?? (authority.defaultProfileId === null ? null : { id: authority.defaultProfileId });
-    if (!ref) return { profile: null, terms, violations: notAllowed(null, authority) };
+    if (!ref) return { profile: null, terms, violations: [...notAllowed(null, authority), ...unnamed(unstored)] };
     const profile = await this.profiles.find(ref, actor.kept !== undefined);
     const fromCsr = key.csr !== undefined;
     const judged = judge(profile.rules, {
@@ -59,6 +59,7 @@ export class Profiling {
       implied: implied(),
       keyType: key.csr ? key.csr.keyType : key.keyType,
       fromCsr,
+      isStored: !unstored,
       subjectIsFinal: fromCsr && plugin.answers === 'later',
     });
     return {
@@ -147,8 +148,14 @@ function askedAgain({ keyType }: Predecessor, terms: TermsWithoutDates, before: 
     implied,
     keyType,
     fromCsr: false,
+    isStored: true,
     subjectIsFinal: false,
   };
+}
+
+/** What is wrong with a request without a profile whose certificate is not to be stored. */
+function unnamed(unstored?: true): Violation[] {
+  return unstored ? [{ field: 'profile', text: 'Name a profile whose certificates are not stored.' }] : [];
 }
 
 function notAllowed(

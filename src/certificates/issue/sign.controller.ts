@@ -1,16 +1,18 @@
-import { Controller, Get, Post, Res } from '@nestjs/common';
+import { Controller, Get, HttpCode, Post, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Config } from '../../platform/config.js';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, HeaderText, JsonBody, PathText, Summary } from '../../platform/http/contract.js';
+import { Idempotent } from '../../platform/http/idempotent.js';
 import { demandIdempotencyKey, idempotencyKeyHelp } from '../../platform/http/idempotency-key.js';
 import type { Reference } from '../../platform/http/reference.js';
 import { CertificateView } from '../certificate.schema.js';
 import { CertificateReader, statusOf } from '../list/certificate-reader.js';
 import { signCommandOf } from './issue-command.js';
-import { IssueRequest } from './issue.schema.js';
+import { IssueRequest, UnstoredRequest } from './issue.schema.js';
 import { IssueService } from './issue.service.js';
 import { OrderOfCertificate, Orders } from './orders.js';
+import { UnstoredView } from './unstored.view.js';
 
 /** Routes below an authority, which the path names by its id or name: sign a CSR, and follow the order. */
 @Controller('authorities/:id')
@@ -48,6 +50,26 @@ export class SignController {
     void reply.header('location', `/api/1/authorities/${view.authority?.id}/orders/${view.id}`);
     void reply.status(statusOf(view));
     return view;
+  }
+
+  @Post('sign-unstored')
+  @Requires('certificate:issue')
+  @Idempotent()
+  @Summary(
+    'Sign a CSR and do not store the certificate',
+    'For fleets whose certificates are used for hours: as `sign`, by a profile whose certificates are not stored, of ' +
+      'an authority whose key is here. The audit log has the serial number, the names and the owner. Nothing ' +
+      'revokes, renews or deploys the certificate, or warns before it expires.',
+  )
+  @Answers(200, UnstoredView)
+  @HttpCode(200)
+  async signUnstored(
+    @Who() actor: Actor,
+    @PathText('id') authority: string,
+    @JsonBody(UnstoredRequest) body: UnstoredRequest,
+  ): Promise<UnstoredView> {
+    const command = await signCommandOf(actor, { ...body, authority: refOf(authority) }, this.config);
+    return this.issue.signUnstored({ ...command, unstored: true });
   }
 
   @Get('orders/:order')

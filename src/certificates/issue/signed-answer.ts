@@ -10,9 +10,10 @@ import { PluginError } from '../../plugin-api/errors.js';
 import type { IssuedCertificate } from '../../plugin-api/issuer.js';
 import type { RawExtension } from '../../plugin-api/terms.js';
 import { type AnswerFacts, answerFacts, factsAsAsked } from '../issued-facts.js';
-import { sameFields, type StoredTerms, type TermsWithoutDates } from '../terms.js';
+import { sameFields, type TermsWithoutDates } from '../terms.js';
 import { mismatch } from './answer-check.js';
 import { isReservedExtension } from './extensions.schema.js';
+import type { AskedColumns } from './new-row.js';
 import type { Validity } from './validity.js';
 
 // Checks and reads the answer of an issuer in this process.
@@ -23,14 +24,6 @@ export interface AskedHere {
   spkiDer: Buffer;
   terms: TermsWithoutDates;
   validity: Validity;
-}
-
-/** The columns of the row that hold what was asked. */
-interface AskedColumns {
-  terms: StoredTerms;
-  distinguishedName: string;
-  commonName: string;
-  sanCount: number;
 }
 
 /**

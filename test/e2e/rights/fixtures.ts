@@ -32,6 +32,8 @@ export class Fixtures {
       await generatePrivateKey('ECCPRIME256V1'),
     );
     await this.make('/authorities', { name: 'team', owner: team, commonName: 'Team CA' });
+    const rules = { validity: { maxDays: 1 }, noRevocation: true, stored: false };
+    await this.make('/profiles', { name: 'unstored', rules });
     const { id, name } = await this.program.ok('POST', '/certificates', this.request());
     [this.sharedId, this.sharedName] = [id, name];
     await this.program.database.source.query(
@@ -101,6 +103,7 @@ export class Fixtures {
   pause = async (): Promise<number> => this.make('/rotation/pauses', await this.pauseBody());
   profile = (): Promise<number> => this.make('/profiles', { name: this.word(), rules: {} });
   signBody = (): object => this.request({ csr: this.csr });
+  signUnstoredBody = (): object => ({ owner: team, csr: this.csr, profile: { name: 'unstored' } });
   role = (more: object = {}): Promise<number> => this.make('/roles', { name: this.word(), ...more });
   user = (): Promise<number> => this.make('/users', this.userBody());
 

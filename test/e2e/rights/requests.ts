@@ -224,6 +224,7 @@ export const requests: Readonly<Record<string, Ask>> = {
   'get /subscriptions/:id': on((f) => f.subscription()),
 
   'post /authorities/:id/sign': (f) => ({ ids: ['team'], body: f.signBody() }),
+  'post /authorities/:id/sign-unstored': (f) => ({ ids: ['team'], body: f.signUnstoredBody() }),
   'get /authorities/:id/orders/:order': (f) => ({ ids: ['team', f.sharedId] }),
   'get /certificates/:id/files/:file': (f) => ({ ids: [f.sharedId, 'chain.p7b'] }),
   'get /profiles/:id': on((f) => f.profile()),

@@ -68,6 +68,7 @@ GET    /authorities/:id/settings          401       404       403       400     
 PUT    /authorities/:id/settings          401       404       403       400       403       404       400       403
 GET    /authorities/:id/visualize         401       404       ok        ok        ok        404       ok        403
 POST   /authorities/:id/sign              401       403       403       ok        ok        403       ok        403
+POST   /authorities/:id/sign-unstored     401       403       403       ok        ok        403       ok        403
 GET    /authorities/:id/orders/:order     401       404       404       ok        404       404       ok        ok
 
 GET    /certificates                      401       ok        ok        ok        ok        ok        ok        ok
