@@ -76,6 +76,7 @@ import { Acknowledgements1763700000110 } from './1763700000110-acknowledgements.
 import { Escalations1763700000111 } from './1763700000111-escalations.js';
 import { TimesOfChannels1763700000112 } from './1763700000112-times-of-channels.js';
 import { LayoutsAndSummaries1763700000113 } from './1763700000113-layouts-and-summaries.js';
+import { TaskRuns1763700000118 } from './1763700000118-task-runs.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -157,4 +158,5 @@ export const migrations = [
   Escalations1763700000111,
   TimesOfChannels1763700000112,
   LayoutsAndSummaries1763700000113,
+  TaskRuns1763700000118,
 ];

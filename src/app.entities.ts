@@ -17,6 +17,7 @@ import { DnsProvider } from './challenges/dns-provider.entity.js';
 import { Destination } from './destinations/destination.entity.js';
 import { DomainRule } from './domains/domain-rule.entity.js';
 import { JobRun } from './jobs/job-run.entity.js';
+import { TaskRun } from './jobs/task-run.entity.js';
 import { OutboxEntry } from './jobs/outbox.entity.js';
 import { Channel } from './notifications/channel.entity.js';
 import { Subscription } from './notifications/subscription.entity.js';
@@ -54,6 +55,7 @@ export const entities = [
   DomainRule,
   IdempotentRequest,
   JobRun,
+  TaskRun,
   KeyRingCheck,
   Mail,
   Acknowledgement,

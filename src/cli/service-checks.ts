@@ -6,6 +6,7 @@ import { explain } from '../explain.js';
 import { OutboxRepository } from '../jobs/outbox.repository.js';
 import { Periodic } from '../jobs/periodic.js';
 import { PeriodicRepository } from '../jobs/periodic.repository.js';
+import { isStale } from '../jobs/staleness.js';
 import { Channel } from '../notifications/channel.entity.js';
 import { Clock } from '../platform/clock.js';
 import { Mailer } from '../platform/mail/mailer.js';
@@ -20,7 +21,6 @@ import type { Session } from './session.js';
 import { counted, day } from './table.js';
 
 const sample = 200;
-const toleranceS = 300;
 const overdueS = 900;
 
 /** Checks that the key ring has every key in use, and decrypts a sample of the sealed values. */
@@ -133,7 +133,6 @@ export async function checkPlugins({ get, db }: Session): Promise<CheckResult[]>
 
 /** Checks that periodic tasks run, in any process. */
 export async function checkPeriodicWork({ get, db }: Session): Promise<CheckResult[]> {
-  const now = get(Clock).now().getTime();
   const known = new Map((await get(PeriodicRepository).list(db.single)).map((status) => [status.name, status]));
   const faults = [...get(Periodic).intervals].flatMap(([name, seconds]) => {
     const status = known.get(name);
@@ -145,8 +144,15 @@ export async function checkPeriodicWork({ get, db }: Session): Promise<CheckResu
           'See the log of the program at that time.',
         ),
       ];
-    const lateS = status?.lastSuccessAt ? (now - status.lastSuccessAt.getTime()) / 1000 : Infinity;
-    if (lateS <= Math.max(3 * seconds, toleranceS)) return [];
+    if (status?.pausedAt)
+      return [
+        fault(
+          'periodic',
+          `${name} is paused since ${status.pausedAt.toISOString()} by ${status.pausedBy ?? 'somebody'}`,
+          `Resume it with PUT /api/1/tasks/${name} {"paused": false}.`,
+        ),
+      ];
+    if (!isStale(seconds, status, Infinity)) return [];
     const remedy = 'Start the program with PERENNIAL_ROLE all or worker: nothing renews and nobody is warned.';
     if (!status?.lastSuccessAt)
       return [

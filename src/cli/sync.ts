@@ -89,7 +89,7 @@ function newest({ get }: Session, items: readonly LabeledSync[]): Promise<Labele
 
 async function demandWorker({ get, db }: Session): Promise<void> {
   const tasks = await get(PeriodicRepository).list(db.single);
-  const newest = Math.max(...tasks.map(({ lastStartedAt }) => lastStartedAt.getTime()));
+  const newest = Math.max(...tasks.map(({ lastStartedAt }) => lastStartedAt?.getTime() ?? 0));
   const usualS = Math.min(...get(Periodic).intervals.values());
   if (get(Clock).now().getTime() - newest <= Math.max(3 * usualS, silenceS) * 1000) return;
   throw new Error(

@@ -5,6 +5,7 @@ import { Metrics, type MetricWords } from '../platform/metrics.js';
 import { type OutboxCount, OutboxRepository } from './outbox.repository.js';
 import { PeriodicRepository, type PeriodicStatus } from './periodic.repository.js';
 import { Queue } from './queue.js';
+import { TaskHealth } from './task-health.js';
 
 /**
  * Prometheus gauges for jobs and periodic tasks, and the readiness check of the queue. The numbers come from the
@@ -19,6 +20,7 @@ export class JobMetrics implements OnModuleInit {
     private readonly db: Database,
     private readonly outbox: OutboxRepository,
     private readonly periodic: PeriodicRepository,
+    private readonly health: TaskHealth,
   ) {}
 
   onModuleInit(): void {
@@ -39,6 +41,15 @@ export class JobMetrics implements OnModuleInit {
       },
       jobs,
       ({ job, state, overdueS }) => (state === 'due' ? [{ job }, overdueS] : null),
+    );
+    this.show(
+      {
+        name: 'periodic_stale',
+        help: '1 when a periodic task has not succeeded for three intervals, else 0; also 0 while it is paused.',
+        labels: ['task'],
+      },
+      () => this.health.states(),
+      ({ name: task, stale }) => [{ task }, Number(stale)],
     );
     this.show(
       { name: 'periodic_failures', help: 'Consecutive failures of a periodic task.', labels: ['task'] },

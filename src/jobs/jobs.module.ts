@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ScheduleModule } from '@nestjs/schedule';
 import { Config } from '../platform/config.js';
+import { ClockSteps } from './clock-steps.js';
 import { EmbeddedQueue } from './embedded-queue.js';
 import { JobMetrics } from './job-metrics.js';
 import { Jobs } from './job-runner.js';
@@ -13,6 +14,7 @@ import { Pruning } from './prune.js';
 import { Queue } from './queue.js';
 import { Relay } from './relay.js';
 import { Runs } from './runs.js';
+import { TaskHealth } from './task-health.js';
 
 /** The queue on Redis when `REDIS_URL` is set, otherwise the queue inside this process. */
 export async function createQueue(config: Config, times: JobTimes): Promise<Queue> {
@@ -32,11 +34,13 @@ export async function createQueue(config: Config, times: JobTimes): Promise<Queu
     Runs,
     Jobs,
     Leases,
+    ClockSteps,
     PeriodicRepository,
     Periodic,
+    TaskHealth,
     Pruning,
     JobMetrics,
   ],
-  exports: [Jobs, Periodic, Leases, OutboxRepository, PeriodicRepository, Queue],
+  exports: [Jobs, Periodic, Leases, OutboxRepository, PeriodicRepository, Queue, TaskHealth],
 })
 export class JobsModule {}

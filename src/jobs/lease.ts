@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
-import { Database } from '../platform/db/database.js';
+import { Database, type Tx } from '../platform/db/database.js';
 
 /** Named leases in the database, for work that only one of several processes may do at a time. */
 @Injectable()
@@ -34,6 +34,13 @@ export class Leases {
       await this.db.single.query('delete from lease where name = $1 and holder = $2', [name, holder]);
     }
     return true;
+  }
+
+  /** Sets back the end of every lease by these seconds, as the clock was. */
+  async setBack(tx: Tx, bySeconds: number): Promise<void> {
+    await tx.query(`update lease set until = until - $1::float8 * interval '1 second' where until > now()`, [
+      bySeconds,
+    ]);
   }
 
   private async take(name: string, holder: string, ttlS: number): Promise<boolean> {

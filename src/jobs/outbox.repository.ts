@@ -244,14 +244,21 @@ export class OutboxRepository {
 
   /** Makes a dead letter due now, with all its attempts. False when there is no such dead letter. */
   async replay(tx: Tx, id: string): Promise<boolean> {
-    const replayed = await tx.query<unknown[]>(
-      `with replayed as (
-         update outbox set state = 'due', attempts = 0, run_at = now(), finished_at = null, ${waitAgain}
-           where id = $1 and state = 'dead' returning id)
-       select id from replayed`,
-      [id],
-    );
-    return replayed.length === 1;
+    return (await this.replayThose(tx, 'id = $1', [id])) === 1;
+  }
+
+  /**
+   * Does so with the oldest dead letters of a job, or of all jobs; at most `limit`, and one of each identity, since its
+   * success deletes the others. Returns their number.
+   */
+  async replayMany(tx: Tx, job: string | null, limit: number): Promise<number> {
+    const oldest = `id in (
+      select id from outbox one where state = 'dead' and job = coalesce($1, job) and not exists (
+        select from outbox older
+        where older.job = one.job and older.identity = one.identity and older.state = 'dead'
+          and (older.created_at, older.id) < (one.created_at, one.id))
+      order by created_at, id limit $2 for update skip locked)`;
+    return this.replayThose(tx, oldest, [job, limit]);
   }
 
   /** The rows that are due or dead, by job and state. Reads only these rows, through partial indexes. */
@@ -284,6 +291,27 @@ export class OutboxRepository {
       [ages.doneS, ages.deadS, ages.runsS, limit],
     );
     return pruned?.count ?? 0;
+  }
+
+  /** Of the dead letters of one job and identity, and the row that already waits for it, one waits again. */
+  private async replayThose(tx: Tx, which: string, values: unknown[]): Promise<number> {
+    const replayed = await tx.query<{ count: number }[]>(
+      `with replayed as (
+         update outbox set state = 'due', attempts = 0, run_at = now(), finished_at = null, ${waitAgain}
+           where ${which} and state = 'dead' returning id)
+       select count(*)::int as count from replayed`,
+      values,
+    );
+    return replayed[0]?.count ?? 0;
+  }
+
+  /** Sets back every time of due rows that lies ahead by these seconds, as the clock was. */
+  async setBack(tx: Tx, bySeconds: number): Promise<void> {
+    await tx.query(
+      `update outbox set run_at = run_at - ${seconds('$1')}, lease_until = lease_until - ${seconds('$1')}
+       where state = 'due' and greatest(run_at, lease_until) > now()`,
+      [bySeconds],
+    );
   }
 
   private async settle(

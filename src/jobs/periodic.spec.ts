@@ -1,11 +1,16 @@
+import { hostname } from 'node:os';
 import { Logger } from '@nestjs/common';
 import { SchedulerRegistry } from '@nestjs/schedule';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
 import { Config } from '../platform/config.js';
+import { PageQuery } from '../platform/http/page.js';
+import { ClockSteps } from './clock-steps.js';
 import { Leases } from './lease.js';
+import { OutboxRepository } from './outbox.repository.js';
 import { Periodic, type TickWork } from './periodic.js';
 import { PeriodicRepository } from './periodic.repository.js';
+import { TaskReport } from './task-report.js';
 
 Logger.overrideLogger(false);
 
@@ -25,11 +30,17 @@ afterEach(async () => {
   await test.drop();
 });
 
+function periodicOf(config: Config, scheduler: SchedulerRegistry): Periodic {
+  const leases = new Leases(test.db);
+  const clockSteps = new ClockSteps(test.db, repository, new OutboxRepository(), leases);
+  return new Periodic(config, test.db, leases, repository, scheduler, clockSteps);
+}
+
 /** One process that ticks. */
 function begin(seconds: number, work: TickWork, role: Config['role'] = 'worker'): () => Promise<void> {
   const config = Object.assign(Object.create(Config.prototype) as Config, { role });
   const scheduler = new SchedulerRegistry();
-  const periodic = new Periodic(config, test.db, new Leases(test.db), repository, scheduler);
+  const periodic = periodicOf(config, scheduler);
   periodic.everyTick('test.task', seconds, work);
   periodic.onApplicationBootstrap();
   const stop = async (): Promise<void> => {
@@ -160,12 +171,84 @@ describe('a periodic task', () => {
     );
   });
 
+  it('stores each run with its counts, the items that failed, and why the run failed', async () => {
+    let ran = 0;
+    const stop = begin(0.05, async (_signal, report) => {
+      ran += 1;
+      report.count('renewals', 3);
+      report.failed('certificate 17', new RangeError('no key'));
+      if (ran === 1) throw new Error('The disk is full.');
+    });
+    await vi.waitFor(() => expect(ran).toBeGreaterThan(1), patient);
+    await stop();
+    const { items } = await repository.listRuns(test.db.single, 'test.task', PageQuery.parse({}));
+    const did = { counts: { renewals: 3, failed: 1 } };
+    expect(items.at(-1)).toMatchObject({ outcome: 'failed', error: 'Error: The disk is full.', ...did });
+    expect(items.at(-2)).toMatchObject({
+      outcome: 'ok',
+      error: null,
+      worker: `${hostname()}:${process.pid}`,
+      startedAt: expect.any(Date),
+      finishedAt: expect.any(Date),
+      failures: [{ item: 'certificate 17', error: 'RangeError: no key' }],
+      ...did,
+    });
+  });
+
+  it('continues at once, whatever its interval, when the process of a run has died or was shut down', async () => {
+    const died = await repository.begin(test.db.single, 'test.task', 0, 'dead:1');
+    expect(await repository.begin(test.db.single, 'another.task', 0, 'dead:1')).not.toBeNull();
+    expect(await repository.urgent(test.db.single)).toEqual(['another.task', 'test.task']);
+    await test.source.query(`insert into lease values ('periodic:another.task', 'x', now() + interval '1 minute')`);
+    expect(await repository.urgent(test.db.single)).toEqual(['test.task']);
+    const next = await repository.begin(test.db.single, 'test.task', 3_600, 'alive:2');
+    expect(next).not.toBeNull();
+    const runs = await test.source.query('select id, outcome from task_run where task = $1 order by id', ['test.task']);
+    expect(runs).toEqual([
+      { id: died?.id, outcome: 'lost' },
+      { id: next?.id, outcome: null },
+    ]);
+    if (next) await repository.stopped(test.db.single, next, new TaskReport());
+    expect(await repository.urgent(test.db.single)).toEqual(['test.task']);
+    expect(await repository.begin(test.db.single, 'test.task', 3_600, 'alive:3')).not.toBeNull();
+  });
+
+  it('does not run while it is paused, unless somebody wants it, and runs again when it is resumed', async () => {
+    const start = (): Promise<unknown> => repository.begin(test.db.single, 'test.task', 0, 'here:1');
+    expect(await repository.pause(test.db.single, 'test.task', 'ada')).toBe(true);
+    expect(await repository.pause(test.db.single, 'test.task', 'bob')).toBe(false);
+    expect(await start()).toBeNull();
+    expect(await repository.list(test.db.single)).toMatchObject([
+      { lastStartedAt: null, pausedBy: 'ada', pausedAt: expect.any(Date), running: false },
+    ]);
+    await repository.want(test.db.single, 'test.task');
+    expect(await start()).not.toBeNull();
+    expect(await start()).toBeNull();
+    expect(await repository.resume(test.db.single, 'test.task')).toBe(true);
+    expect(await start()).not.toBeNull();
+  });
+
+  it('keeps its newest runs, and those that failed', async () => {
+    await test.source.query(
+      `insert into task_run (task, worker, finished_at, outcome)
+       select 'test.task', 'a:1', now(), case when n = 1 then 'failed' else 'ok' end from generate_series(1, 1010) n`,
+    );
+    const { items } = await repository.listRuns(test.db.single, 'test.task', PageQuery.parse({ count: '2' }));
+    expect(items.map(({ id }) => id)).toEqual(['1010', '1009']);
+    expect(await repository.prune(test.db.single, 5)).toBe(5);
+    expect(await repository.prune(test.db.single, 100)).toBe(4);
+    const [left] = await test.source.query<object[]>(
+      `select count(*)::int, count(*) filter (where outcome = 'failed')::int as failed from task_run`,
+    );
+    expect(left).toEqual({ count: 1001, failed: 1 });
+  });
+
   it('is aborted at shutdown, which waits for it and does not count it as a failure', async () => {
     let ended = false;
     let begun = false;
     const stop = begin(0.02, async (signal) => {
       begun = true;
-      await untilAborted(signal).finally(() => {
+      await untilAborted(signal).catch(() => {
         ended = true;
       });
     });
@@ -173,6 +256,7 @@ describe('a periodic task', () => {
     await stop();
     expect(ended).toBe(true);
     expect(await repository.list(test.db.single)).toMatchObject([{ failures: 0 }]);
+    expect(await test.source.query('select outcome from task_run')).toEqual([{ outcome: 'stopped' }]);
     expect(await test.source.query('select * from lease')).toEqual([]);
   });
 
@@ -187,7 +271,7 @@ describe('a periodic task', () => {
 
   it('cannot be declared twice', () => {
     const config = Object.assign(Object.create(Config.prototype) as Config, { role: 'worker' });
-    const periodic = new Periodic(config, test.db, new Leases(test.db), repository, new SchedulerRegistry());
+    const periodic = periodicOf(config, new SchedulerRegistry());
     periodic.everyTick('a', 1, async () => undefined);
     expect(() => periodic.everyTick('a', 1, async () => undefined)).toThrow('declared twice');
   });

@@ -2,13 +2,19 @@ import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationB
 import { SchedulerRegistry } from '@nestjs/schedule';
 import { Config } from '../platform/config.js';
 import { Database } from '../platform/db/database.js';
+import { ClockSteps } from './clock-steps.js';
 import { errorText } from './error-text.js';
 import { withGracePeriod } from './grace-period.js';
 import { Leases } from './lease.js';
 import { PeriodicRepository } from './periodic.repository.js';
+import { TaskReport } from './task-report.js';
+import { workerName } from './worker-name.js';
 
-/** The work of a periodic task. The signal is aborted at shutdown and when the lease of the task is lost. */
-export type TickWork = (signal: AbortSignal) => Promise<void>;
+/**
+ * The work of a periodic task. The signal is aborted at shutdown and when the lease of the task is lost. The report is
+ * stored with the run. A run that dies is repeated at once, so the work must find what is left to do by itself.
+ */
+export type TickWork = (signal: AbortSignal, report: TaskReport) => Promise<void>;
 
 interface Task {
   readonly name: string;
@@ -23,6 +29,8 @@ const leaseS = 20;
 const longestSpreadS = 10;
 /** How long a task waits for work whose signal was aborted. */
 const graceMs = 10_000;
+/** Between two looks for tasks that must not wait for their time. */
+const urgentMs = 5_000;
 
 /**
  * The periodic tasks. Every process of the roles `all` and `worker` ticks; a lease in the database makes sure that one
@@ -40,6 +48,7 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
     private readonly leases: Leases,
     private readonly repository: PeriodicRepository,
     private readonly scheduler: SchedulerRegistry,
+    private readonly clockSteps: ClockSteps,
   ) {}
 
   /**
@@ -59,6 +68,10 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
   onApplicationBootstrap(): void {
     if (this.config.role === 'api') return;
     for (const task of this.tasks.values()) this.schedule(task);
+    this.scheduler.addInterval(
+      'urgent tasks',
+      setInterval(() => void this.tickUrgent(), urgentMs),
+    );
   }
 
   /** Aborts the work that runs now and waits for it, at most `graceMs`. The scheduler clears its own timers. */
@@ -82,6 +95,18 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
     this.scheduler.addTimeout(task.name, setTimeout(begin, spreadMs));
   }
 
+  private async tickUrgent(): Promise<void> {
+    // While the database does not answer, no task can run either, and each one says so.
+    const urgent = await this.clockSteps
+      .follow()
+      .then(() => this.repository.urgent(this.db.single))
+      .catch(() => []);
+    for (const name of urgent) {
+      const task = this.tasks.get(name);
+      if (task) this.tick(task);
+    }
+  }
+
   private tick(task: Task): void {
     if (task.current !== undefined || this.stopping) return;
     const abort = new AbortController();
@@ -98,17 +123,26 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
       );
     } catch (error) {
       if (this.stopping) return;
-      this.log.error(`The periodic task ${task.name} failed.`, error);
-      await this.repository.failed(this.db.single, task.name, errorText(error)).catch(() => undefined);
+      this.log.error(`The periodic task ${task.name} could not run.`, error);
+      await this.repository.couldNotRun(this.db.single, task.name, errorText(error)).catch(() => undefined);
     }
   }
 
   private async workOnce(task: Task, signal: AbortSignal): Promise<void> {
     // A tenth less than the interval, so that a timer that is slightly early does not skip every second run.
-    const begun = await this.repository.begin(this.db.single, task.name, task.seconds * 0.9);
-    if (!begun) return;
-    signal.throwIfAborted();
-    await withGracePeriod(task.work(signal), signal, graceMs);
-    await this.repository.succeeded(this.db.single, task.name);
+    const run = await this.repository.begin(this.db.single, task.name, task.seconds * 0.9, workerName);
+    if (run === null) return;
+    const report = new TaskReport();
+    try {
+      signal.throwIfAborted();
+      await withGracePeriod(task.work(signal, report), signal, graceMs);
+      // Work that ends early because of the signal has left something.
+      signal.throwIfAborted();
+    } catch (error) {
+      if (this.stopping) return this.repository.stopped(this.db.single, run, report);
+      this.log.error(`The periodic task ${task.name} failed.`, error);
+      return this.repository.failed(this.db.single, run, errorText(error), report);
+    }
+    await this.repository.succeeded(this.db.single, run, report);
   }
 }

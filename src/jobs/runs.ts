@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { Database } from '../platform/db/database.js';
@@ -11,6 +10,7 @@ import { JobTimes } from './job-times.js';
 import { type ClaimedRun, OutboxRepository } from './outbox.repository.js';
 import { Postponed } from './postponed.js';
 import type { JobRef } from './queue.js';
+import { workerName } from './worker-name.js';
 
 /** Does the work of one job. It may run again, so it locks, checks that the work is still to be done, acts, stores. */
 export type JobHandler<T> = (data: T, context: JobContext) => Promise<void>;
@@ -30,7 +30,6 @@ const shutdown = (): Interruption => new Interruption('shutdown', 'The process s
 @Injectable()
 export class Runs {
   private readonly log = new Logger('Runs');
-  private readonly worker = `${hostname()}:${process.pid}`;
   private readonly active = new Map<Run, Promise<void>>();
   private stopping = false;
   private heartbeat: NodeJS.Timeout | undefined;
@@ -85,7 +84,7 @@ export class Runs {
 
   private async claimAndRun<T extends object>(run: Run, job: Job<T>, handler: JobHandler<T>): Promise<void> {
     const startedAtMs = performance.now();
-    const claimed = await this.outbox.claim(this.db.single, run, this.worker, this.times.runLeaseS);
+    const claimed = await this.outbox.claim(this.db.single, run, workerName, this.times.runLeaseS);
     if (claimed === undefined) return;
     run.heldAtMs = startedAtMs;
     const data = job.data.safeParse(claimed.data);

@@ -5,7 +5,7 @@ import type { OutboxEntry } from '../jobs/outbox.entity.js';
 import { OutboxRepository } from '../jobs/outbox.repository.js';
 import { Database } from '../platform/db/database.js';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
-import { Answers, PathText, QueryOf, Summary } from '../platform/http/contract.js';
+import { Answers, JsonBody, PathText, QueryOf, Summary } from '../platform/http/contract.js';
 import { instant, instantOrNull, InstantOut } from '../platform/http/instant.js';
 import { listQuery, type Page, pageOf } from '../platform/http/page.js';
 import { invalid, Problem } from '../platform/http/problem.js';
@@ -15,6 +15,17 @@ const JobQuery = listQuery('createdAt', 'id').extend({
   state: z.enum(['due', 'done', 'dead']).optional(),
   job: z.string().max(100).optional(),
 });
+
+/** Replayed by one request at most. */
+const mostReplayed = 1_000;
+const ReplayRequest = z
+  .strictObject({
+    job: z.string().max(100).optional().meta({ description: 'Only dead jobs of this name. Absent: all of them.' }),
+  })
+  .meta({ id: 'ReplayRequest' });
+const Replayed = z
+  .strictObject({ replayed: z.int().meta({ description: 'How many jobs are due again.' }) })
+  .meta({ id: 'Replayed' });
 
 const JobView = z
   .object({
@@ -74,6 +85,27 @@ export class JobsController {
   async list(@QueryOf(JobQuery) query: z.output<typeof JobQuery>): Promise<Page<JobView>> {
     const page = await this.outbox.list(this.db.single, query);
     return { ...page, items: page.items.map(jobView) };
+  }
+
+  @Post('replay')
+  @Requires('job:write')
+  @Summary('Retry many dead jobs with all their attempts', `The oldest first, at most ${mostReplayed}.`)
+  @Answers(200, Replayed)
+  async replayMany(
+    @Who() actor: Actor,
+    @JsonBody(ReplayRequest) { job }: z.output<typeof ReplayRequest>,
+  ): Promise<z.output<typeof Replayed>> {
+    return this.db.write(async (tx) => {
+      const replayed = await this.outbox.replayMany(tx, job ?? null, mostReplayed);
+      if (replayed > 0)
+        await this.audit.record(tx, actor, {
+          action: 'job.replayed',
+          targetType: 'job',
+          targetId: job ?? 'all',
+          after: { replayed },
+        });
+      return { replayed };
+    });
   }
 
   @Post(':id/replay')

@@ -17,7 +17,7 @@ const makeNothing: ReadonlySet<string> = new Set(
     '/certificates/:id /certificates/:id/accept /certificates/:id/export /certificates/:id/redeploy',
     '/certificates/:id/restore /certificates/:id/update/owner /certificates/:id/update/switches',
     '/channels/:id/test /destinations/:id/test /dns_providers/:id/test /notifications/:id/test /sources/:id/test',
-    '/certificates/:id/verify /deliveries/:id/retry /jobs/:id/replay /notices/:id/retry',
+    '/certificates/:id/verify /deliveries/:id/retry /jobs/:id/replay /jobs/replay /notices/:id/retry /tasks/:task/run',
     '/sources/:id/clean /sources/:id/sync /verify',
     '/pki/ocsp /pki/ocsp*',
     '/pending_certificates/:id/accept /pending_certificates/:id/reject /pending_certificates/:id/upload',

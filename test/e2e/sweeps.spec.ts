@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { Periodic, type TickWork } from '../../src/jobs/periodic.js';
+import { TaskReport } from '../../src/jobs/task-report.js';
 import { startProgram, type TestProgram } from '../support/program.js';
 import { dayMs } from '../support/requests.js';
 
@@ -36,7 +37,7 @@ it('sweeps in any number and order add no job that is due already', async () => 
   const tasks = periodic['tasks'] as ReadonlyMap<string, { work: TickWork }>;
   const names = [...tasks.keys()].filter((name) => !/^(jobs[.]prune|audit[.])/.test(name));
   expect(names).toEqual(expect.arrayContaining(['due-work', 'due-deliveries', 'expiry-notices', 'source-syncs']));
-  const run = async (name = ''): Promise<void> => tasks.get(name)?.work(new AbortController().signal);
+  const run = async (name = ''): Promise<void> => tasks.get(name)?.work(new AbortController().signal, new TaskReport());
   const jobs = async (): Promise<Record<string, number>> =>
     Object.fromEntries(
       (

@@ -80,6 +80,7 @@ export async function fillProgram({ ok, clock, database }: TestProgram, folder: 
   ids['mails'] = (await eventually(async () => (await ok('GET', '/mails')).items[0])).id;
   ids['notices'] = (await ok('GET', '/notices')).items[0].id;
   ids['pending_certificates'] = certificate.id;
+  ids['tasks'] = 'jobs.prune';
   await make('sources', {
     label: 'found',
     owner: 'joe@example.com',

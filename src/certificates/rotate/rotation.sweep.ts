@@ -1,5 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Periodic } from '../../jobs/periodic.js';
+import type { TaskReport } from '../../jobs/task-report.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
@@ -15,6 +16,9 @@ import { batch, RenewalDispatch } from './renewal-dispatch.js';
 const againMs = 10 * 60_000;
 /** Orders and withdrawals have jobs for their due times. One that is later than this has lost its job. */
 const lostMs = 30_000;
+
+/** Enqueues one batch of what is due, which is due again at `again`, and returns its size. */
+type Take = (tx: Tx, now: Date, again: Date) => Promise<number>;
 
 /**
  * Periodically enqueues all work on certificates that is due: renewals that nothing holds, orders, questions to CAs,
@@ -34,37 +38,40 @@ export class RotationSweep implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.periodic.everyTick('due-work', this.config.sweepIntervalS, (signal) => this.run(signal));
+    this.periodic.everyTick('due-work', this.config.sweepIntervalS, (signal, report) => this.run(signal, report));
   }
 
   /** Runs batches until nothing is due or the signal is aborted. */
-  async run(signal: AbortSignal): Promise<void> {
-    await this.giveOut(signal, (tx, now, again) => this.dispatch.takeDue(tx, now, again));
-    await this.giveOut(signal, (tx, now, again) => this.dispatch.takeWaiting(tx, now, again));
-    await this.giveOut(signal, async (tx, now, again) => {
+  async run(signal: AbortSignal, report: TaskReport): Promise<void> {
+    const giveOut = (kind: string, take: Take): Promise<void> =>
+      this.giveOut(signal, take, (taken) => report.count(kind, taken));
+    await giveOut('renewals', (tx, now, again) => this.dispatch.takeDue(tx, now, again));
+    await giveOut('waiting', (tx, now, again) => this.dispatch.takeWaiting(tx, now, again));
+    await giveOut('orders', async (tx, now, again) => {
       const orders = await this.due.takeDue(tx, late(now), again);
       await enqueueOrders(tx, orders);
       return orders.length;
     });
-    await this.giveOut(signal, async (tx, now, again) => {
+    await giveOut('questions', async (tx, now, again) => {
       const asked = await this.renewalInfos.takeDue(tx, now, again);
       await enqueueRenewalInfo(tx, asked);
       return asked.length;
     });
-    await this.giveOut(signal, async (tx, now, again) => {
+    await giveOut('withdrawals', async (tx, now, again) => {
       const due = await this.withdrawals.takeDue(tx, late(now), again);
       await enqueueWithdrawals(tx, due);
       return due.length;
     });
   }
 
-  /** Runs `take` until it has no full batch. `take` enqueues one batch and returns its size. */
-  private async giveOut(signal: AbortSignal, take: (tx: Tx, now: Date, again: Date) => Promise<number>): Promise<void> {
+  /** Runs `take` until it has no full batch. */
+  private async giveOut(signal: AbortSignal, take: Take, count: (taken: number) => void): Promise<void> {
     for (let taken = batch; taken === batch && !signal.aborted;) {
       taken = await this.db.write((tx) => {
         const now = this.clock.now();
         return take(tx, now, new Date(now.getTime() + againMs));
       });
+      count(taken);
     }
   }
 }

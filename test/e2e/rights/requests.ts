@@ -307,6 +307,13 @@ export const requests: Readonly<Record<string, Ask>> = {
   'delete /users/:id/identities/:identityId': async (f) => ({ ids: await f.identity() }),
 
   'post /jobs/:id/replay': on((f) => f.deadJob()),
+  'post /jobs/replay': async (f) => {
+    await f.deadJob();
+    return { body: {} };
+  },
+  'get /tasks/:task/runs': () => ({ ids: ['jobs.prune'] }),
+  'put /tasks/:task': () => ({ ids: ['jobs.prune'], body: { paused: true } }),
+  'post /tasks/:task/run': () => ({ ids: ['jobs.prune'] }),
   'get /mails/:id': on((f) => f.mail()),
 };
 

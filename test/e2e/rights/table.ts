@@ -160,6 +160,7 @@ GET    /endpoints/:id                     401       ok        ok        ok      
 GET    /healthcheck                       ok        ok        ok        ok        ok        ok        ok        ok
 
 GET    /jobs                              401       403       ok        403       ok        403       ok        403
+POST   /jobs/replay                       401       403       403       403       ok        403       ok        403
 POST   /jobs/:id/replay                   401       403       403       403       ok        403       ok        403
 
 GET    /keys                              401       ok        ok        ok        ok        ok        ok        403
@@ -257,6 +258,11 @@ POST   /subscriptions                     401       ok        403       ok      
 GET    /subscriptions/:id                 401       ok        ok        ok        ok        ok        ok        403
 PUT    /subscriptions/:id                 401       403       403       403       ok        403       ok        403
 DELETE /subscriptions/:id                 401       403       403       403       ok        403       ok        403
+
+GET    /tasks                             401       403       ok        403       ok        403       ok        403
+PUT    /tasks/:task                       401       403       403       403       ok        403       ok        403
+POST   /tasks/:task/run                   401       403       403       403       ok        403       ok        403
+GET    /tasks/:task/runs                  401       403       ok        403       ok        403       ok        403
 
 GET    /users                             401       ok        ok        ok        ok        ok        ok        403
 POST   /users                             401       403       403       403       403       403       ok        403

@@ -1,0 +1,62 @@
+import { randomUUID } from 'node:crypto';
+import { Logger } from '@nestjs/common';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
+import { ClockSteps } from './clock-steps.js';
+import { Leases } from './lease.js';
+import { OutboxRepository } from './outbox.repository.js';
+import { PeriodicRepository } from './periodic.repository.js';
+
+Logger.overrideLogger(false);
+
+const tasks = new PeriodicRepository();
+const outbox = new OutboxRepository();
+let test: TestDatabase;
+beforeEach(async () => {
+  test = await createTestDatabase([]);
+});
+afterEach(() => test.drop());
+
+const steps = (): ClockSteps => new ClockSteps(test.db, tasks, outbox, new Leases(test.db));
+const due = (): Promise<boolean> => outbox.hasDue(test.db.single, ['a.job']);
+const addJob = (runAt: string, leaseUntil: string | null): Promise<unknown> =>
+  test.source.query(
+    `insert into outbox (id, job, data, run_at, lease_until, leased_by)
+     values ($1, 'a.job', '{}', now() + $2::interval, now() + $3::interval,
+       case when $3::text is not null then 'x' end)`,
+    [randomUUID(), runAt, leaseUntil],
+  );
+
+it('what was written before the clock was set back by three hours is due as if it had not been', async () => {
+  await test.source.query(
+    `insert into periodic_task (name, last_started_at, last_success_at)
+     values ('a.task', now() + interval '3 hours', now() + interval '3 hours')`,
+  );
+  await test.source.query(`insert into lease values ('a', 'dead', now() + interval '3 hours 20 seconds')`);
+  await addJob('2 hours 59 minutes', null);
+  await addJob('2 hours 59 minutes', '3 hours 20 seconds');
+  await addJob('4 hours', null);
+  const twoProcesses = await Promise.all([steps().follow(), steps().follow()]);
+  expect(twoProcesses).toHaveLength(2);
+
+  expect(await tasks.begin(test.db.single, 'a.task', 3_600, 'w')).toBeNull();
+  expect(await tasks.begin(test.db.single, 'a.task', 0, 'w')).not.toBeNull();
+  const [left] = await test.source.query<object[]>(
+    `select
+       (select until <= now() + interval '20 seconds' from lease) as lease,
+       (select array_agg((extract(epoch from greatest(run_at, lease_until) - now()) / 60)::int order by 1) from (
+         select run_at, lease_until from outbox) o) as minutes`,
+  );
+  expect(left).toEqual({ lease: true, minutes: [-1, 0, 60] });
+  expect(await due()).toBe(true);
+});
+
+it('nothing changes while the clock goes forward', async () => {
+  await test.source.query(`insert into periodic_task (name, last_started_at) values ('a.task', now())`);
+  await test.source.query(`insert into lease values ('a', 'alive', now() + interval '20 seconds')`);
+  await addJob('3 hours', null);
+  const all = `select (select until::text from lease) as until, (select run_at::text from outbox) as run_at`;
+  const before = await test.source.query<object[]>(all);
+  await steps().follow();
+  expect(await test.source.query<object[]>(all)).toEqual(before);
+});
