@@ -10,8 +10,8 @@ export class Caller {
     this.agent = new Agent({ keepAlive: true, maxSockets: sockets });
   }
 
-  /** Returns the body as text. Throws unless the status is 200. `body` is JSON text. */
-  text(method, path, body) {
+  /** Returns the body as text. Throws unless the status is one of these. `body` is JSON text. */
+  text(method, path, body, statuses = [200]) {
     const headers = {
       ...(this.token && { authorization: `Bearer ${this.token}` }),
       ...(body !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
@@ -26,7 +26,7 @@ export class Caller {
           response.on('error', reject);
           response.on('end', () => {
             const text = Buffer.concat(parts).toString('utf8');
-            if (response.statusCode === 200) resolve(text);
+            if (statuses.includes(response.statusCode)) resolve(text);
             else reject(new Error(`${method} ${path}: ${response.statusCode} ${text}`));
           });
         },
@@ -34,6 +34,11 @@ export class Caller {
       sent.on('error', reject);
       sent.end(body);
     });
+  }
+
+  /** As `json`, for what may be done later: status 202 is fine, too. */
+  async accepted(method, path, body) {
+    return JSON.parse(await this.text(method, path, body === undefined ? undefined : JSON.stringify(body), [200, 202]));
   }
 
   /** As `text`, with JavaScript values. */

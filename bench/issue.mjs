@@ -21,7 +21,7 @@ const authority = 'bench';
 const sockets = Math.max(...levels);
 
 /** Creates the authority of the bench, with every URL that a certificate can carry. */
-function makeAuthority(caller) {
+export function makeAuthority(caller) {
   const options = {
     crlDistributionPoints: ['http://crl.example.com/ca.crl'],
     caIssuers: ['http://ca.example.com/ca.der'],
@@ -46,7 +46,7 @@ export function issueNew(caller, n) {
 }
 
 /** Requests with distinct keys and names, made before they are needed to keep the measurement clean. */
-class Requests {
+export class Requests {
   bodies = [];
 
   async fill(count) {

@@ -37,6 +37,8 @@ export async function startProgram({ build, databaseUrl, dataDir, sockets, env =
     }),
   ]);
   const caller = new Caller(url, sockets);
+  // A worker has no API to sign in to.
+  if (env.PERENNIAL_ROLE === 'worker') return { caller, stop, pid: child.pid };
   try {
     caller.token = (await caller.json('POST', '/auth/login', { username: 'admin', password: adminPassword })).token;
   } catch (error) {
@@ -55,7 +57,7 @@ function nodeOptions() {
 function addressOf(child) {
   return new Promise((resolve) => {
     createInterface({ input: child.stdout }).on('line', (line) => {
-      const [, url] = /^API +(http:\S+)$/.exec(line) ?? [];
+      const [, url] = /^(?:API|Worker) +(http:\S+)$/.exec(line) ?? [];
       if (url) resolve(url);
     });
   });

@@ -6,14 +6,17 @@ import { parseArgs } from 'node:util';
 import { crlBench } from './crl.mjs';
 import { issueBench } from './issue.mjs';
 import { leafBench } from './leaf.mjs';
+import { lifecycleBench } from './lifecycle.mjs';
 import { listBench } from './list.mjs';
 import { ocspBench } from './ocsp.mjs';
 import { openServer } from './postgres.mjs';
 import { issueTable, machine, memoryRow, ocspTable, rateRow, stage, table, timeRow } from './report.mjs';
+import { waitingBench } from './waiting.mjs';
 
 /*
- * npm run bench [-- --small | --rows N] [--only issue|crl|ocsp] [--baseline DIR]. README.md says what the figures mean. A
- * missed target is reported but does not fail the run: it depends on the machine. --small only checks that the bench runs.
+ * npm run bench [-- --small | --rows N] [--only issue|crl|ocsp|lifecycle] [--baseline DIR]. README.md says what the
+ * figures mean. A missed target is reported but does not fail the run: it depends on the machine. --small only checks
+ * that the bench runs.
  */
 const sizes = {
   full: {
@@ -27,6 +30,9 @@ const sizes = {
     steadyRounds: 12,
     perRound: 1000,
     crls: [100_000, 1_000_000],
+    rotations: 100_000,
+    dueAtOnce: 10_000,
+    waiting: 400,
   },
   small: {
     leafS: 0.5,
@@ -39,6 +45,9 @@ const sizes = {
     steadyRounds: 3,
     perRound: 50,
     crls: [100, 1000],
+    rotations: 60,
+    dueAtOnce: 50,
+    waiting: 8,
   },
 };
 const { values: asked } = parseArgs({
@@ -125,6 +134,21 @@ function crlRows(results) {
   ]);
 }
 
+function lifecycleRows({ rotation, sweeps, ledger }, waiting) {
+  const held = size.count.toLocaleString('en');
+  return [
+    rateRow(`renewals of the local CA, ${size.rotations.toLocaleString('en')} due, against issuing`, rotation, 0.6),
+    rateRow(`renewals at a CA that waits, two workers against one`, waiting, 1.7),
+    ...sweeps.map(({ due, ms }) => timeRow(`sweep of ${held} certificates, ${due.toLocaleString('en')} due`, ms, 2000)),
+    timeRow(
+      `ledger: ${ledger.notices.toLocaleString('en')} notices of ${ledger.due.toLocaleString('en')} certificates`,
+      ledger.seconds * 1000,
+      60_000,
+    ),
+    memoryRow('  memory of the program (RSS) meanwhile, at most, against before', ledger.most, ledger.before),
+  ];
+}
+
 const rate = (perS) => `${Math.round(perS).toLocaleString('en')}/s`;
 
 const folder = await mkdtemp(join(tmpdir(), 'perennial-bench-'));
@@ -134,12 +158,15 @@ try {
   const wants = (what) => asked.only === undefined || asked.only === what;
   const crls = wants('crl') ? await crlBench({ server, folders, build, sizes: size.crls, ms: size.roundMs }) : [];
   const ocsp = wants('ocsp') ? await ocspBench({ server, folders, build, ms: size.ocspMs }) : null;
+  const lifecycle = wants('lifecycle') ? await lifecycleBench({ server, folders, build, ...size }) : null;
+  const waiting = lifecycle && (await waitingBench({ server, folders, build, count: size.waiting }));
   const leaf = asked.only !== undefined ? null : await leafBench({ seconds: size.leafS });
-  const { issue, list } = asked.only === 'crl' || asked.only === 'ocsp' ? {} : await measure(server, folders);
+  const { issue, list } = ['crl', 'ocsp', 'lifecycle'].includes(asked.only) ? {} : await measure(server, folders);
   console.log(`${machine(server.words)}\n`);
   if (issue) console.log(`${issueTable(issue)}\n`);
   if (ocsp) console.log(`${ocspTable(ocsp)}\n`);
   if (crls.length > 0) console.log(`${table(crlRows(crls))}\n`);
+  if (lifecycle) console.log(`${table(lifecycleRows(lifecycle, waiting))}\n`);
   if (leaf && list)
     console.log(
       table([

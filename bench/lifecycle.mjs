@@ -1,0 +1,137 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { seedInventory, settings } from './inventory.mjs';
+import { makeAuthority, Requests } from './issue.mjs';
+import { residentMiB } from './memory.mjs';
+import { query } from './postgres.mjs';
+import { startProgram } from './program.mjs';
+import { stage } from './report.mjs';
+
+const clients = 16;
+/** A bench waits at most so long for what the program is to do. */
+const patienceMs = 1_200_000;
+
+/**
+ * Renewals of the local CA against plain issuing, the sweep for due work and the ledger of notices at `count`
+ * certificates. Nothing here is paced: each figure is what the program does when it has nothing else to do.
+ */
+export async function lifecycleBench({ server, folders, build, rotations, count, dueAtOnce }) {
+  const databaseUrl = await server.database();
+  const program = await startProgram({ build, databaseUrl, dataDir: await folders(), sockets: clients });
+  try {
+    await makeAuthority(program.caller);
+    const rotation = await rotate({ ...program, databaseUrl, rotations });
+    stage(`lifecycle: seeding ${count.toLocaleString('en')} certificates`);
+    const url = new URL(databaseUrl);
+    url.searchParams.set('options', settings);
+    const [{ id }] = await query(databaseUrl, 'select min(id) as id from certificate');
+    await seedInventory((text, values) => query(url.href, text, values), id, count);
+    const sweeps = await sweep({ ...program, databaseUrl, dueAtOnce });
+    return { rotation, sweeps, ledger: await ledger({ ...program, databaseUrl: url.href }) };
+  } finally {
+    await program.stop();
+  }
+}
+
+/** Issues `rotations` certificates from CSRs, and then renews all of them. */
+async function rotate({ caller, databaseUrl, rotations }) {
+  stage(`lifecycle: issuing ${rotations.toLocaleString('en')} certificates`);
+  const requests = new Requests();
+  await requests.fill(rotations);
+  let next = 0;
+  const begun = performance.now();
+  await Promise.all(
+    Array.from({ length: clients }, async () => {
+      while (next < rotations) await caller.text('POST', '/certificates', requests.bodies[next++]);
+    }),
+  );
+  const baselinePerS = rotations / ((performance.now() - begun) / 1000);
+  stage(`lifecycle: renewing ${rotations.toLocaleString('en')} certificates`);
+  const renewed = async () =>
+    (
+      await query(
+        databaseUrl,
+        `select count(*)::int as count from certificate where renews_id is not null and state = 'issued'`,
+      )
+    )[0].count;
+  await query(
+    databaseUrl,
+    `update certificate set rotation = true, next_renewal_at = now(),
+       not_before = now() - interval '81 days', not_after = now() + interval '9 days' where state = 'issued'`,
+  );
+  const due = performance.now();
+  while ((await renewed()) < rotations) {
+    if (performance.now() - due > patienceMs) throw new Error(`Only ${await renewed()} certificates were renewed.`);
+    await sleep(200);
+  }
+  const perS = rotations / ((performance.now() - due) / 1000);
+  return { perS, baselinePerS, ratio: perS / baselinePerS };
+}
+
+/** How long a run of the sweep takes when nothing is due, and when `dueAtOnce` certificates are. */
+async function sweep({ caller, databaseUrl, dueAtOnce }) {
+  const results = [];
+  for (const due of [0, dueAtOnce]) {
+    stage(`lifecycle: the sweep with ${due.toLocaleString('en')} due`);
+    // They are due for a look, which finds that they are too young: the sweep is measured, and not the renewals.
+    await query(
+      databaseUrl,
+      `update certificate set next_renewal_at = now() where id in (
+         select id from certificate where state = 'issued' and not_after > now() + interval '60 days' limit $1)`,
+      [due],
+    );
+    const run = await finishedRun({ caller, databaseUrl, task: 'due-work', atLeast: due });
+    results.push({ due, ms: run.ms });
+  }
+  return results;
+}
+
+/** Runs a task until one of its runs has handled `atLeast` renewals; gives how long this one took. */
+async function finishedRun({ caller, databaseUrl, task, atLeast }) {
+  const [{ last }] = await query(databaseUrl, 'select coalesce(max(id), 0)::int as last from task_run');
+  await caller.accepted('POST', `/tasks/${task}/run`);
+  for (const end = performance.now() + patienceMs; performance.now() < end; await sleep(100)) {
+    const [run] = await query(
+      databaseUrl,
+      `select extract(epoch from finished_at - started_at)::float8 * 1000 as ms from task_run
+       where task = $1 and id > $2 and outcome = 'ok' and coalesce((counts->>'renewals')::int, 0) >= $3
+       order by id limit 1`,
+      [task, last, atLeast],
+    );
+    if (run) return run;
+  }
+  throw new Error(`The task ${task} did not run.`);
+}
+
+/** Three warnings of each certificate are due at once: how long until all are in the ledger, and in what memory. */
+async function ledger({ databaseUrl, pid }) {
+  stage('lifecycle: the ledger of notices');
+  await query(
+    databaseUrl,
+    `update subscription set leads_s = array[2592000, 1296000, 172800] where label like 'bench-%'`,
+  );
+  const before = residentMiB(pid);
+  const [{ due }] = await query(
+    databaseUrl,
+    `with due as (
+       update certificate c set next_notice_at = now(), not_after = now() + interval '1 day', state = 'issued',
+         notify = true, superseded_at = null
+       where name like '%-Bench-seed' and deleted_at is null returning 1)
+     select count(*)::int as due from due`,
+  );
+  const begun = performance.now();
+  let most = before;
+  for (let left = due; left > 0; await sleep(500)) {
+    most = Math.max(most, residentMiB(pid));
+    [{ left }] = await query(
+      databaseUrl,
+      `select count(*)::int as left from certificate where next_notice_at <= now() and name like '%-Bench-seed'`,
+    );
+    if (performance.now() - begun > patienceMs) throw new Error(`${left} certificates are not warned of.`);
+  }
+  const seconds = (performance.now() - begun) / 1000;
+  const [{ notices }] = await query(
+    databaseUrl,
+    `select count(*)::int as notices from notice where event = 'certificate.expiring'`,
+  );
+  return { due, notices, seconds, before, most };
+}
