@@ -1,15 +1,11 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
+import type { NamedFile } from '../../src/pki/certificate-file.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import { isWithin } from './allowed.js';
 import { codeOf } from './filesystem.client.js';
 
-/** A file with its content. */
-export interface ReadFile {
-  path: string;
-  bytes: Buffer;
-}
 /** A file or folder that could not be read; the path of a folder ends with a slash. */
 export interface Unreadable {
   path: string;
@@ -17,7 +13,7 @@ export interface Unreadable {
 }
 /** One folder: the files in it with a certificate extension, and faults of others. */
 export interface ReadFolder {
-  files: ReadFile[];
+  files: NamedFile[];
   unreadable: Unreadable[];
 }
 

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import type { ParsedCertificate } from '../../src/pki/certificate.js';
+import { certificateFiles, contentOf, keyFiles } from '../../src/pki/certificate-file.js';
 import { orderChain } from '../../src/pki/chain.js';
 import { publicMatches } from '../../src/pki/key.js';
 import { toPem } from '../../src/pki/pem.js';
@@ -9,7 +10,6 @@ import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import { defineSource, type Found, pollRateOption } from '../../src/plugin-api/source.js';
 import { absolutePath, allowed, demandAllowedRoot, translated } from './allowed.js';
 import { foldersBelow, type ReadFolder } from './certificate-files.js';
-import { certificateFiles, contentOf, keyFiles } from './file-content.js';
 
 const options = z.strictObject({
   path: absolutePath.meta({

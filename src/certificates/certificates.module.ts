@@ -34,27 +34,17 @@ import { DeploySweep } from './deploy/deploy.sweep.js';
 import { Deploying } from './deploy/deploying.js';
 import { DeleteController } from './delete/delete.controller.js';
 import { DeleteService, RestoreService } from './delete/delete.service.js';
-import { AuthoritySource } from './discover/authority.source.js';
-import { CleanService } from './discover/clean.service.js';
-import { CounterpartSources } from './discover/counterpart-sources.js';
-import { FoundDeliveries } from './discover/found-deliveries.js';
-import { DiscoveredRepository } from './discover/discovered.repository.js';
-import { Discovery } from './discover/discovery.js';
+import { discoveryProviders } from './discover/discovery-providers.js';
 import { EndpointController } from './discover/endpoint.controller.js';
-import { EndpointReader } from './discover/endpoint-reader.js';
 import { CertificateSourcesController, SourceCleanController } from './discover/source.controller.js';
-import { FindingStore } from './discover/finding-store.js';
-import { FoundOwners } from './discover/found-owners.js';
-import { SourceLinkRepository } from './discover/source-link.repository.js';
-import { SourceInventory } from './discover/source-inventory.js';
-import { SyncJob } from './discover/sync.job.js';
-import { SyncRecord } from './discover/sync.record.js';
 import { DueRepository } from './due.repository.js';
 import { FileController } from './export/file.controller.js';
 import { ExportController } from './export/export.controller.js';
 import { ExportService } from './export/export.service.js';
 import { HistoryController } from './history/history.controller.js';
 import { ImportedRows } from './import/imported-rows.js';
+import { BulkUploadController } from './import/bulk-upload.controller.js';
+import { BulkUploadService } from './import/bulk-upload.service.js';
 import { TakeOver } from './import/take-over.js';
 import { UploadController } from './import/upload.controller.js';
 import { UploadAuthority, UploadService, UploadStore } from './import/upload.service.js';
@@ -162,6 +152,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     NotificationCertificatesController,
     DestinationStatsController,
     UpdateController,
+    BulkUploadController,
     DeleteController,
     HistoryController,
     ExportController,
@@ -226,6 +217,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     ImportedRows,
     UploadService,
     UploadStore,
+    BulkUploadService,
     TakeOver,
     UploadAuthority,
     UpdateService,
@@ -256,6 +248,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     DisputeService,
     RevocationImport,
     ...revocationRunProviders,
+    ...discoveryProviders,
     RevokeService,
     RevokeRights,
     RevokeRecord,
@@ -271,20 +264,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     EndingAuthorityRepository,
     AuthorityExpirySweep,
     ...rotationProviders,
-    DiscoveredRepository,
-    Discovery,
     CertificateUse,
-    FoundDeliveries,
-    SourceLinkRepository,
-    FoundOwners,
-    AuthoritySource,
-    SourceInventory,
-    FindingStore,
-    SyncRecord,
-    SyncJob,
-    EndpointReader,
-    CleanService,
-    CounterpartSources,
     ...notifyProviders,
   ],
   exports: [

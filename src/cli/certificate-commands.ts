@@ -43,10 +43,11 @@ export function addCertificateCommands(program: Command): void {
   program
     .command('import')
     .description('import certificates from files, with their private keys and chains')
-    .argument('<paths...>', 'PEM files, or folders of them')
+    .argument('<paths...>', 'files (PEM, DER, PKCS#7, PKCS#12, JKS), ZIP archives, or folders of them')
     .requiredOption('--owner <address>', 'e-mail address of the owning team')
     .option('--authority <name>', 'authority here that issued them; enables renewal and revocation')
     .option('--rotation-policy <name>', 'renew them automatically, by this policy')
+    .option('--passphrases <path>', 'file with passphrases of PKCS#12 and JKS files, one on each line')
     .option('--dry-run', 'only show what would be imported')
     .action(inSession(async () => (await import('./import.js')).importFiles));
   program

@@ -46,6 +46,12 @@ export class UploadStore {
     });
   }
 
+  /** Throws Problem `conflict` when the certificate is stored already. */
+  async demandUnknown(row: NewRow): Promise<void> {
+    const [known] = await this.certificates.twinsOf(this.db.single, row);
+    if (known) throw new Problem('conflict', `The certificate is here already, as ${known.name}.`);
+  }
+
   private async put(tx: Tx, actor: Actor, row: NewRow, relations: RelationsOfNew): Promise<number> {
     const [known] = await this.certificates.twinsOf(tx, row);
     if (known) {
@@ -65,7 +71,7 @@ export class UploadStore {
 }
 
 /** An upload with its authority and the CA certificate that signed it, if it has one. */
-type AdmittedUpload = Uploaded & { authority: Authority | null; issuerPem?: string };
+export type AdmittedUpload = Uploaded & { authority: Authority | null; issuerPem?: string };
 
 /** Finds the authority that an upload names, and checks that it issued the certificate and can renew it. */
 @Injectable()
@@ -79,7 +85,11 @@ export class UploadAuthority {
    * Returns the upload with its authority; null when the request names none. Throws Problem when the authority did not
    * issue the certificate, when it could not renew it, and when the actor may not use it.
    */
-  async of(actor: Actor, { authority: ref, externalId }: UploadRequest, uploaded: Uploaded): Promise<AdmittedUpload> {
+  async of(
+    actor: Actor,
+    { authority: ref, externalId }: Pick<UploadRequest, 'authority' | 'externalId'>,
+    uploaded: Uploaded,
+  ): Promise<AdmittedUpload> {
     if (!ref && externalId)
       throw new Problem('forbidden', 'An external id needs the authority that gave it: name the authority.');
     if (!ref) return { ...uploaded, authority: null };
@@ -119,6 +129,17 @@ export class UploadService {
    * taken over.
    */
   async upload(actor: Actor, request: UploadRequest): Promise<CertificateView> {
+    const { row, relations } = await this.ready(actor, request);
+    return this.store.store(actor, row, relations);
+  }
+
+  /** Checks everything that `upload` demands, and stores nothing. Throws like it. */
+  async prepare(actor: Actor, request: UploadRequest): Promise<void> {
+    const { row } = await this.ready(actor, request);
+    await this.store.demandUnknown(row);
+  }
+
+  private async ready(actor: Actor, request: UploadRequest): Promise<{ row: NewRow; relations: RelationsOfNew }> {
     const uploaded = await this.authority.of(actor, request, await readUpload(request));
     const relations = await this.relations.ofNew(request, uploaded.authority?.owner);
     await this.relationRights.demandLinks(actor, request.owner, relations);
@@ -134,7 +155,7 @@ export class UploadService {
       externalId: request.externalId ?? undefined,
       issuerPem: uploaded.issuerPem,
     };
-    return this.store.store(actor, this.rows.make(uploaded, care, relations, identity), relations);
+    return { row: this.rows.make(uploaded, care, relations, identity), relations };
   }
 
   private careOf(

@@ -214,6 +214,10 @@ export class Fixtures {
     return { owner: team, body, chain };
   }
 
+  bulkUpload(): { owner: string; pem: string } {
+    return { owner: team, pem: this.foreignPem() };
+  }
+
   /** The certificate of a CA that is not here. */
   caChain(): string {
     return this.elsewhere.issue(`${this.word()}.example.com`).chainPem.slice(1).join('');

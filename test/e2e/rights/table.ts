@@ -110,6 +110,7 @@ POST   /certificates/bulk                 401       403       403       ok      
 GET    /certificates/name/:name           401       ok        ok        ok        ok        ok        ok        ok
 GET    /certificates/stats                401       ok        ok        ok        ok        ok        ok        ok
 POST   /certificates/upload               401       ok        403       ok        ok        ok        ok        403
+POST   /certificates/upload/bulk          401       ok        403       ok        ok        ok        ok        403
 GET    /certificates/valid                401       ok        ok        ok        ok        ok        ok        ok
 
 GET    /channels                          401       ok        ok        ok        ok        ok        ok        403

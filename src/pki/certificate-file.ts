@@ -1,19 +1,25 @@
 import type { KeyObject } from 'node:crypto';
-import { extname } from 'node:path';
-import { parseCertificate, type ParsedCertificate } from '../../src/pki/certificate.js';
-import { isJks, readJks } from '../../src/pki/jks-reader.js';
-import { parsePrivateKey } from '../../src/pki/key.js';
-import type { StoreContent } from '../../src/pki/keystore.js';
-import { openPkcs12 } from '../../src/pki/pkcs12-reader.js';
-import { certificatesOfPkcs7 } from '../../src/pki/pkcs7.js';
-import { PkiError } from '../../src/pki/pki-error.js';
-import type { ReadFile } from './certificate-files.js';
+import { parseCertificate, type ParsedCertificate } from './certificate.js';
+import { isJks, readJks } from './jks-reader.js';
+import { parsePrivateKey } from './key.js';
+import type { StoreContent } from './keystore.js';
+import { openPkcs12 } from './pkcs12-reader.js';
+import { certificatesOfPkcs7 } from './pkcs7.js';
+import { PkiError } from './pki-error.js';
+
+/** A file with its content. `path` is shown to users, and its extension tells the format. */
+export interface NamedFile {
+  path: string;
+  bytes: Buffer;
+}
 
 /** What one file holds, in its order. `faults`: why a part of it cannot be read. */
 export interface FileContent {
   certificates: ParsedCertificate[];
   /** Those that are not encrypted, or that a passphrase opens. */
   keys: KeyObject[];
+  /** PEM keys that are encrypted, which are not read. */
+  lockedKeys: number;
   faults: string[];
 }
 
@@ -28,11 +34,12 @@ export const keyFiles: readonly string[] = ['.key', '.pem'];
 
 const certificateBlock = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----([^-]*)(?:-----END \1-----)?/g;
 const keyBlock = /-----BEGIN ((?:RSA |EC )?PRIVATE KEY)-----[^-]+-----END \1-----/g;
+const lockedBlock = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: *4, *ENCRYPTED/gm;
 
 /** Reads PEM, DER, PKCS#7, PKCS#12, JKS and JCEKS by name and content. `passphrases` are tried in order. */
-export async function contentOf({ path, bytes }: ReadFile, passphrases: readonly string[]): Promise<FileContent> {
-  const content: FileContent = { certificates: [], keys: [], faults: [] };
-  const extension = extname(path).toLowerCase();
+export async function contentOf({ path, bytes }: NamedFile, passphrases: readonly string[]): Promise<FileContent> {
+  const content: FileContent = { certificates: [], keys: [], lockedKeys: 0, faults: [] };
+  const extension = extensionOf(path);
   try {
     if (storeFiles.includes(extension)) {
       const { certificatesPem, privateKeys } = await storeContent(bytes, passphrases);
@@ -46,6 +53,11 @@ export async function contentOf({ path, bytes }: ReadFile, passphrases: readonly
     content.faults.push(`It cannot be read: ${error.message}`);
   }
   return content;
+}
+
+/** In lower case with its dot; empty without one. */
+export function extensionOf(path: string): string {
+  return /[^/](\.[^./]+)$/.exec(path)?.[1]?.toLowerCase() ?? '';
 }
 
 /** A trust store without a passphrase is opened with the empty one. */
@@ -64,6 +76,7 @@ async function storeContent(bytes: Buffer, passphrases: readonly string[]): Prom
 
 function readPem(content: FileContent, text: string): void {
   for (const [, , body = ''] of text.matchAll(certificateBlock)) read(content, Buffer.from(body, 'base64'));
+  content.lockedKeys = text.match(lockedBlock)?.length ?? 0;
   for (const [pem] of text.matchAll(keyBlock)) {
     try {
       content.keys.push(parsePrivateKey(pem));
