@@ -14,7 +14,7 @@ import { CertificateSubscriptionRepository } from './certificate-subscription.re
 import { isAuthorityEvent, isListEvent, type Notice, type NoticeWait } from './notice.entity.js';
 import { type MessageText, NoticeMessages } from './notice-messages.js';
 import { NoticeRepository } from './notice.repository.js';
-import { SummaryMessages } from './summary.sweep.js';
+import { SummaryMessages } from './summary-messages.js';
 
 /** The notices of one message: same channel, and for a list of certificates the same owner. */
 type Sendable = readonly [Notice, ...Notice[]];

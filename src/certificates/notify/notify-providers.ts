@@ -23,7 +23,8 @@ import { ReplanWarnings } from './replan-warnings.job.js';
 import { SendNotices } from './send-notices.job.js';
 import { SubscriptionController } from './subscription.controller.js';
 import { SubscriptionForm, SubscriptionService } from './subscription.service.js';
-import { SummaryMessages, SummarySweep } from './summary.sweep.js';
+import { SummaryMessages } from './summary-messages.js';
+import { SummarySweep } from './summary.sweep.js';
 
 export const notifyControllers: Type[] = [
   AcknowledgementController,

@@ -5,14 +5,10 @@ import { nextSummaryAt } from '../../notifications/weekly.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
-import { CertificateSubscriptionRepository } from './certificate-subscription.repository.js';
-import { type MessageText, writeNotice } from './notice-messages.js';
 import { NoticeRepository } from './notice.repository.js';
+import { sendNotices } from './send-notices.job.js';
 
 const batch = 200;
-const soonMs = 30 * 86_400_000;
-/** Certificates that a summary lists. */
-const mostListed = 50;
 
 /** Periodically writes the notices of the weekly summaries that are due. One that is late is written once. */
 @Injectable()
@@ -42,25 +38,11 @@ export class SummarySweep implements OnModuleInit {
       event,
       dedupeKey: `${event}:${id}:${dueAt.toISOString()}`,
     }));
-    await this.notices.add(tx, rows, now);
+    const ids = await this.notices.add(tx, rows, now);
+    await sendNotices.enqueueMany(
+      tx,
+      ids.map((id) => ({ data: { noticeIds: [id] } })),
+    );
     return due.length;
-  }
-}
-
-/** Writes the weekly summary of a subscription, from the facts at the time of sending. */
-@Injectable()
-export class SummaryMessages {
-  constructor(
-    private readonly db: Database,
-    private readonly clock: Clock,
-    private readonly config: Config,
-    private readonly certificates: CertificateSubscriptionRepository,
-  ) {}
-
-  async write(subscriptionId: number): Promise<MessageText> {
-    const now = this.clock.now();
-    const bounds = { now, soon: new Date(now.getTime() + soonMs), most: mostListed };
-    const summary = await this.certificates.summary(this.db.single, subscriptionId, bounds);
-    return writeNotice('summary.weekly', { publicUrl: this.config.publicUrl, now, ...summary });
   }
 }
