@@ -100,33 +100,6 @@ describe('a renewal', () => {
       expect([field, successor[field]]).toEqual([field, one[field]]);
   });
 
-  it('leaves warnings to the successor, and none to the superseded certificate (19: boulder#1346)', async () => {
-    // Alone in its mails: what one owner has is told together.
-    const one = await issue('warned.example.com', { owner: 'warned@example.com' });
-    await program.ok('POST', `/certificates/${one.id}/reissue`, { notify: false });
-    const { replacedBy } = await superseded(one.id);
-    // Only warnings that come when nothing renews the successor.
-    await program.ok('PUT', `/certificates/${replacedBy[0].id}`, { rotation: false });
-    const successor = await get(replacedBy[0].id);
-    goTo(successor, 5);
-    const told = await eventually(async () => {
-      const found = (await mailsAbout('warned.example.com')).filter((subject) => /expires/i.test(subject));
-      return found.length > 0 && found;
-    });
-    await sweeps();
-    const [{ old, young }] = await program.database.source.query(
-      `select count(*) filter (where certificate_id = $1)::int as old,
-         count(*) filter (where certificate_id = $2)::int as young
-       from notice where event = 'certificate.expiring' and certificate_id = any(array[$1, $2])`,
-      [one.id, successor.id],
-    );
-    expect({ old, isYoungTold: young > 0, isTold: told.length > 0 }).toEqual({
-      old: 0,
-      isYoungTold: true,
-      isTold: true,
-    });
-  });
-
   it('is switched off and on by what the server stores and gives back (36: UCM 2.196)', async () => {
     const { id } = await issue('switch.example.com');
     for (const rotation of [false, true]) {
