@@ -277,6 +277,12 @@ export class Certificate {
     this.recordRenewed();
   }
 
+  /** The authority that issued it looks after it from now on. */
+  adopt(authorityId: number, terms: StoredTerms): void {
+    Object.assign(this, { authorityId, terms });
+    this.recordRenewed();
+  }
+
   /** Renews with the rights of another role from now on. Earlier failures are forgotten. */
   vouch(role: string): void {
     this.vouchingRole = role;

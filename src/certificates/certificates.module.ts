@@ -16,6 +16,8 @@ import { RotationModule } from '../rotation/rotation.module.js';
 import { SourcesModule } from '../sources/sources.module.js';
 import { CertificateAccess } from './access.js';
 import { Admission } from './admission.js';
+import { AdoptController } from './adopt/adopt.controller.js';
+import { AdoptService } from './adopt/adopt.service.js';
 import { AuthorityExpirySweep } from './authority-expiry/authority-expiry.sweep.js';
 import { EndingAuthorityRepository } from './authority-expiry/ending-authority.repository.js';
 import { BulkController } from './bulk/bulk.controller.js';
@@ -152,6 +154,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     NotificationCertificatesController,
     DestinationStatsController,
     UpdateController,
+    AdoptController,
     BulkUploadController,
     DeleteController,
     HistoryController,
@@ -220,6 +223,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     BulkUploadService,
     TakeOver,
     UploadAuthority,
+    AdoptService,
     UpdateService,
     AcceptService,
     UpdateChanges,

@@ -10,6 +10,7 @@ const parts: PlanParts = {
   authority: { name: 'root', active: true },
   keyType: 'ECCPRIME256V1',
   destinations: [{ label: 'web' }, { label: 'lb' }],
+  use: { hasKey: true, endpoints: 0, servedAt: [] },
   attempts: 0,
   detail: null,
   rights: { allowed: true, text: 'Joe may.' },
@@ -55,5 +56,15 @@ describe('the explanation of a plan', () => {
       '3 attempts in a row failed: The CA does not answer.',
       expect.stringContaining('Give it a destination'),
     ]);
+  });
+
+  it('says where successors must be installed by hand, and that a key that is not here is not kept', () => {
+    const use = { hasKey: false, endpoints: 6, servedAt: ['a:443', 'b:443'] };
+    expect(remediesOf({ ...parts, destinations: [], use })).toEqual([
+      expect.stringContaining('Its private key is not here.'),
+      'Give it a destination, or install each successor by hand at a:443, b:443 and elsewhere.',
+    ]);
+    expect(remediesOf({ ...parts, use })).toEqual([]);
+    expect(remediesOf({ ...parts, at: null, obstacle: 'no-issuer', use })).toEqual([expect.stringContaining('/adopt')]);
   });
 });

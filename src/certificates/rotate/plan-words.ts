@@ -2,6 +2,13 @@ import { instant } from '../../platform/http/instant.js';
 import type { RenewalObstacle } from '../../rotation/due.js';
 import type { ShownHold } from './plan-holds.js';
 
+/** What is known of the use of a certificate outside: `servedAt` are the first of the endpoints that serve it. */
+export interface CertificateUseSeen {
+  hasKey: boolean;
+  endpoints: number;
+  servedAt: readonly string[];
+}
+
 /** What the explanation of a plan is made of. */
 export interface PlanParts {
   text: string;
@@ -11,6 +18,7 @@ export interface PlanParts {
   authority: { name: string; active: boolean } | null;
   keyType: string;
   destinations: readonly { label: string }[];
+  use: CertificateUseSeen;
   attempts: number;
   detail: string | null;
   rights: { allowed: boolean; text: string } | null;
@@ -19,7 +27,9 @@ export interface PlanParts {
 /** What a person can do about an obstacle. */
 const remedies: Partial<Record<RenewalObstacle, string>> = {
   'rotation-off': 'Switch rotation on (`PUT /certificates/{id}` with `"rotation": true`), or renew it by hand.',
-  'no-issuer': 'Request a certificate from an authority that names this one in `replaces`.',
+  'no-issuer':
+    'Name the authority that issued it (`POST /certificates/{id}/adopt`), ' +
+    'or request a certificate from another authority that names this one in `replaces`.',
   'key-type': 'Request a certificate with another key type that names this one in `replaces`.',
   revoked: 'If it is still in use, request a certificate that names this one in `replaces`.',
   deleted: 'Restore it, if it is still in use.',
@@ -55,6 +65,15 @@ export function remediesOf(parts: PlanParts): string[] {
   if (rights && !rights.allowed) found.push(`${rights.text} Somebody with the right can accept or reissue it.`);
   if (attempts > 0)
     found.push(`${attempts === 1 ? 'One attempt' : `${attempts} attempts in a row`} failed: ${detail ?? 'no detail'}`);
-  if (at !== null && destinations.length === 0) found.push('Give it a destination, or install each successor by hand.');
+  if (at !== null && destinations.length === 0) found.push(...byHand(parts.use));
   return found;
+}
+
+function byHand({ hasKey, endpoints, servedAt }: CertificateUseSeen): string[] {
+  const places = servedAt.join(', ') + (endpoints > servedAt.length ? ' and elsewhere' : '');
+  const where = endpoints === 0 ? '' : ` at ${places}`;
+  return [
+    ...(hasKey ? [] : ['Its private key is not here. Each successor gets a new private key, which is kept here.']),
+    `Give it a destination, or install each successor by hand${where}.`,
+  ];
 }

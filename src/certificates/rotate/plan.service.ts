@@ -39,7 +39,8 @@ export class PlanService {
     const at = hold?.until ?? plan.at;
     const { renewalAttempts: attempts, renewalDetail: detail, keyType } = certificate;
     const told = { text: plan.text, at: plan.at, obstacle: plan.obstacle, hold };
-    const parts = { ...told, authority, keyType, destinations, attempts, detail, rights };
+    const use = await this.preview.useOf(certificate);
+    const parts = { ...told, authority, keyType, destinations, use, attempts, detail, rights };
     return {
       willRenew: plan.at !== null,
       at: instantOrNull(at),

@@ -5,6 +5,7 @@ import { instant } from '../../platform/http/instant.js';
 import { Problem } from '../../platform/http/problem.js';
 import type { Reference } from '../../platform/http/reference.js';
 import { obstacleTexts } from '../../rotation/due.js';
+import { EndpointRepository } from '../../sources/endpoint.repository.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { readLine } from '../certificate.row.js';
@@ -12,6 +13,7 @@ import { DeliveryRepository } from '../deploy/delivery.repository.js';
 import { DeliverySight } from '../deploy/delivery-sight.js';
 import { Places } from '../deploy/places.js';
 import { searchNames } from '../issue/new-row.js';
+import type { CertificateUseSeen } from './plan-words.js';
 import { Renewing } from './renewing.js';
 import type { Place, RotationView } from './rotate.schema.js';
 
@@ -27,6 +29,7 @@ export class RotationPreview {
     private readonly places: Places,
     private readonly sight: DeliverySight,
     private readonly renewing: Renewing,
+    private readonly endpoints: EndpointRepository,
   ) {}
 
   /** The whole preview. Throws Problem or PluginError when the successor could not be issued. */
@@ -60,6 +63,12 @@ export class RotationPreview {
     });
     const isSeen = await this.sight.of(actor, places.map(standOf));
     return places.map((place) => (isSeen(standOf(place)) ? place : { ...place, location: null }));
+  }
+
+  /** Whether its private key is here, and which endpoints serve a certificate. */
+  async useOf({ id, sealedKey }: Certificate): Promise<CertificateUseSeen> {
+    const { endpoints = 0, servedAt = [] } = (await this.endpoints.serving(this.db.single, [id])).get(id) ?? {};
+    return { hasKey: sealedKey !== null, endpoints, servedAt };
   }
 
   private async what(actor: Actor, old: Certificate, profile?: Reference): Promise<What> {

@@ -150,10 +150,16 @@ export class UpdateService {
   ) {}
 
   /**
-   * Finds objects before the transaction, and checks rights inside it, on the locked row. Throws Problem, `conflict`
-   * when the owner changed meanwhile.
+   * Finds objects before the transaction, and checks rights inside it, on the locked row. `first` changes more of the
+   * row in the same transaction, before the request does. Throws Problem, `conflict` when the owner changed meanwhile.
    */
-  async update(actor: Actor, id: number, request: UpdateRequest, form: Form = 'change'): Promise<void> {
+  async update(
+    actor: Actor,
+    id: number,
+    request: UpdateRequest,
+    form: Form = 'change',
+    first?: (tx: Tx, row: Certificate) => Promise<void>,
+  ): Promise<void> {
     const { before, wishes } = await this.lookUp(actor, id, request, form);
     const { owner = before.owner } = request;
     const ofSuccessor =
@@ -168,6 +174,8 @@ export class UpdateService {
             'conflict',
             `Certificate ${row.name} has come to another owner meanwhile: look at it again.`,
           );
+        await this.rights.demandAny(tx, actor, row);
+        await first?.(tx, row);
         await this.change(tx, actor, row, wishes);
         if (ofSuccessor) await this.handOverSuccessor(tx, actor, before, ofSuccessor);
       });

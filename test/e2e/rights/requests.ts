@@ -49,6 +49,10 @@ export const requests: Readonly<Record<string, Ask>> = {
     () => ({ owner: team }),
   ),
   'post /certificates/:id/accept': on((f) => f.handedOver()),
+  'post /certificates/:id/adopt': on(
+    (f) => f.certificate(),
+    () => ({ rotation: false }),
+  ),
   'put /certificates/:id/description': on((f) => f.certificate(), changed),
   'put /certificates/:id/revoke': on(
     (f) => f.certificate(),

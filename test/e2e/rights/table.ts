@@ -78,6 +78,7 @@ PUT    /certificates/:id                  401       403       403       ok      
 POST   /certificates/:id                  401       403       403       ok        403       403       ok        403
 DELETE /certificates/:id                  401       403       403       ok        403       403       ok        403
 POST   /certificates/:id/accept           401       403       403       ok        403       403       ok        403
+POST   /certificates/:id/adopt            401       403       403       ok        403       403       ok        403
 GET    /certificates/:id/authority        401       404       ok        ok        ok        404       ok        403
 GET    /certificates/:id/creator          401       ok        ok        ok        ok        ok        ok        ok
 PUT    /certificates/:id/deactivate       401       403       403       400       403       403       400       403
