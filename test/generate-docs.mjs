@@ -9,13 +9,14 @@ const { plugins } = load('../plugins/index.js');
 const { authoritySource } = load('./certificates/discover/authority.source.js');
 const { pluginsMarkdown } = load('./platform/plugins/plugin-docs.js');
 const { configTable } = load('./platform/config.js');
-const { crlLintTable, lintTable } = load('./pki/lint/lint-docs.js');
+const { crlLintTable, lintTable, ocspLintTable } = load('./pki/lint/lint-docs.js');
 
 writeFileSync(new URL('plugins/README.md', root), pluginsMarkdown([authoritySource(), ...plugins]));
 
 fill('docs/settings.md', 'config', configTable());
 fill('docs/lint.md', 'lints', lintTable());
 fill('docs/lint.md', 'crl-lints', crlLintTable());
+fill('docs/lint.md', 'ocsp-lints', ocspLintTable());
 
 /** Puts `table` between the marks of that name in `file`. */
 function fill(file, name, table) {

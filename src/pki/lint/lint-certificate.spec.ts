@@ -38,7 +38,7 @@ import * as extensions from '../extensions.js';
 import { signatureAlgorithmOf, signerOf } from '../sign.js';
 import type { LintIssuer } from './lint.js';
 import { certificateLints, demandClean, lintCertificate } from './lint-certificate.js';
-import { crlLintTable, lintTable } from './lint-docs.js';
+import { crlLintTable, lintTable, ocspLintTable } from './lint-docs.js';
 
 const found = (tbs: Buffer, by: LintIssuer = issuer): string[] => lintCertificate(tbs, by).map((one) => one.name);
 
@@ -95,7 +95,7 @@ describe('the lint of a certificate', () => {
 
   it('lists its rules in docs/lint.md, as `npm run docs` writes them', () => {
     const text = readFileSync(join(process.cwd(), 'docs/lint.md'), 'utf8');
-    for (const table of [lintTable(), crlLintTable()]) expect(text).toContain(table);
+    for (const table of [lintTable(), crlLintTable(), ocspLintTable()]) expect(text).toContain(table);
   });
 
   it('applies the Baseline Requirements only where the issuer keeps to them', () => {

@@ -1,5 +1,6 @@
 import { certificateLints } from './lint-certificate.js';
 import { crlLints } from './lint-crl.js';
+import { ocspLints } from './lint-ocsp.js';
 import type { LintExcuse, LintScope } from './lint.js';
 
 const scopes: Readonly<Record<LintScope, string>> = {
@@ -26,6 +27,15 @@ export function lintTable(): string {
 
 /** The rules on CRLs, as `lintTable`. */
 export function crlLintTable(): string {
-  const rows = crlLints.map(({ name, demands, source }) => `| ${name} | ${demands} | ${source} |`);
+  return tableOf(crlLints);
+}
+
+/** The rules on OCSP responses, as `lintTable`. */
+export function ocspLintTable(): string {
+  return tableOf(ocspLints);
+}
+
+function tableOf(rules: readonly { name: string; demands: string; source: string }[]): string {
+  const rows = rules.map(({ name, demands, source }) => `| ${name} | ${demands} | ${source} |`);
   return ['| rule | what must hold | source |', '| --- | --- | --- |', ...rows].join('\n');
 }

@@ -1,6 +1,7 @@
-import { createPrivateKey } from 'node:crypto';
+import { createPrivateKey, hash as digestOf } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { parseCertificate } from '../../pki/certificate.js';
+import { publicKeyBitsOf } from '../../pki/key.js';
 import { type OcspWriter, ocspWriter } from '../../pki/ocsp-response.js';
 import { signatureAlgorithmOf, signerOf } from '../../pki/sign.js';
 import type { Signer } from '../../plugin-api/signer.js';
@@ -23,6 +24,8 @@ export interface ReadyResponder {
   /** For `Signer.sign`. */
   hash: string | null;
   notAfter: Date;
+  /** SHA-1 of the bits of its public key, by which responses name it. */
+  keyHash: Buffer;
 }
 
 interface Kept extends ReadyResponder {
@@ -82,6 +85,7 @@ export class OcspResponders {
       signer,
       hash,
       notAfter: row.notAfter,
+      keyHash: digestOf('sha1', publicKeyBitsOf(spkiDer), 'buffer'),
       renewAt: renewalOf(row, issuer),
       lookAtMs: performance.now() + lookAgainMs,
     };

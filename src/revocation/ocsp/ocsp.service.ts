@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
+import { demandCleanOcsp } from '../../pki/lint/lint-ocsp.js';
 import { type CertId, type OcspRequest, readOcspRequest } from '../../pki/ocsp-request.js';
 import { type OcspStatus, ocspErrorResponse, type SingleResponse } from '../../pki/ocsp-response.js';
 import { PkiError } from '../../pki/pki-error.js';
@@ -151,6 +152,8 @@ export class OcspService {
     const validMs = this.config.ocspValidityHours * 3_600_000;
     const nextUpdate = new Date(Math.min(thisUpdate.getTime() + validMs, responder.notAfter.getTime()));
     const tbs = responder.writer.tbs({ responses, thisUpdate, nextUpdate, nonce });
+    const { keyHash } = responder;
+    demandCleanOcsp(tbs, { certIds: certIds.map((certId) => certId.der), nonce, keyHash });
     const body = responder.writer.assemble(tbs, await responder.signer.sign(responder.hash, tbs));
     const results = responses.map(({ status }) => (typeof status === 'string' ? status : 'revoked'));
     // A nonce is for one client, and what is unknown may be issued the next moment.
