@@ -72,6 +72,7 @@ import { MaintenanceWindows1763700000101 } from './1763700000101-maintenance-win
 import { RenewalsWait1763700000102 } from './1763700000102-renewals-wait.js';
 import { RenewalCalendar1763700000103 } from './1763700000103-renewal-calendar.js';
 import { ExportSteps1763700000105 } from './1763700000105-export-steps.js';
+import { VerifiedDeliveries1763700000106 } from './1763700000106-verified-deliveries.js';
 import { Acknowledgements1763700000110 } from './1763700000110-acknowledgements.js';
 import { Escalations1763700000111 } from './1763700000111-escalations.js';
 import { TimesOfChannels1763700000112 } from './1763700000112-times-of-channels.js';
@@ -154,6 +155,7 @@ export const migrations = [
   RenewalsWait1763700000102,
   RenewalCalendar1763700000103,
   ExportSteps1763700000105,
+  VerifiedDeliveries1763700000106,
   Acknowledgements1763700000110,
   Escalations1763700000111,
   TimesOfChannels1763700000112,

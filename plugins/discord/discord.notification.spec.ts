@@ -65,7 +65,7 @@ describeChannel(
     it.each(['# d', '> d', '- d', '12. d', '3) d'])(
       'shows %j at the beginning of a line as it is',
       async (destination) => {
-        const failure = { removal: false, reason: 'r', attempts: 1, nextAttemptAt: null };
+        const failure = { what: 'delivery' as const, reason: 'r', attempts: 1, nextAttemptAt: null };
         const message = messageOf('delivery.failing', { certificate: facts(7), destination, ...failure });
         expect((await send(message))[0]?.text).toContain(`\n${destination} did not take it`);
       },

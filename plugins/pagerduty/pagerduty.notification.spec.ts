@@ -79,7 +79,7 @@ describeChannel(
 
     it('resolves the alert of a failing delivery when the successor is deployed there', async () => {
       open.clear();
-      const failing = { removal: false, reason: 'r', attempts: 1, nextAttemptAt: null };
+      const failing = { what: 'delivery' as const, reason: 'r', attempts: 1, nextAttemptAt: null };
       await send(messageOf('delivery.failing', { certificate: facts(9), destination: 'lb', ...failing }));
       await send(messageOf('delivery.failing', { certificate: facts(9), destination: 'other', ...failing }));
       await send(messageOf('certificate.rotated', { before: facts(7), after: facts(9), destinations: ['lb'] }));
@@ -106,7 +106,13 @@ describeChannel(
 
     it('shortens a key that is too long to the same hash', async () => {
       open.clear();
-      const delivery = { destination: 'd'.repeat(256), removal: false, reason: 'r', attempts: 1, nextAttemptAt: null };
+      const delivery = {
+        destination: 'd'.repeat(256),
+        what: 'delivery' as const,
+        reason: 'r',
+        attempts: 1,
+        nextAttemptAt: null,
+      };
       await send(messageOf('delivery.failing', { certificate: facts(7), ...delivery }));
       await send(messageOf('delivery.failing', { certificate: facts(7), ...delivery }));
       expect([...open.keys()]).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);

@@ -25,15 +25,8 @@ import { CertificateSelection } from './bulk/certificate-selection.js';
 import { BulkService } from './bulk/bulk.service.js';
 import { Bundles } from './bundle.js';
 import { CertificateRepository } from './certificate.repository.js';
+import { deployProviders } from './deploy/deploy-providers.js';
 import { DeliveryController } from './deploy/delivery.controller.js';
-import { DeliveryRepository } from './deploy/delivery.repository.js';
-import { DeliverySight } from './deploy/delivery-sight.js';
-import { DeliveryRetry } from './deploy/delivery-retry.js';
-import { DeployJob } from './deploy/deploy.job.js';
-import { Places } from './deploy/places.js';
-import { DeployRecord } from './deploy/deploy.record.js';
-import { DeploySweep } from './deploy/deploy.sweep.js';
-import { Deploying } from './deploy/deploying.js';
 import { DeleteController } from './delete/delete.controller.js';
 import { DeleteService, RestoreService } from './delete/delete.service.js';
 import { discoveryProviders } from './discover/discovery-providers.js';
@@ -236,17 +229,10 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     DeactivateService,
     HoldService,
     IssuedStatusRepository,
-    Places,
     BulkService,
     CertificateSelection,
     ExportService,
-    DeliveryRepository,
-    DeliveryRetry,
-    DeliverySight,
-    Deploying,
-    DeployJob,
-    DeployRecord,
-    DeploySweep,
+    ...deployProviders,
     PendingService,
     DisputeRecord,
     DisputeService,

@@ -144,7 +144,7 @@ export class Successors {
     const successor = await this.certificates.get(tx, successorId);
     if (successor.state !== 'issued') return;
     const deliveries = await this.deliveries.lockOf(tx, successorId);
-    if (deliveries.some(({ state }) => state === 'planned' || state === 'failing')) return;
+    if (deliveries.some(({ isAwaited }) => isAwaited)) return;
     const placeIds = deliveries.filter(({ state }) => state === 'delivered').map((one) => one.destinationId);
     // A predecessor that was renewed before it was deployed has left its own predecessor active.
     for (let oldId = successor.renewsId; oldId !== null;) {
@@ -192,7 +192,7 @@ export class Successors {
     // Their deliveries that have not arrived stop where the successor is delivered.
     const open = (await this.deliveries.lockOf(tx, ...oldIds)).filter(
       ({ state, destinationId }) =>
-        (state === 'planned' || state === 'failing') && destinationIds.includes(destinationId),
+        ['planned', 'failing', 'rolled-back'].includes(state) && destinationIds.includes(destinationId),
     );
     open.forEach((delivery) => delivery.replace());
     await this.deliveries.save(tx, open);
@@ -252,7 +252,7 @@ export class Successors {
     await tx.save(old);
     await this.note(tx, 'certificate.superseded', old.id, { successorId: id, destinationIds: placeIds });
     const standing = (await this.deliveries.lockOf(tx, old.id)).filter(({ state }) =>
-      ['planned', 'failing', 'delivered'].includes(state),
+      ['planned', 'failing', 'delivered', 'rolled-back'].includes(state),
     );
     standing.forEach((delivery) => delivery.replace());
     await this.deliveries.save(tx, standing);

@@ -18,6 +18,12 @@ export class Destination {
   @Column('jsonb') exportOptions: Record<string, unknown>;
   @Column('bytea', { nullable: true, transformer: new SealedColumn(`${exportTable}.sealed_options`) })
   sealedExportOptions: Sealed | null;
+  /** Where servers serve what is delivered: `host:port`. Each is asked after a delivery. */
+  @Column('text', { array: true }) verifyAt: string[];
+  /** The name to ask for where a certificate is for it; null: a name of the certificate. */
+  @Column('text', { nullable: true }) verifyName: string | null;
+  /** Whether a certificate that is no longer in use is delivered again. */
+  @Column('boolean') repush: boolean;
   @Column('uuid') secretId: string;
   /** True: everyone may deliver here. False: administrators, operators and holders of its roles. */
   @Column('boolean') open: boolean;

@@ -7,6 +7,12 @@ import { mayDeliverTo, maySeeOptionsOf } from '../roles/permission.js';
 import type { Destination } from './destination.entity.js';
 import type { DestinationAccess } from './destination.repository.js';
 
+const ServerAddress = z
+  .string()
+  .max(300)
+  .regex(/^(\[[0-9a-f:.]+\]|\{name\}|[a-z0-9.-]+):([1-9]\d{0,4})$/i, 'Give host:port')
+  .refine((address) => Number(address.slice(address.lastIndexOf(':') + 1)) <= 65_535, 'The port is too large');
+
 /** POST and PUT /destinations. */
 export const DestinationRequest = z
   .strictObject({
@@ -18,6 +24,28 @@ export const DestinationRequest = z
       description:
         'The export plugin that makes the files of each delivery, with its options, for a plugin that takes files. ' +
         'Default: that of the plugin; in an update, unchanged.',
+    }),
+    verifyAt: z
+      .array(ServerAddress)
+      .max(20)
+      .optional()
+      .meta({
+        description:
+          'Where servers serve what is delivered, as `host:port`; `{name}` in it is the name that is asked for. A ' +
+          'delivery is complete when all of their addresses serve it. Default: none; in an update, unchanged.',
+      }),
+    verifyName: z
+      .string()
+      .regex(/^(?=.{1,253}$)[a-z0-9-]+(\.[a-z0-9-]+)*$/i, 'Give a host name')
+      .nullish()
+      .meta({
+        description:
+          'The name that is asked for (SNI) where the certificate has it; needed for wildcards. Default: the first ' +
+          'name of the certificate that is no wildcard; in an update, unchanged.',
+      }),
+    repush: z.boolean().optional().meta({
+      description:
+        'Whether a certificate that is no longer in use is delivered again. Default: false; in an update, unchanged.',
     }),
     options: z.unknown().optional().meta({ description: 'Ignored, like `id`.' }),
     roles: z
@@ -50,6 +78,9 @@ export const DestinationView = z
     export: PluginView.nullable().meta({
       description: 'What makes the files of each delivery; null when the plugin takes no files. Hidden as `plugin`.',
     }),
+    verifyAt: z.array(z.string()),
+    verifyName: z.string().nullable(),
+    repush: z.boolean(),
     options: z.array(OptionValueView).meta({ description: 'The same as `plugin.pluginOptions`.' }),
     roles: z.array(DestinationRole),
     open: z.boolean().meta({ description: 'Whether everyone may deliver there.' }),
@@ -61,7 +92,7 @@ export type DestinationView = z.output<typeof DestinationView>;
 /** The destination as this actor may see it. */
 export function destinationView(
   actor: Actor,
-  { id, label, description }: Destination,
+  { id, label, description, verifyAt, verifyName, repush }: Destination,
   { roles, open }: DestinationAccess,
   plugins: { plugin: PluginView; export: PluginView | null },
 ): DestinationView {
@@ -75,6 +106,9 @@ export function destinationView(
     description,
     plugin: shown,
     export: step,
+    verifyAt: seen ? verifyAt : [],
+    verifyName: seen ? verifyName : null,
+    repush,
     options: shown.pluginOptions,
     roles,
     open,

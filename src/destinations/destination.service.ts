@@ -57,6 +57,7 @@ export class DestinationService {
         description: request.description ?? null,
         ...stored,
         ...step,
+        ...checksOf(request),
         open: request.open ?? false,
         createdAt: this.clock.now(),
       });
@@ -87,6 +88,7 @@ export class DestinationService {
         { label: request.label, description: request.description ?? null, open: request.open ?? row.open },
         this.configured.seal(plugin, request.plugin, 'destination', row),
         this.exports.seal(plugin, request.export, row.secretId, row),
+        checksOf(request, row),
       );
       await this.destinations.admit(this.destinations.ready(row));
       await this.repository.save(tx, row);
@@ -160,6 +162,18 @@ export class DestinationService {
   private async view(tx: Tx, actor: Actor, row: Destination): Promise<DestinationView> {
     return (await this.views(tx, actor, [row]))[0] as DestinationView;
   }
+}
+
+/** How deliveries are verified. */
+function checksOf(
+  { verifyAt, verifyName, repush }: DestinationRequest,
+  before?: Destination,
+): Pick<Destination, 'verifyAt' | 'verifyName' | 'repush'> {
+  return {
+    verifyAt: verifyAt ?? before?.verifyAt ?? [],
+    verifyName: verifyName === undefined ? (before?.verifyName ?? null) : verifyName,
+    repush: repush ?? before?.repush ?? false,
+  };
 }
 
 /** The audited form: without `mayDeliver`, which depends on the reader. */

@@ -25,6 +25,8 @@ export async function importDestinations(run: Run): Promise<void> {
   });
 }
 
+const unverified = { verifyAt: [], verifyName: null, repush: false };
+
 async function take(run: Run, step: Step, row: LemurPlugin, labels: Set<string>): Promise<Taken[]> {
   const stored = pluginOf(run, step, 'destination', table, row);
   if (!stored) return [];
@@ -43,7 +45,15 @@ async function take(run: Run, step: Step, row: LemurPlugin, labels: Set<string>)
   const { id } = await run.parts
     .get(DestinationRepository)
     // In Lemur everyone may deliver to every destination.
-    .add(step.tx, { label, description: row.description, ...stored, ...made, open: true, createdAt: run.parts.now });
+    .add(step.tx, {
+      label,
+      description: row.description,
+      ...stored,
+      ...made,
+      ...unverified,
+      open: true,
+      createdAt: run.parts.now,
+    });
   step.report.count(table, 'imported');
   return [{ legacyId: row.id, id, name: label }];
 }

@@ -14,7 +14,7 @@ const facts = (id: number, days = 12): CertificateFacts => {
   return { id, name: `n${id}`, commonName, owner: 'web@example.org', serialHex: '0a', notAfter: inDays(days) };
 };
 const authority = { id: 3, name: 'root', commonName: 'Root', owner: 'pki@example.org', notAfter: inDays(100) };
-const failing = { removal: false, reason: 'r', attempts: 1, nextAttemptAt: null };
+const failing = { what: 'delivery' as const, reason: 'r', attempts: 1, nextAttemptAt: null };
 
 type Told = { [E in keyof NoticeData]: Omit<NoticeData[E], keyof typeof setting> };
 const data: Told = {

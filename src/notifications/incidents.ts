@@ -44,8 +44,12 @@ const judges: Judges = {
   'certificate.taken-over': ({ certificate, ...at }, summary) => [
     open(ofCertificate(at, certificate.id, `taken-over:${certificate.owner}`), 'error', summary),
   ],
-  'delivery.failing': ({ certificate, destination, removal, ...at }, summary) => [
-    open(ofCertificate(at, certificate.id, `${removal ? 'removal' : 'delivery'}:${destination}`), 'error', summary),
+  'delivery.failing': ({ certificate, destination, what, ...at }, summary) => [
+    open(
+      ofCertificate(at, certificate.id, `${what === 'removal' ? 'removal' : 'delivery'}:${destination}`),
+      'error',
+      summary,
+    ),
   ],
   'delivery.left': ({ certificate, destination, ...at }, summary) => [
     open(ofCertificate(at, certificate.id, `removal:${destination}`), 'error', summary),

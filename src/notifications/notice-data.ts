@@ -84,8 +84,8 @@ export interface NoticeData extends Record<NoticeEvent, Setting> {
   'delivery.failing': Setting & {
     certificate: CertificateFacts;
     destination: string;
-    /** True for a removal. */
-    removal: boolean;
+    /** `use`: it was delivered, and something else is in use. `rolled-back`: its predecessor was delivered again. */
+    what: 'delivery' | 'removal' | 'use' | 'rolled-back';
     reason: string;
     attempts: number;
     nextAttemptAt: Date | null;

@@ -14,6 +14,37 @@ const notDone = {
   close: 'cancel the order',
 } as const;
 
+interface Failure {
+  subject: (destination: string) => string;
+  heading: string;
+  fact: (destination: string, attempts: string) => string;
+}
+
+/** What the message says of each way in which a delivery fails. */
+const failures: Readonly<Record<NoticeData['delivery.failing']['what'], Failure>> = {
+  delivery: {
+    subject: (destination) => `delivery to ${destination} fails`,
+    heading: 'A certificate cannot be delivered',
+    fact: (destination, attempts) => `${destination} did not take it in ${attempts}.`,
+  },
+  removal: {
+    subject: (destination) => `removal from ${destination} fails`,
+    heading: 'A certificate cannot be removed',
+    fact: (destination, attempts) => `It could not be removed from ${destination} in ${attempts}.`,
+  },
+  use: {
+    subject: (destination) => `not in use at ${destination}`,
+    heading: 'A delivered certificate is not in use',
+    fact: (destination) => `It was delivered to ${destination}, and something else is in use there.`,
+  },
+  'rolled-back': {
+    subject: (destination) => `rolled back at ${destination}`,
+    heading: 'A delivery was rolled back',
+    fact: (destination) =>
+      `It was delivered to ${destination} and did not come into use: the certificate before it was delivered again.`,
+  },
+};
+
 const writers: Writers = {
   'certificate.issued': ({ certificates, ...setting }) => ({
     subject: several(certificates, 'issued'),
@@ -123,16 +154,18 @@ const writers: Writers = {
     cards: [card(certificate, setting, [end(certificate.notAfter, setting.now)])],
   }),
 
-  'delivery.failing': ({ certificate, destination, removal, reason, attempts, nextAttemptAt, ...setting }) => ({
-    subject: `${inSubject(certificate.commonName)}: ${removal ? 'removal from' : 'delivery to'} ${inSubject(destination)} fails`,
-    heading: removal ? 'A certificate cannot be removed' : 'A certificate cannot be delivered',
-    paragraphs: [
-      `${removal ? `It could not be removed from ${destination}` : `${destination} did not take it`} in ` +
-        `${attempts === 1 ? 'one attempt' : `${attempts} attempts`}. Reason: ${reason}`,
-      attempt(nextAttemptAt, setting.now),
-    ],
-    cards: [card(certificate, setting, [['Destination', destination], end(certificate.notAfter, setting.now)])],
-  }),
+  'delivery.failing': ({ certificate, destination, what, reason, attempts, nextAttemptAt, ...setting }) => {
+    const words = failures[what];
+    return {
+      subject: `${inSubject(certificate.commonName)}: ${words.subject(inSubject(destination))}`,
+      heading: words.heading,
+      paragraphs: [
+        `${words.fact(destination, attempts === 1 ? 'one attempt' : `${attempts} attempts`)} Reason: ${reason}`,
+        ...(what === 'use' ? [] : [attempt(nextAttemptAt, setting.now)]),
+      ],
+      cards: [card(certificate, setting, [['Destination', destination], end(certificate.notAfter, setting.now)])],
+    };
+  },
 
   'delivery.left': ({ certificate, destination, ...setting }) => ({
     subject: `${inSubject(certificate.commonName)}: revoked, must be removed from ${inSubject(destination)} by hand`,

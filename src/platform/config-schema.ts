@@ -319,6 +319,10 @@ export const configSchema = z.object({
         'Hours after which an endpoint that its source has not seen again counts as ' +
         'inactive; at least three polls of the source.',
     }),
+  DEPLOYMENT_CHECK_HOURS: whole(0, 8760).prefault('24').meta({
+    description:
+      'Hours between two checks whether a deployed certificate is still where it was delivered, and served; 0: none.',
+  }),
   REVOCATION_CHECK_HOURS: whole(0, 8760)
     .prefault('24')
     .meta({

@@ -93,6 +93,7 @@ describe('loadConfig', () => {
       strictRoles: false,
       adminOnlyAuthorityCreation: true,
       hideExpiredAfterDays: 30,
+      deploymentCheckHours: 24,
       revocationCheckHours: 24,
       sweepIntervalS: 20,
       endpointStaleAfterHours: 24,

@@ -20,6 +20,7 @@ import { MailRepository } from './mail/mail.repository.js';
 import { MailsController } from './mail/mails.controller.js';
 import { DnsLookup } from './net/dns-lookup.js';
 import { GuardedAgents } from './net/guarded-agent.js';
+import { ServedCertificates } from './net/served-certificate.js';
 import { Webroot } from './net/webroot.js';
 import { ConfiguredPlugins } from './plugins/configured-plugin.js';
 import { PluginContexts } from './plugins/plugin-context.js';
@@ -50,6 +51,7 @@ export class PlatformModule {
       Mailer,
       MailRepository,
       GuardedAgents,
+      ServedCertificates,
       IdempotentRequests,
       KeyMaker,
       KnownBadKeys,

@@ -165,7 +165,12 @@ export function describeChannel<S extends OptionSchema>(
 
     it('cuts long names and reasons to what the service takes', async () => {
       const [destination, commonName] = ['d'.repeat(200), 'c'.repeat(200)];
-      const failure = { removal: false, reason: '<&>*_`"\\🚀'.repeat(1000), attempts: 1, nextAttemptAt: null };
+      const failure = {
+        what: 'delivery' as const,
+        reason: '<&>*_`"\\🚀'.repeat(1000),
+        attempts: 1,
+        nextAttemptAt: null,
+      };
       const message = messageOf('delivery.failing', { certificate: facts(7, { commonName }), destination, ...failure });
       const [shown] = await send(message);
       expect(shown?.text).toContain(': delivery to dddd');

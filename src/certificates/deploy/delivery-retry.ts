@@ -9,7 +9,7 @@ import type { Delivery } from './delivery.entity.js';
 import { DeliveryRepository } from './delivery.repository.js';
 import { Deploying } from './deploying.js';
 
-/** Retries deliveries and removals at once, on request of a user. */
+/** Retries deliveries and removals, and checks deliveries, at once, on request of a user. */
 @Injectable()
 export class DeliveryRetry {
   constructor(
@@ -35,7 +35,7 @@ export class DeliveryRetry {
     await this.demandRight(actor, certificateId);
     await this.db.write(async (tx) => {
       const wanted = (await this.deliveries.lockOf(tx, certificateId)).filter(
-        ({ state }) => state === 'planned' || state === 'failing' || state === 'delivered',
+        ({ isAwaited, isComplete }) => isAwaited || isComplete,
       );
       if (wanted.length === 0) throw new Problem('wrong-state', `Certificate ${certificateId} is delivered nowhere.`);
       for (const { id } of wanted) await this.again(tx, actor, id);
@@ -47,9 +47,25 @@ export class DeliveryRetry {
     await this.demandRight(actor, certificateId);
     await this.db.write(async (tx) => {
       const open = (await this.deliveries.lockOf(tx, certificateId)).filter(
-        ({ state }) => state === 'planned' || state === 'failing',
+        ({ state }) => state === 'planned' || state === 'failing' || state === 'rolled-back',
       );
       for (const { id } of open) await this.again(tx, actor, id);
+    });
+  }
+
+  /** Checks at once whether the certificate is in use. Throws Problem `wrong-state` when it is not delivered. */
+  async check(actor: Actor, id: number): Promise<Delivery> {
+    const { certificateId } = await this.deliveries.get(this.db.single, id);
+    await this.demandRight(actor, certificateId);
+    return this.db.write(async (tx) => {
+      await this.deliveries.change(tx, id, async (delivery) => {
+        if (delivery.state !== 'delivered')
+          throw new Problem('wrong-state', `Delivery ${id} is ${delivery.state}: there is nothing to check.`);
+        delivery.beginCheck(this.clock.now());
+        await this.deploying.note(tx, 'delivery.checked', delivery, { actor });
+      });
+      await this.deploying.start(tx, [id]);
+      return this.deliveries.get(tx, id);
     });
   }
 

@@ -9,6 +9,7 @@ import { queryInt } from '../../platform/http/query.js';
 import { type Delivery, deliveryStates } from './delivery.entity.js';
 import { DeliveryRepository } from './delivery.repository.js';
 import { DeliverySight } from './delivery-sight.js';
+import { verifications } from './verification.js';
 import { DeliveryRetry } from './delivery-retry.js';
 
 const DeliveryQuery = listQuery('id').extend({
@@ -32,9 +33,20 @@ const DeliveryView = z
     attempts: z.int(),
     fault: z.string().nullable(),
     detail: z.string().nullable(),
-    nextAttemptAt: InstantOut.nullable(),
+    nextAttemptAt: InstantOut.nullable().meta({ description: 'The next attempt, or the next check when delivered.' }),
     lastAttemptAt: InstantOut.nullable(),
     deliveredAt: InstantOut.nullable(),
+    verification: z
+      .enum(verifications)
+      .nullable()
+      .meta({
+        description:
+          'Whether the delivered certificate is in use. `pending`: not seen yet. `differs`: something else is. ' +
+          '`not-verifiable`: nobody can tell. Null when it is not delivered, or was never checked.',
+      }),
+    verificationDetail: z.string().nullable().meta({ description: 'Why; shown as `detail`.' }),
+    verifiedAt: InstantOut.nullable().meta({ description: 'When it was last seen in use.' }),
+    checkedAt: InstantOut.nullable().meta({ description: 'When it was last checked.' }),
   })
   .meta({ id: 'Delivery' });
 type DeliveryView = z.output<typeof DeliveryView>;
@@ -53,6 +65,10 @@ function deliveryView(d: Delivery, isSeen: boolean): DeliveryView {
     nextAttemptAt: instantOrNull(d.nextAttemptAt),
     lastAttemptAt: instantOrNull(d.lastAttemptAt),
     deliveredAt: instantOrNull(d.deliveredAt),
+    verification: d.verification,
+    verificationDetail: isSeen ? d.verificationDetail : null,
+    verifiedAt: instantOrNull(d.verifiedAt),
+    checkedAt: instantOrNull(d.checkedAt),
   };
 }
 
@@ -109,6 +125,17 @@ export class DeliveryController {
   @Answers(200, DeliveryView)
   async retry(@Who() actor: Actor, @Id() id: number): Promise<DeliveryView> {
     return this.one(actor, await this.retrying.retry(actor, id));
+  }
+
+  @Post('deliveries/:id/check')
+  @Requires('delivery:retry')
+  @Summary(
+    'Check a delivery now',
+    'Whether the certificate is at its place, and served. `checkedAt` tells when it was done.',
+  )
+  @Answers(200, DeliveryView)
+  async check(@Who() actor: Actor, @Id() id: number): Promise<DeliveryView> {
+    return this.one(actor, await this.retrying.check(actor, id));
   }
 
   private async page(actor: Actor, query: Parameters<DeliveryRepository['list']>[1]): Promise<Page<DeliveryView>> {

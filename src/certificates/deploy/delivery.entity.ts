@@ -3,12 +3,14 @@ import type { DeliveredFile } from '../../plugin-api/destination.js';
 import { Problem } from '../../platform/http/problem.js';
 import { retryAt } from '../../platform/retry.js';
 import type { Failure } from '../failure.js';
+import { type CheckResult, type Finding, judged, type Verification, waitAfter } from './verification.js';
 
 /**
  * The states of a delivery. `failing`: an attempt failed, and is retried. `leaving`: the certificate is revoked, and is
  * removed once its successor has arrived. `removing`: the certificate is to be removed. `replaced`: a successor is at
  * the location, or will be. `stopped`: the certificate ended before it was delivered. `left`: the destination cannot
- * remove the certificate, so that a person must.
+ * remove the certificate, so that a person must. `rolled-back`: it did not come into use, so that its predecessor was
+ * delivered again.
  */
 export const deliveryStates = [
   'planned',
@@ -20,6 +22,7 @@ export const deliveryStates = [
   'replaced',
   'stopped',
   'left',
+  'rolled-back',
 ] as const;
 export type DeliveryState = (typeof deliveryStates)[number];
 
@@ -27,7 +30,8 @@ export type DeliveryState = (typeof deliveryStates)[number];
 const moves: Partial<Record<DeliveryState, readonly DeliveryState[]>> = {
   planned: ['delivered', 'failing', 'leaving', 'removing', 'replaced', 'stopped'],
   failing: ['delivered', 'failing', 'planned', 'leaving', 'removing', 'replaced', 'stopped'],
-  delivered: ['replaced', 'leaving', 'removing', 'planned'],
+  delivered: ['replaced', 'leaving', 'removing', 'planned', 'rolled-back'],
+  'rolled-back': ['planned', 'replaced', 'leaving', 'removing', 'stopped'],
   stopped: ['planned', 'leaving', 'removing'],
   replaced: ['planned', 'leaving', 'removing'],
   leaving: ['removing'],
@@ -52,6 +56,11 @@ export class Delivery {
   @Column('timestamptz', { nullable: true }) nextAttemptAt: Date | null;
   @Column('timestamptz', { nullable: true }) lastAttemptAt: Date | null;
   @Column('timestamptz', { nullable: true }) deliveredAt: Date | null;
+  /** What is known about whether the delivered certificate is in use; null before a check. */
+  @Column('text', { nullable: true }) verification: Verification | null;
+  @Column('text', { nullable: true }) verificationDetail: string | null;
+  @Column('timestamptz', { nullable: true }) verifiedAt: Date | null;
+  @Column('timestamptz', { nullable: true }) checkedAt: Date | null;
   @Column('timestamptz') createdAt: Date;
 
   /** True while the certificate is still to be delivered or removed. */
@@ -84,10 +93,48 @@ export class Delivery {
     return this.state === 'planned' || this.state === 'failing' || this.state === 'delivered';
   }
 
-  arrive(now: Date): void {
+  /** The certificate was written, and `finding` tells whether it is in use. */
+  arrive(now: Date, finding: Finding, everyMs: number): CheckResult {
     if (this.state !== 'delivered') this.become('delivered');
     this.deliveredAt = now;
     this.rest();
+    this.verification = 'pending';
+    return this.check(finding, now, everyMs);
+  }
+
+  /** Stores what a check of a delivered certificate found. The next one is due after `everyMs`; 0: none is. */
+  check(finding: Finding, now: Date, everyMs: number): CheckResult {
+    const before = this.verification;
+    const { verification, result } = judged(before, finding, now.getTime() - (this.deliveredAt ?? now).getTime());
+    this.verification = verification;
+    this.verificationDetail = finding.detail;
+    this.checkedAt = now;
+    if (finding.outcome === 'match') this.verifiedAt = now;
+    const waitMs = result === 'waiting' ? waitAfter(now, this.deliveredAt ?? now) : everyMs;
+    const isLast = verification === 'not-verifiable' || waitMs === 0;
+    this.nextAttemptAt = isLast ? null : new Date(now.getTime() + waitMs);
+    return result;
+  }
+
+  /** The certificate is not in use, and its predecessor is delivered again. It is tried again at `again`. */
+  rollBack(detail: string, again: Date): void {
+    this.become('rolled-back');
+    this.attempts = 1;
+    this.fault = 'unverified';
+    this.faultDetail = detail;
+    this.nextAttemptAt = again;
+  }
+
+  /** True when the certificate is at the destination and nothing says that it is not in use. */
+  get isComplete(): boolean {
+    return this.state === 'delivered' && this.verification !== 'pending' && this.verification !== 'differs';
+  }
+
+  /** True while the certificate is still to come into use at the destination. */
+  get isAwaited(): boolean {
+    return (
+      ['planned', 'failing', 'rolled-back'].includes(this.state) || (this.state === 'delivered' && !this.isComplete)
+    );
   }
 
   fail(failure: Failure, now: Date): void {
@@ -98,6 +145,11 @@ export class Delivery {
     this.nextAttemptAt = retryAt(now, this.attempts, { hintS: failure.retryAfterS });
   }
 
+  /** A check starts. If it ends without an outcome, the next one is due at `again`. */
+  beginCheck(again: Date | null): void {
+    this.nextAttemptAt = again;
+  }
+
   /** A revoked certificate cannot be removed yet. The removal is due again at `until`. */
   postpone(until: Date): void {
     this.nextAttemptAt = until;
@@ -105,7 +157,10 @@ export class Delivery {
 
   /** Retries a delivery or removal at once, or delivers a delivered certificate again. */
   retry(now: Date): void {
-    if (this.state === 'delivered' || this.state === 'failing') this.become('planned');
+    // Its predecessor has the location now.
+    if (this.state === 'rolled-back') this.location = null;
+    if (['delivered', 'failing', 'rolled-back'].includes(this.state)) this.become('planned');
+    this.verification = null;
     if (this.state === 'left' || this.state === 'leaving') this.become('removing');
     if (!this.open)
       throw new Problem('wrong-state', `Delivery ${this.id} is ${this.state}: there is nothing to try again.`);
@@ -157,6 +212,8 @@ export class Delivery {
   }
 
   private rest(): void {
+    this.verification = null;
+    this.verificationDetail = null;
     this.attempts = 0;
     this.fault = null;
     this.faultDetail = null;

@@ -20,7 +20,8 @@ export interface DeliveryQuery extends PageQuery {
 const source: ListSource = {
   columns: `id, certificate_id as "certificateId", destination_id as "destinationId", state, location, attempts, fault,
     fault_detail as "faultDetail", next_attempt_at as "nextAttemptAt", last_attempt_at as "lastAttemptAt",
-    delivered_at as "deliveredAt", created_at as "createdAt"`,
+    delivered_at as "deliveredAt", created_at as "createdAt", verification, verification_detail as "verificationDetail",
+    verified_at as "verifiedAt", checked_at as "checkedAt"`,
   from: 'delivery',
   sorts: { id: { sql: 'id', type: 'int' } },
   filters: {
@@ -164,14 +165,47 @@ export class DeliveryRepository {
       .getOne();
   }
 
+  /**
+   * The delivery of a predecessor that this delivery has replaced at its location, and that can be delivered again: it
+   * is issued, valid at `validAt`, and its key is here if it is needed. The one that is valid longest; null for none.
+   */
+  async findPredecessorAt(
+    tx: Tx,
+    { certificateId, destinationId, location }: Delivery,
+    { validAt, needsPrivateKey }: { validAt: Date; needsPrivateKey: boolean },
+  ): Promise<{ id: number; notAfter: Date } | null> {
+    const rows: { id: number; notAfter: Date }[] = await tx.query(
+      `with recursive older(id) as (select replaced_id from certificate_replacement where certificate_id = $1
+         union select r.replaced_id from certificate_replacement r join older on r.certificate_id = older.id)
+       select d.id, c.not_after as "notAfter" from delivery d join certificate c on c.id = d.certificate_id
+       where d.certificate_id in (select id from older) and d.destination_id = $2 and d.location = $3
+         and d.state = 'replaced' and c.state = 'issued' and c.deleted_at is null and c.not_after > $4
+         and (c.sealed_key is not null or not $5) order by c.not_after desc limit 1`,
+      [certificateId, destinationId, location, validAt, needsPrivateKey],
+    );
+    return rows[0] ?? null;
+  }
+
   /** True while another certificate of the line is still to arrive at the destination. */
   async isAwaited(tx: Tx, certificateId: number, destinationId: number): Promise<boolean> {
     const rows: unknown[] = await tx.query(
       `${line}
        select from delivery d join certificate c on c.id = d.certificate_id
        where d.certificate_id in (select id from line) and d.certificate_id <> $1 and d.destination_id = $2
-         and d.state in ('planned', 'failing') and c.state in ('requested', 'pending', 'issued')
-         and c.deleted_at is null limit 1`,
+         and (d.state in ('planned', 'failing') or d.verification = 'pending')
+         and c.state in ('requested', 'pending', 'issued') and c.deleted_at is null limit 1`,
+      [certificateId, destinationId],
+    );
+    return rows.length > 0;
+  }
+
+  /** True when a successor of the certificate is at the destination: the certificate need not be in use there. */
+  async isFollowed(tx: Tx, { certificateId, destinationId }: Delivery): Promise<boolean> {
+    const rows: unknown[] = await tx.query(
+      `with recursive newer(id) as (select certificate_id from certificate_replacement where replaced_id = $1
+         union select r.certificate_id from certificate_replacement r join newer on r.replaced_id = newer.id)
+       select from delivery where certificate_id in (select id from newer) and destination_id = $2
+         and state = 'delivered' limit 1`,
       [certificateId, destinationId],
     );
     return rows.length > 0;

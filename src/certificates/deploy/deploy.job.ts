@@ -5,19 +5,23 @@ import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
 import { Leases } from '../../jobs/lease.js';
 import { Postponed } from '../../jobs/postponed.js';
-import type { PlacedRequest } from '../../plugin-api/destination.js';
+import type { DeliveredFile, PlacedRequest } from '../../plugin-api/destination.js';
 import { PluginError } from '../../plugin-api/errors.js';
+import type { ExportedFile } from '../../plugin-api/export.js';
+import { Config } from '../../platform/config.js';
 import type { Tx } from '../../platform/db/database.js';
 import { Bundles } from '../bundle.js';
 import type { Certificate } from '../certificate.entity.js';
 import { isCutOff, isExpected } from '../failure.js';
 import type { Delivery } from './delivery.entity.js';
 import { type Attempt, DeployRecord } from './deploy.record.js';
+import { DeliveryChecks } from './delivery-checks.js';
 import { deployCertificate } from './deploy.sweep.js';
 
 /** Shorter than the lease of a run, so that the run that takes over after a crash finds the location free. */
 const leaseS = 20;
 const postponedS = 5;
+const hourMs = 3_600_000;
 
 /** Handles the job of a delivery: writes the certificate to the destination or removes it, one attempt per location. */
 @Injectable()
@@ -30,6 +34,8 @@ export class DeployJob implements OnModuleInit {
     private readonly record: DeployRecord,
     private readonly bundles: Bundles,
     private readonly leases: Leases,
+    private readonly checks: DeliveryChecks,
+    private readonly config: Config,
   ) {}
 
   onModuleInit(): void {
@@ -65,25 +71,26 @@ export class DeployJob implements OnModuleInit {
 
   private async prepare(tx: Tx, delivery: Delivery, certificate: Certificate): Promise<Attempt> {
     const target = await this.destinations.get(tx, delivery.destinationId);
-    const removal = delivery.state === 'removing';
-    const withKey = target.needsPrivateKey && !removal && certificate.sealedKey !== null;
+    const kind = delivery.state === 'delivered' ? 'check' : delivery.state === 'removing' ? 'remove' : 'deliver';
+    const withKey = target.needsPrivateKey && kind === 'deliver' && certificate.sealedKey !== null;
     return {
+      kind,
       deliveryId: delivery.id,
       certificateId: certificate.id,
       owner: certificate.owner,
-      removal,
       location: delivery.location,
+      everyMs: this.config.deploymentCheckHours * hourMs,
       target,
       bundle: withKey ? this.bundles.toDeliver(certificate) : this.bundles.public(certificate),
     };
   }
 
   /** The location that the attempt locks. A removal also works when the options give no location any more. */
-  private placeOf({ target, bundle, removal, location }: Attempt): string {
+  private placeOf({ kind, target, bundle, location }: Attempt): string {
     try {
       return this.destinations.locate(target, bundle);
     } catch (error) {
-      if (removal && isExpected(error)) return location ?? '';
+      if (kind === 'remove' && isExpected(error)) return location ?? '';
       throw error;
     }
   }
@@ -92,8 +99,9 @@ export class DeployJob implements OnModuleInit {
     const delivery = await this.record.findWanted(attempt);
     if (!delivery) return;
     // A delivery that crashed may have written the certificate without storing its location.
-    const { location, files } = delivery;
-    if (attempt.removal) await this.remove(attempt, { location: location ?? place, files: files ?? [] }, signal);
+    const placed = { location: delivery.location ?? place, files: delivery.files ?? [] };
+    if (attempt.kind === 'remove') await this.remove(attempt, placed, signal);
+    else if (attempt.kind === 'check') await this.check(attempt, placed, delivery.deliveredAt, signal);
     else await this.deliver(attempt, place, signal);
   }
 
@@ -112,8 +120,23 @@ export class DeployJob implements OnModuleInit {
               'administrator, or have this one delivered under another name.',
       );
     const request = await this.destinations.prepare(target, bundle, signal);
-    if (request.files.length > 0) await this.record.sending(attempt, request.files);
-    await this.record.arrived(attempt, await this.destinations.deliver(target, request, signal));
+    const files = request.files.map(digestOf);
+    if (files.length > 0) await this.record.sending(attempt, files);
+    const location = await this.destinations.deliver(target, request, signal);
+    if (location === '') throw new PluginError('unavailable', `${target.plugin.title} did not say where it is now.`);
+    const finding = await this.checks.check(target, { location, bundle: request.bundle, files }, signal);
+    await this.record.arrived(attempt, location, finding);
+  }
+
+  private async check(
+    attempt: Attempt,
+    placed: Omit<PlacedRequest, 'bundle'>,
+    deliveredAt: Date | null,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { target, bundle } = attempt;
+    const finding = await this.checks.check(target, { ...placed, bundle }, signal);
+    await this.record.checked(attempt, deliveredAt, finding);
   }
 
   private async remove(
@@ -127,6 +150,10 @@ export class DeployJob implements OnModuleInit {
     if (isGone || (await this.record.findOtherAt(attempt, location))) await this.record.removed(attempt);
     else await this.record.left(attempt);
   }
+}
+
+function digestOf({ name, bytes }: ExportedFile): DeliveredFile {
+  return { name, sha256Hex: createHash('sha256').update(bytes).digest('hex') };
 }
 
 /** The name of the lease of a location, which is hashed because its length has no limit. */

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type { ReadyDestination } from '../../destinations/destinations.js';
-import type { Bundle, ExportedFile } from '../../plugin-api/export.js';
+import type { DeliveredFile } from '../../plugin-api/destination.js';
+import type { Bundle } from '../../plugin-api/export.js';
 import { Clock } from '../../platform/clock.js';
 import { Database, sqlState, type Tx } from '../../platform/db/database.js';
 import type { Certificate } from '../certificate.entity.js';
@@ -9,18 +9,23 @@ import { CertificateRepository } from '../certificate.repository.js';
 import { failureOf } from '../failure.js';
 import { Notices } from '../notify/notices.js';
 import { Successors } from '../successors.js';
+import { enqueueCheck } from './deploy.sweep.js';
 import { Deploying } from './deploying.js';
 import type { Delivery } from './delivery.entity.js';
 import { DeliveryRepository } from './delivery.repository.js';
+import { Rollbacks } from './rollbacks.js';
+import type { CheckResult, Finding } from './verification.js';
 
-/** One attempt to deliver a certificate, or to remove it from `location`, where it is known to be. */
+/** One attempt to deliver a certificate, or to remove or check it at `location`, where it is known to be. */
 export interface Attempt {
+  kind: 'deliver' | 'remove' | 'check';
   deliveryId: number;
   certificateId: number;
   /** The owner of the certificate. */
   owner: string;
-  removal: boolean;
   location: string | null;
+  /** Interval of the checks after a delivery; 0: there are none. */
+  everyMs: number;
   target: ReadyDestination;
   bundle: Bundle;
 }
@@ -31,6 +36,13 @@ const attemptMs = 10 * 60_000;
 const leaveMs = 60_000;
 /** The owner gets a notice after so many consecutive failures. */
 const tellAfter = 5;
+
+/** What is to be done for a delivery; null when nothing is. */
+function kindOf({ state, open }: Delivery): Attempt['kind'] | null {
+  if (state === 'delivered') return 'check';
+  if (!open) return null;
+  return state === 'removing' ? 'remove' : 'deliver';
+}
 
 /**
  * Stores the start and the outcome of each attempt to deliver or remove. Locks the certificate first, then deliveries.
@@ -45,6 +57,7 @@ export class DeployRecord {
     private readonly deploying: Deploying,
     private readonly successors: Successors,
     private readonly notices: Notices,
+    private readonly rollbacks: Rollbacks,
   ) {}
 
   /**
@@ -60,19 +73,28 @@ export class DeployRecord {
         const now = this.clock.now();
         const certificate = await this.certificates.get(tx, delivery.certificateId);
         if (delivery.state === 'leaving' && (await this.mayLeave(tx, delivery, certificate))) delivery.remove(now);
-        if (!delivery.open) return null;
+        if (delivery.state === 'rolled-back' && certificate.state === 'issued') delivery.retry(now);
+        const isCheck = delivery.state === 'delivered';
+        if (!delivery.open && !isCheck) return null;
+        if (isCheck && (await this.deliveries.isFollowed(tx, delivery))) {
+          delivery.beginCheck(null);
+          return null;
+        }
         if (delivery.state !== 'removing' && certificate.state !== 'issued') {
-          if (certificate.bodyPem !== null) delivery.stop();
+          if (isCheck) delivery.beginCheck(null);
+          else if (certificate.bodyPem !== null) delivery.stop();
           return null;
         }
         try {
           const attempt = await prepare(tx, delivery, certificate);
-          delivery.begin(now, new Date(now.getTime() + attemptMs));
+          const again = new Date(now.getTime() + attemptMs);
+          if (isCheck) delivery.beginCheck(again);
+          else delivery.begin(now, again);
           return attempt;
         } catch (error) {
           // A transaction in which a statement has failed can store nothing.
           if (sqlState(error) !== undefined) throw error;
-          await this.noteFailure(tx, delivery, error);
+          if (!isCheck) await this.noteFailure(tx, delivery, error);
           return null;
         }
       }),
@@ -83,39 +105,40 @@ export class DeployRecord {
    * Reads the delivery again under the lease. Null when it was delivered, replaced or reversed since the attempt
    * started.
    */
-  async findWanted({ deliveryId, removal }: Attempt): Promise<Delivery | null> {
+  async findWanted({ deliveryId, kind }: Attempt): Promise<Delivery | null> {
     const delivery = await this.deliveries.find(this.db.single, deliveryId);
-    return delivery?.open && removal === (delivery.state === 'removing') ? delivery : null;
+    return delivery && kindOf(delivery) === kind ? delivery : null;
   }
 
   /**
    * The other certificate at the location that the attempt must not overwrite or remove: for a delivery, a certificate
    * that this one does not replace; for a removal, any other.
    */
-  async findOtherAt({ certificateId, removal, target }: Attempt, location: string): Promise<Certificate | null> {
+  async findOtherAt({ certificateId, kind, target }: Attempt, location: string): Promise<Certificate | null> {
     const tx = this.db.single;
     const standing = await this.deliveries.findAt(tx, target.destination.id, location);
     if (!standing || standing.certificateId === certificateId) return null;
-    if (!removal && (await this.certificates.replacesInLine(tx, certificateId, standing.certificateId))) return null;
+    if (kind !== 'remove' && (await this.certificates.replacesInLine(tx, certificateId, standing.certificateId)))
+      return null;
     return this.certificates.get(tx, standing.certificateId);
   }
 
   /** These files are about to be written: stored first, so that a removal after a crash knows them. */
-  async sending({ deliveryId }: Attempt, files: readonly ExportedFile[]): Promise<void> {
-    const digests = files.map(({ name, bytes }) => ({
-      name,
-      sha256Hex: createHash('sha256').update(bytes).digest('hex'),
-    }));
+  async sending({ deliveryId }: Attempt, files: readonly DeliveredFile[]): Promise<void> {
     await this.db.write((tx) =>
       this.deliveries.change(tx, deliveryId, (delivery) => {
-        delivery.files = digests;
+        delivery.files = [...files];
       }),
     );
   }
 
-  /** The certificate is at the location. A certificate of its line that was there is replaced. */
-  arrived({ deliveryId, certificateId, target, bundle }: Attempt, location: string): Promise<void> {
-    return this.db.write(async (tx) => {
+  /**
+   * The certificate is at the location, and `finding` tells whether it is in use there. A certificate of its line that
+   * was there is replaced.
+   */
+  async arrived(attempt: Attempt, location: string, finding: Finding): Promise<void> {
+    const { deliveryId, certificateId, target, bundle } = attempt;
+    await this.db.write(async (tx) => {
       await this.certificates.lockLines(tx, [certificateId]);
       if (bundle.privateKeyPem !== undefined) await this.deploying.noteKey(tx, certificateId, target.destination.id);
       const standing = await this.deliveries.findAt(tx, target.destination.id, location);
@@ -126,23 +149,40 @@ export class DeployRecord {
         }
         if (standing && standing.id !== deliveryId)
           await this.deliveries.change(tx, standing.id, (old) => old.replace());
-        delivery.arrive(this.clock.now());
+        const result = delivery.arrive(this.clock.now(), finding, attempt.everyMs);
         await this.deploying.note(tx, 'delivery.arrived', delivery);
-        await this.startLeaving(tx, delivery);
-        return true;
+        return this.followed(tx, delivery, result);
       });
       if (counts) await this.successors.settle(tx, certificateId);
-      else if (standing) await this.repair(tx, certificateId, standing);
+      else if (standing && counts === false) await this.repair(tx, certificateId, standing);
+    });
+  }
+
+  /** A check of what was delivered at `deliveredAt` has ended. */
+  async checked(attempt: Attempt, deliveredAt: Date | null, finding: Finding): Promise<void> {
+    const { deliveryId, certificateId, target } = attempt;
+    await this.db.write(async (tx) => {
+      await this.certificates.lockLines(tx, [certificateId]);
+      const result = await this.deliveries.change(tx, deliveryId, async (delivery) => {
+        if (delivery.state !== 'delivered' || delivery.deliveredAt?.getTime() !== deliveredAt?.getTime()) return null;
+        const outcome = delivery.check(finding, this.clock.now(), attempt.everyMs);
+        if (outcome === 'settled') await this.deploying.note(tx, 'delivery.verified', delivery);
+        await this.followed(tx, delivery, outcome);
+        return outcome;
+      });
+      if (result === 'settled') await this.successors.settle(tx, certificateId);
+      if (result === 'overdue') await this.rollbacks.start(tx, deliveryId, target);
+      if (result === 'drifted') await this.rollbacks.drifted(tx, deliveryId, target);
     });
   }
 
   /** The attempt failed. It is retried later. */
-  async failed({ deliveryId, removal }: Attempt, error: unknown): Promise<void> {
+  async failed({ deliveryId, kind }: Attempt, error: unknown): Promise<void> {
     await this.db.write((tx) =>
       this.deliveries.change(tx, deliveryId, async (delivery) => {
         // A failed delivery may have written the certificate after its removal.
-        if (!removal) await this.removeLate(tx, delivery);
-        if (!delivery.open || removal !== (delivery.state === 'removing')) return;
+        if (kind === 'deliver') await this.removeLate(tx, delivery);
+        if (kind === 'check' || kindOf(delivery) !== kind) return;
         await this.noteFailure(tx, delivery, error);
       }),
     );
@@ -170,6 +210,13 @@ export class DeployRecord {
         if (certificate.state === 'revoked') await this.notices.deliveryLeft(tx, certificate, delivery);
       }),
     );
+  }
+
+  /** True when the delivery counts as complete. One that waits is checked again at its moment. */
+  private async followed(tx: Tx, delivery: Delivery, result: CheckResult): Promise<true | null> {
+    if (result === 'settled') await this.startLeaving(tx, delivery);
+    if (result === 'waiting') await enqueueCheck(tx, delivery, this.clock.now());
+    return result === 'settled' ? true : null;
   }
 
   /** The history gets the first of consecutive failures; the delivery shows the last. */

@@ -6,6 +6,7 @@ import { Periodic } from '../../jobs/periodic.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
+import type { Delivery } from './delivery.entity.js';
 import { DeliveryRepository } from './delivery.repository.js';
 
 /** The lane of one destination, so that a destination that hangs delays no other. */
@@ -27,6 +28,15 @@ export async function enqueueDeliveries(
     tx,
     deliveries.map(({ id, destinationId }) => ({ data: { deliveryId: id }, lane: destinationLane.of(destinationId) })),
   );
+}
+
+/** Enqueues the next check of a delivery for its moment. */
+export async function enqueueCheck(tx: Tx, delivery: Delivery, now: Date): Promise<void> {
+  const { id, destinationId, nextAttemptAt } = delivery;
+  const afterS = nextAttemptAt === null ? 0 : Math.max(0, (nextAttemptAt.getTime() - now.getTime()) / 1000);
+  await deployCertificate.enqueueMany(tx, [
+    { data: { deliveryId: id }, lane: destinationLane.of(destinationId), afterS: Math.ceil(afterS) },
+  ]);
 }
 
 /** A delivery is due again after this time, unless its attempt has set another time. */

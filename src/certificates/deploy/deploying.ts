@@ -11,7 +11,15 @@ import { DeliveryRepository } from './delivery.repository.js';
 
 /** An event of a delivery in the history of its certificate. */
 export type DeliveryEvent =
-  'delivery.arrived' | 'delivery.failed' | 'delivery.removed' | 'delivery.left' | 'delivery.retried';
+  | 'delivery.arrived'
+  | 'delivery.verified'
+  | 'delivery.drifted'
+  | 'delivery.rolled-back'
+  | 'delivery.checked'
+  | 'delivery.failed'
+  | 'delivery.removed'
+  | 'delivery.left'
+  | 'delivery.retried';
 
 /** Plans, starts, stops and removes deliveries of a certificate, in the transaction that changes the certificate. */
 @Injectable()
@@ -83,10 +91,10 @@ export class Deploying {
   async note(
     tx: Tx,
     action: DeliveryEvent,
-    { id, certificateId, destinationId, location }: Delivery,
+    { id, certificateId, destinationId, location, verification }: Delivery,
     { actor = systemActor('deploy'), detail }: { actor?: AuditActor; detail?: string | undefined } = {},
   ): Promise<void> {
-    const after = { deliveryId: id, destinationId, location, detail };
+    const after = { deliveryId: id, destinationId, location, verification, detail };
     await this.audit.record(tx, actor, { action, targetType: 'certificate', targetId: certificateId, after });
   }
 
@@ -111,7 +119,7 @@ export class Deploying {
   /** The ids of the destinations where the certificate is or will be. */
   async wantedAt(tx: Tx, certificateId: number): Promise<number[]> {
     return (await this.deliveries.lockOf(tx, certificateId))
-      .filter(({ state }) => state === 'planned' || state === 'failing' || state === 'delivered')
+      .filter(({ isAwaited, isComplete }) => isAwaited || isComplete)
       .map(({ destinationId }) => destinationId);
   }
 

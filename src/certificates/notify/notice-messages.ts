@@ -78,8 +78,8 @@ export class NoticeMessages {
         ...this.setting(),
         certificate: factsOf(certificate),
         destination: label,
-        removal: delivery.state === 'removing',
-        reason: delivery.faultDetail ?? '',
+        what: failureKind(delivery),
+        reason: delivery.faultDetail ?? delivery.verificationDetail ?? '',
         attempts: delivery.attempts,
         nextAttemptAt: delivery.nextAttemptAt,
       });
@@ -204,4 +204,11 @@ function factsOf({ id, name, commonName, owner, serialHex, notAfter }: Certifica
 
 function reasonText(code: number | null): string {
   return Object.entries(crlReasons).find(([, value]) => value === code)?.[0] ?? 'unspecified';
+}
+
+/** What fails of a delivery. */
+function failureKind({ state }: Delivery): 'delivery' | 'removal' | 'use' | 'rolled-back' {
+  if (state === 'removing') return 'removal';
+  if (state === 'rolled-back') return 'rolled-back';
+  return state === 'delivered' ? 'use' : 'delivery';
 }

@@ -90,6 +90,12 @@ export class Notices {
     await this.tell(tx, certificate, { event: 'delivery.failing', dedupeKey, data: { deliveryId: delivery.id } });
   }
 
+  /** A certificate was delivered and is not in use. At most once a day. */
+  async deliveryUnverified(tx: Tx, certificate: Certificate, { id }: { id: number }): Promise<void> {
+    const dedupeKey = `delivery.unverified:${id}:${this.clock.now().toISOString().slice(0, 10)}`;
+    await this.tell(tx, certificate, { event: 'delivery.failing', dedupeKey, data: { deliveryId: id } });
+  }
+
   /** An authority expires soon. One mail to the owner and the security team for each lead (days) and notAfter. */
   async authorityExpiring(tx: Tx, { authorityId, owner, leadDays, notAfter }: EndingAuthorityNotice): Promise<void> {
     const notAfterMs = notAfter.getTime();

@@ -74,22 +74,30 @@ export class GuardedAgents {
    */
   connect(host: string, port: number, signal: AbortSignal): Promise<Socket> {
     if (isIP(host) !== 0 && !this.guard.permits(host)) return Promise.reject(refusal(host));
-    // A conversation of small messages would wait for the acknowledgement of each.
-    const socket = connect({ host, port, lookup: guardedLookup(this.guard), noDelay: true });
-    return new Promise((resolve, reject) => {
-      const end = (error: unknown): void => {
-        socket.destroy();
-        reject(error instanceof PluginError ? error : unreachable(host, port, signal, error));
-      };
-      const stop = (): void => end(signal.reason);
-      signal.addEventListener('abort', stop, { once: true });
-      socket.once('error', end).once('connect', () => {
-        signal.removeEventListener('abort', stop);
-        socket.off('error', end);
-        resolve(socket);
-      });
-      if (signal.aborted) stop();
-    });
+    return opened({ host, port, lookup: guardedLookup(this.guard) }, signal);
+  }
+
+  /**
+   * As `connect`, to each address of a host that may be connected to. Throws PluginError `misconfigured` when there is
+   * none, `unavailable` when the name cannot be resolved.
+   */
+  async connectEach(
+    host: string,
+    port: number,
+    signal: AbortSignal,
+  ): Promise<{ address: string; connected: Promise<Socket> }[]> {
+    const found = isIP(host) === 0 ? await this.resolve(host, port, signal) : [host];
+    const permitted = this.guard.trusts(host) ? found : found.filter((address) => this.guard.permits(address));
+    if (permitted.length === 0) throw refusal(host);
+    return permitted.map((address) => ({ address, connected: opened({ host: address, port }, signal) }));
+  }
+
+  private async resolve(host: string, port: number, signal: AbortSignal): Promise<string[]> {
+    try {
+      return [...new Set((await lookup(host, { all: true })).map(({ address }) => address))];
+    } catch (error) {
+      throw unreachable(host, port, signal, error);
+    }
   }
 
   /** Closes idle and running connections. */
@@ -97,6 +105,27 @@ export class GuardedAgents {
     this.http.destroy();
     this.https.destroy();
   }
+}
+
+/** A socket that is connected. Throws PluginError. */
+function opened(target: { host: string; port: number; lookup?: LookupFunction }, signal: AbortSignal): Promise<Socket> {
+  const { host, port } = target;
+  // A conversation of small messages would wait for the acknowledgement of each.
+  const socket = connect({ ...target, noDelay: true });
+  return new Promise((resolve, reject) => {
+    const end = (error: unknown): void => {
+      socket.destroy();
+      reject(error instanceof PluginError ? error : unreachable(host, port, signal, error));
+    };
+    const stop = (): void => end(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+    socket.once('error', end).once('connect', () => {
+      signal.removeEventListener('abort', stop);
+      socket.off('error', end);
+      resolve(socket);
+    });
+    if (signal.aborted) stop();
+  });
 }
 
 class GuardedHttpAgent extends HttpAgent {

@@ -228,6 +228,16 @@ export class Fixtures {
     return this.certificate({ destinations: [{ id: await this.destination() }] });
   }
 
+  /** A delivery that has arrived. */
+  async delivered(): Promise<number> {
+    const id = await this.delivery();
+    await this.program.database.source.query(
+      `update delivery set state = 'delivered', location = 'x-' || id, delivered_at = now() where id = $1`,
+      [id],
+    );
+    return id;
+  }
+
   async delivery(): Promise<number> {
     return (await this.program.ok('GET', `/certificates/${await this.deployed()}/deliveries`)).items[0].id;
   }

@@ -191,6 +191,7 @@ export const requests: Readonly<Record<string, Ask>> = {
   'get /sources/:id/syncs': on((f) => f.source()),
   'post /sources/:id/test': on((f) => f.source()),
   'get /deliveries/:id': on((f) => f.delivery()),
+  'post /deliveries/:id/check': on((f) => f.delivered()),
   'post /deliveries/:id/retry': on((f) => f.delivery()),
 
   'post /notifications': (f) => ({ body: f.notificationBody() }),

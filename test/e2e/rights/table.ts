@@ -126,6 +126,7 @@ GET    /defaults                          401       ok        ok        ok      
 
 GET    /deliveries                        401       ok        ok        ok        ok        ok        ok        403
 GET    /deliveries/:id                    401       ok        ok        ok        ok        ok        ok        403
+POST   /deliveries/:id/check              401       403       403       ok        ok        403       ok        403
 POST   /deliveries/:id/retry              401       403       403       ok        ok        403       ok        403
 
 GET    /destinations                      401       ok        ok        ok        ok        ok        ok        403

@@ -1,0 +1,154 @@
+import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createServer, type Server } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Destinations, ReadyDestination } from '../../destinations/destinations.js';
+import type { Verdict } from '../../plugin-api/destination.js';
+import { PluginError } from '../../plugin-api/errors.js';
+import type { Bundle } from '../../plugin-api/export.js';
+import { loadConfig } from '../../platform/config.js';
+import { GuardedAgents } from '../../platform/net/guarded-agent.js';
+import { ServedCertificates } from '../../platform/net/served-certificate.js';
+import { startTestAuthority, type TestAuthority } from '../../../test/support/bundles.js';
+import { DeliveryChecks, probeName } from './delivery-checks.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'delivery-checks-'));
+let authority: TestAuthority;
+let server: Server;
+let port: number;
+beforeAll(async () => {
+  authority = startTestAuthority();
+  server = createServer({ minVersion: 'TLSv1.2' });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  port = (server.address() as AddressInfo).port;
+});
+afterAll(() => {
+  server.close();
+  authority.close();
+  rmSync(folder, { recursive: true });
+});
+
+/** A certificate for these names with its key, by OpenSSL, below no CA. */
+function certified(names: readonly string[], keyType: 'rsa' | 'ec' = 'ec'): Bundle {
+  const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];
+  const newKey = keyType === 'ec' ? ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'] : ['rsa:2048'];
+  const san = `subjectAltName=${names.map((name) => `DNS:${name}`).join()}`;
+  const made = ['req', '-x509', '-newkey', ...newKey, '-nodes', '-subj', '/CN=x', '-addext', san];
+  execFileSync('openssl', [...made, '-keyout', key, '-out', certificate], { stdio: 'ignore' });
+  return {
+    name: names.join(),
+    commonName: names[0] ?? '',
+    serialHex: '01',
+    chainPem: [readFileSync(certificate, 'utf8')],
+    privateKeyPem: readFileSync(key, 'utf8'),
+  };
+}
+
+const serve = ({ chainPem, privateKeyPem }: Bundle): void =>
+  server.setSecureContext({ cert: chainPem.join(''), key: privateKeyPem });
+
+/** Checks a bundle; `verdict` is what the plugin reads back, null when it cannot. */
+function check(
+  bundle: Bundle,
+  { verdict = null, ...more }: { verdict?: Verdict | Error | null; verifyAt?: string[]; verifyName?: string } = {},
+  allowed = '127.0.0.1',
+) {
+  const destinations: Pick<Destinations, 'verify'> = {
+    verify: () => (verdict instanceof Error ? Promise.reject(verdict) : Promise.resolve(verdict)),
+  };
+  const agents = new GuardedAgents(loadConfig({ ALLOWED_PRIVATE_HOSTS: allowed }));
+  const checks = new DeliveryChecks(destinations as Destinations, new ServedCertificates(agents));
+  const destination = { verifyAt: [`127.0.0.1:${port}`], verifyName: null, ...more };
+  const target = { destination, plugin: { title: 'Shelf' } } as unknown as ReadyDestination;
+  return checks.check(target, { location: 'a', bundle, files: [] }, new AbortController().signal);
+}
+
+describe('a check of a delivery', () => {
+  it('matches when the server sends the leaf that was delivered', async () => {
+    const bundle = certified(['www.example.org']);
+    serve(bundle);
+    expect(await check(bundle)).toEqual({ outcome: 'match', detail: null });
+  });
+
+  it('differs when the server sends another leaf, and names its serial number', async () => {
+    const [served, wanted] = [certified(['www.example.org']), certified(['www.example.org'])];
+    serve(served);
+    expect(await check(wanted)).toEqual({
+      outcome: 'differs',
+      detail: expect.stringMatching(
+        /^www\.example\.org at 127\.0\.0\.1, port \d+: .* serial number [0-9a-f]+ is served/,
+      ),
+    });
+  });
+
+  it('differs when an intermediate of the chain is not sent (row 11)', async () => {
+    const bundle = authority.issue('chain.example.org');
+    const named = { ...bundle, commonName: 'chain.example.org' };
+    serve({ ...named, chainPem: named.chainPem.slice(0, 1) });
+    // The leaf of the test authority has no SAN, so that a name must be configured that OpenSSL finds in its subject.
+    const found = await check(named, { verifyName: 'chain.example.org' });
+    expect(found).toEqual({ outcome: 'differs', detail: expect.stringContaining('the chain lacks') });
+    serve(named);
+    expect(await check(named, { verifyName: 'chain.example.org' })).toEqual({ outcome: 'match', detail: null });
+  });
+
+  it('asks a server with two certificates for that of the key type that was delivered', async () => {
+    const [rsa, ec] = [certified(['www.example.org'], 'rsa'), certified(['www.example.org'])];
+    server.setSecureContext({
+      cert: [rsa.chainPem.join(''), ec.chainPem.join('')],
+      key: [rsa.privateKeyPem ?? '', ec.privateKeyPem ?? ''],
+    });
+    expect([(await check(rsa)).outcome, (await check(ec)).outcome]).toEqual(['match', 'match']);
+  });
+
+  it('is unknown when a server does not answer, and cannot be made where none may be asked', async () => {
+    const bundle = certified(['www.example.org']);
+    serve(bundle);
+    expect(await check(bundle, { verifyAt: [`127.0.0.1:${port}`, '127.0.0.1:1'] })).toEqual({
+      outcome: 'unknown',
+      detail: '127.0.0.1:1 cannot be reached (ECONNREFUSED).',
+    });
+    expect(await check(bundle, {}, '10.0.0.1')).toEqual({
+      outcome: 'not-verifiable',
+      detail: expect.stringContaining('is not on the public internet'),
+    });
+  });
+
+  it('cannot be made for wildcards alone unless a name is configured (row 15)', async () => {
+    const wild = certified(['*.example.org']);
+    serve(wild);
+    expect(await check(wild)).toEqual({ outcome: 'not-verifiable', detail: expect.stringContaining('verifyName') });
+    expect((await check(wild, { verifyName: 'probe.example.org' })).outcome).toBe('match');
+  });
+
+  it.each<[Verdict | Error | null, string]>([
+    [{ state: 'same' }, 'match'],
+    [{ state: 'missing' }, 'differs'],
+    [{ state: 'different', detail: 'It holds another.' }, 'differs'],
+    [new PluginError('unavailable', 'It is down.'), 'unknown'],
+    [new PluginError('misconfigured', 'It lets nobody read.'), 'not-verifiable'],
+    [null, 'not-verifiable'],
+  ])('without addresses, for a place that says %j, is: %s', async (verdict, outcome) => {
+    expect((await check(certified(['a.example.org']), { verdict, verifyAt: [] })).outcome).toBe(outcome);
+  });
+
+  it('asks no server about what is not at the place', async () => {
+    const bundle = certified(['www.example.org']);
+    serve(bundle);
+    expect((await check(bundle, { verdict: { state: 'missing' } })).outcome).toBe('differs');
+  });
+});
+
+describe('the name that a server is asked for', () => {
+  it('is the configured one where the certificate has it, else its first name that is no wildcard', () => {
+    const leafOf = (...names: string[]): X509Certificate => new X509Certificate(certified(names).chainPem[0] ?? '');
+    expect(probeName(leafOf('*.a.org', 'b.org'), null)).toBe('b.org');
+    expect(probeName(leafOf('*.a.org', 'b.org'), 'x.a.org')).toBe('x.a.org');
+    expect(probeName(leafOf('*.a.org', 'b.org'), 'elsewhere.org')).toBe('b.org');
+    expect(probeName(leafOf('*.a.org'), 'elsewhere.org')).toBeNull();
+  });
+});

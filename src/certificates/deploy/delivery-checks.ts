@@ -1,0 +1,101 @@
+import { X509Certificate } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { Destinations, type ReadyDestination } from '../../destinations/destinations.js';
+import type { PlacedRequest } from '../../plugin-api/destination.js';
+import { PluginError } from '../../plugin-api/errors.js';
+import type { Bundle } from '../../plugin-api/export.js';
+import { type Probe, type Served, ServedCertificates } from '../../platform/net/served-certificate.js';
+import type { Finding } from './verification.js';
+
+const match: Finding = { outcome: 'match', detail: null };
+
+/**
+ * Checks whether a delivered certificate is in use: what is at the place, where the plugin can read it back, and what
+ * servers serve, where the destination names addresses. Nothing is taken from memory.
+ */
+@Injectable()
+export class DeliveryChecks {
+  constructor(
+    private readonly destinations: Destinations,
+    private readonly served: ServedCertificates,
+  ) {}
+
+  /** Throws what ends `signal`. */
+  async check(target: ReadyDestination, placed: PlacedRequest, signal: AbortSignal): Promise<Finding> {
+    try {
+      const verdict = await this.destinations.verify(target, placed, signal);
+      if (verdict?.state === 'missing') return { outcome: 'differs', detail: `Nothing is at ${placed.location} now.` };
+      if (verdict?.state === 'different') return { outcome: 'differs', detail: verdict.detail };
+      const { verifyAt } = target.destination;
+      if (verifyAt.length > 0) return await this.atServers(target, placed.bundle, signal);
+      if (verdict) return match;
+      const detail = `${target.plugin.title} does not tell what it holds, and the destination has no address to ask.`;
+      return { outcome: 'not-verifiable', detail };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof PluginError)) throw error;
+      // A place that may not be asked says nothing against the certificate.
+      return { outcome: error.fault === 'misconfigured' ? 'not-verifiable' : 'unknown', detail: error.detail };
+    }
+  }
+
+  private async atServers(
+    { destination: { verifyAt, verifyName } }: ReadyDestination,
+    { chainPem }: Bundle,
+    signal: AbortSignal,
+  ): Promise<Finding> {
+    const wanted = chainPem.map((pem) => new X509Certificate(pem));
+    const servername = wanted[0] && probeName(wanted[0], verifyName);
+    if (!servername)
+      return {
+        outcome: 'not-verifiable',
+        detail: 'It has wildcard names alone: set `verifyName` to a name of it that a server serves.',
+      };
+    for (const address of verifyAt) {
+      const probe = { ...targetOf(address, servername), servername, keyType: keyTypeOf(wanted[0]) };
+      for (const one of await this.served.at(probe, signal)) {
+        const finding = judge(one, wanted, probe);
+        if (finding.outcome !== 'match') return finding;
+      }
+    }
+    return match;
+  }
+}
+
+/**
+ * The name to ask a server for: `configured` where the certificate is for it, else the first of its names that is no
+ * wildcard; null for none.
+ */
+export function probeName(leaf: X509Certificate, configured: string | null): string | null {
+  if (configured !== null && leaf.checkHost(configured) !== undefined) return configured;
+  const names = [...(leaf.subjectAltName ?? '').matchAll(/(?:^|, )DNS:([^,"]+)/g)].map(([, name = '']) => name);
+  return names.find((name) => !name.startsWith('*')) ?? null;
+}
+
+/** `host:port` or `[address]:port`; `{name}` stands for the name that is asked for. */
+function targetOf(address: string, servername: string): Pick<Probe, 'host' | 'port'> {
+  const at = address.lastIndexOf(':');
+  const host = address.slice(0, at).replace('{name}', servername);
+  return { host: host.replace(/^\[|\]$/g, ''), port: Number(address.slice(at + 1)) };
+}
+
+function keyTypeOf(leaf: X509Certificate | undefined): Probe['keyType'] {
+  const type = leaf?.publicKey.asymmetricKeyType;
+  return type === 'rsa' || type === 'ec' ? type : 'other';
+}
+
+/** Compares leaf and chain. The chain that is served must have every issuer that was delivered, except a root. */
+function judge(served: Served, [leaf, ...issuers]: readonly X509Certificate[], probe: Probe): Finding {
+  const at = `${probe.servername} at ${served.address}, port ${probe.port}`;
+  if ('fault' in served) return { outcome: 'unknown', detail: served.fault };
+  const [first] = served.chain;
+  if (first?.fingerprint256 !== leaf?.fingerprint256)
+    return {
+      outcome: 'differs',
+      detail: `${at}: the certificate with serial number ${first?.serialNumber.toLowerCase()} is served.`,
+    };
+  const shown = new Set(served.chain.map(({ fingerprint256 }) => fingerprint256));
+  const missing = issuers.find((issuer) => issuer.subject !== issuer.issuer && !shown.has(issuer.fingerprint256));
+  if (!missing) return match;
+  return { outcome: 'differs', detail: `${at}: the chain lacks ${missing.subject.replaceAll('\n', ', ')}.` };
+}

@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import { Delivery } from './delivery.entity.js';
+
+const hourMs = 3_600_000;
+const at = (minute: number): Date => new Date(Date.UTC(2026, 0, 1, 0, minute));
+const differs = { outcome: 'differs', detail: 'Another certificate is served.' } as const;
+const match = { outcome: 'match', detail: null } as const;
+
+function planned(): Delivery {
+  return Object.assign(new Delivery(), { state: 'planned', location: null, attempts: 0, verification: null });
+}
+
+/** Delivered, and not served. */
+function waiting(): Delivery {
+  const delivery = planned();
+  delivery.noteArrival('place');
+  delivery.arrive(at(0), differs, hourMs);
+  return delivery;
+}
+
+describe('a delivery', () => {
+  it('is complete at once when its certificate is in use, and is checked again after the interval', () => {
+    const delivery = planned();
+    delivery.noteArrival('place');
+    expect(delivery.arrive(at(0), match, hourMs)).toBe('settled');
+    expect(delivery).toMatchObject({
+      state: 'delivered',
+      verification: 'verified',
+      isComplete: true,
+      isAwaited: false,
+    });
+    expect([delivery.verifiedAt, delivery.nextAttemptAt]).toEqual([at(0), at(60)]);
+  });
+
+  it('is never checked again when nobody can tell, or checks are turned off', () => {
+    for (const [finding, everyMs] of [
+      [{ outcome: 'not-verifiable', detail: 'x' }, hourMs],
+      [match, 0],
+    ] as const) {
+      const delivery = planned();
+      delivery.arrive(at(0), finding, everyMs);
+      expect([delivery.isComplete, delivery.nextAttemptAt]).toEqual([true, null]);
+    }
+  });
+
+  it('is checked again soon while its certificate is not in use, also when checks are turned off', () => {
+    const delivery = planned();
+    expect(delivery.arrive(at(0), differs, 0)).toBe('waiting');
+    expect(delivery).toMatchObject({ verification: 'pending', isComplete: false, isAwaited: true });
+    expect(delivery.nextAttemptAt).toEqual(new Date(at(0).getTime() + 5000));
+    expect(delivery.check(match, at(1), 0)).toBe('settled');
+    expect([delivery.isComplete, delivery.nextAttemptAt]).toEqual([true, null]);
+  });
+
+  it('that was rolled back is still awaited, keeps the place for its removal, and gives it up for a new attempt', () => {
+    const delivery = waiting();
+    expect(delivery.check(differs, at(10), hourMs)).toBe('overdue');
+    delivery.rollBack(differs.detail, at(99));
+    expect(delivery).toMatchObject({ state: 'rolled-back', location: 'place', isAwaited: true, mayStand: true });
+    expect([delivery.fault, delivery.nextAttemptAt]).toEqual(['unverified', at(99)]);
+    delivery.retry(at(20));
+    // Its predecessor has the place, and two deliveries may not have the same one.
+    expect(delivery).toMatchObject({ state: 'planned', location: null, verification: null, open: true });
+  });
+
+  it('that was rolled back can be removed or replaced', () => {
+    for (const [end, state] of [
+      ['withdraw', 'leaving'],
+      ['remove', 'removing'],
+      ['replace', 'replaced'],
+    ] as const) {
+      const delivery = waiting();
+      delivery.rollBack('x', at(99));
+      delivery[end](at(20));
+      expect(delivery.state).toBe(state);
+    }
+  });
+
+  it('that is no longer in use has drifted once, and is complete again when it is in use', () => {
+    const delivery = planned();
+    delivery.arrive(at(0), match, hourMs);
+    expect(delivery.check(differs, at(60), hourMs)).toBe('drifted');
+    expect(delivery).toMatchObject({
+      verification: 'differs',
+      verifiedAt: at(0),
+      checkedAt: at(60),
+      isComplete: false,
+    });
+    expect(delivery.check(differs, at(120), hourMs)).toBe('same');
+    expect(delivery.check(match, at(180), hourMs)).toBe('settled');
+    expect(delivery).toMatchObject({ verification: 'verified', verificationDetail: null, isComplete: true });
+  });
+
+  it('forgets what was seen of an earlier delivery when it is delivered again', () => {
+    const delivery = planned();
+    delivery.arrive(at(0), match, hourMs);
+    delivery.retry(at(5));
+    expect(delivery).toMatchObject({ state: 'planned', verification: null });
+    delivery.fail({ fault: 'unavailable', detail: 'x' }, at(6));
+    expect(delivery.isComplete).toBe(false);
+  });
+});

@@ -1,0 +1,45 @@
+/**
+ * Whether a delivered certificate is in use. `pending`: nobody has seen it yet. `differs`: something else is in use.
+ * `not-verifiable`: nobody can tell.
+ */
+export const verifications = ['pending', 'verified', 'differs', 'not-verifiable'] as const;
+export type Verification = (typeof verifications)[number];
+
+/** What one check found. `unknown`: the place, or a server, did not tell. `detail` says why, for people. */
+export interface Finding {
+  outcome: 'match' | 'differs' | 'unknown' | 'not-verifiable';
+  detail: string | null;
+}
+
+/**
+ * What follows from a check. `settled`: the certificate is in use, or nobody can tell. `waiting`: checked again soon.
+ * `overdue`: it did not come into use in time. `drifted`: it was in use, and no longer is.
+ */
+export type CheckResult = 'settled' | 'waiting' | 'overdue' | 'drifted' | 'same';
+
+/** A server may take so long until it serves what was delivered. */
+const patienceMs = 10 * 60_000;
+const shortestWaitMs = 5000;
+const longestWaitMs = 120_000;
+
+/** What a check makes of what was known before. `sinceMs`: the time since the delivery. */
+export function judged(
+  before: Verification | null,
+  { outcome }: Finding,
+  sinceMs: number,
+): { verification: Verification | null; result: CheckResult } {
+  const wasOpen = before === 'pending' || before === 'differs';
+  if (outcome === 'match' || outcome === 'not-verifiable')
+    return { verification: outcome === 'match' ? 'verified' : outcome, result: wasOpen ? 'settled' : 'same' };
+  if (before === 'pending')
+    return sinceMs < patienceMs
+      ? { verification: 'pending', result: 'waiting' }
+      : { verification: 'differs', result: 'overdue' };
+  if (outcome === 'unknown' || before === 'differs') return { verification: before, result: 'same' };
+  return { verification: 'differs', result: 'drifted' };
+}
+
+/** The wait before the next check of a new delivery: as long as it has waited already, within bounds. */
+export function waitAfter(now: Date, deliveredAt: Date): number {
+  return Math.min(Math.max(now.getTime() - deliveredAt.getTime(), shortestWaitMs), longestWaitMs);
+}

@@ -1,0 +1,208 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createServer, type Server } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AddressInfo } from 'node:net';
+import type { Json } from '../support/json.js';
+import { eventually, startProgram, type TestProgram } from '../support/program.js';
+import { dayMs } from '../support/requests.js';
+
+const minuteMs = 60_000;
+const folder = mkdtempSync(join(tmpdir(), 'deployment-'));
+let program: TestProgram;
+/** Serves what it has last loaded from the folder of a destination, like a web server. */
+let server: Server;
+let port: number;
+
+beforeAll(async () => {
+  server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  port = (server.address() as AddressInfo).port;
+  program = await startProgram({ ALLOWED_PRIVATE_HOSTS: '127.0.0.1' });
+  await program.ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Root' });
+});
+afterAll(async () => {
+  await program.stop();
+  server.close();
+  rmSync(folder, { recursive: true });
+});
+
+const at = (label: string, name: string): string => readFileSync(join(folder, label, name), 'utf8');
+/** The server loads what is delivered for `commonName`. */
+const reload = (label: string, commonName: string): void =>
+  server.setSecureContext({
+    cert: at(label, `${commonName}/fullchain.pem`),
+    key: at(label, `${commonName}/privkey.pem`),
+  });
+const destination = (label: string, more: object = {}): Promise<Json> =>
+  program.ok('POST', '/destinations', {
+    label,
+    plugin: { id: 'filesystem', options: { path: join(folder, label) } },
+    verifyAt: [`127.0.0.1:${port}`],
+    ...more,
+  });
+const issue = (commonName: string, label: string, more: object = {}): Promise<Json> =>
+  program.ok('POST', '/certificates', {
+    owner: 'joe@example.com',
+    commonName,
+    authority: { name: 'root' },
+    destinations: [{ label }],
+    ...more,
+  });
+const deliveryOf = async ({ id }: Json): Promise<Json> =>
+  (await program.ok('GET', `/certificates/${id}/deliveries`)).items[0];
+const stateOf = async ({ id }: Json): Promise<string> => (await program.ok('GET', `/certificates/${id}`)).state;
+const inState = (certificate: Json, expected: object): Promise<Json> =>
+  eventually(async () => {
+    const delivery = await deliveryOf(certificate);
+    return Object.entries(expected).every(([name, value]) => delivery[name] === value) && delivery;
+  });
+const check = async (certificate: Json): Promise<void> => {
+  const before = await deliveryOf(certificate);
+  await program.ok('POST', `/deliveries/${before.id}/check`);
+  await eventually(async () => (await deliveryOf(certificate)).checkedAt !== before.checkedAt);
+};
+const actionsOf = async ({ id }: Json): Promise<string[]> =>
+  (await program.database.source.query(`select action from audit_event where target_id = $1 order by id`, [id])).map(
+    ({ action }: { action: string }) => action,
+  );
+
+describe('a delivery to a destination with the address of its server', () => {
+  it('is complete when the server serves it, and only then supersedes its predecessor (row 2, row 11)', async () => {
+    await destination('web');
+    const old = await issue('www.example.com', 'web');
+    await inState(old, { state: 'delivered', verification: 'pending' });
+    reload('web', 'www.example.com');
+    await inState(old, { verification: 'verified' });
+    const fresh = await program.ok('POST', `/certificates/${old.id}/reissue`, {});
+    const waiting = await inState(fresh, { state: 'delivered', verification: 'pending' });
+    expect(waiting.verificationDetail).toBe(
+      `www.example.com at 127.0.0.1, port ${port}: the certificate with serial number ` +
+        `${BigInt(old.serial).toString(16)} is served.`,
+    );
+    expect(await stateOf(old)).toBe('issued');
+    reload('web', 'www.example.com');
+    await inState(fresh, { verification: 'verified' });
+    await eventually(async () => (await stateOf(old)) === 'superseded');
+    expect(await deliveryOf(old)).toMatchObject({ state: 'replaced', verification: null });
+  });
+
+  it('is not complete while the server leaves out an issuer of the chain (row 11)', async () => {
+    await program.ok('POST', '/authorities', {
+      name: 'sub',
+      owner: 'pki@example.com',
+      commonName: 'Sub',
+      type: 'subca',
+      parent: { name: 'root' },
+    });
+    await destination('chain');
+    const below = await issue('chain.example.com', 'chain', { authority: { name: 'sub' } });
+    await inState(below, { state: 'delivered' });
+    server.setSecureContext({
+      cert: at('chain', 'chain.example.com/cert.pem'),
+      key: at('chain', 'chain.example.com/privkey.pem'),
+    });
+    await check(below);
+    expect(await deliveryOf(below)).toMatchObject({
+      verification: 'pending',
+      verificationDetail: expect.stringContaining('the chain lacks'),
+    });
+    reload('chain', 'chain.example.com');
+    await inState(below, { verification: 'verified' });
+  });
+
+  it('is rolled back when the server does not serve it in time, with a message to the owner', async () => {
+    await destination('rolled');
+    const old = await issue('rolled.example.com', 'rolled');
+    await inState(old, { state: 'delivered' });
+    reload('rolled', 'rolled.example.com');
+    await inState(old, { verification: 'verified' });
+    const fresh = await program.ok('POST', `/certificates/${old.id}/reissue`, {});
+    await inState(fresh, { state: 'delivered', verification: 'pending' });
+    program.clock.advance(11 * minuteMs);
+    const failed = await inState(fresh, { state: 'rolled-back' });
+    expect(failed).toMatchObject({ fault: 'unverified', detail: expect.stringContaining('is served.') });
+    await inState(old, { state: 'delivered', verification: 'verified' });
+    expect(at('rolled', 'rolled.example.com/cert.pem').trim()).toBe(old.body.trim());
+    expect(await stateOf(old)).toBe('issued');
+    await eventually(async () =>
+      (await program.ok('GET', '/mails')).items.some(({ subject }: Json) => subject.includes('rolled back at rolled')),
+    );
+    // A person has mended the server.
+    await program.ok('POST', `/deliveries/${failed.id}/retry`);
+    await inState(fresh, { state: 'delivered' });
+    reload('rolled', 'rolled.example.com');
+    await inState(fresh, { verification: 'verified' });
+    await eventually(async () => (await stateOf(old)) === 'superseded');
+  });
+
+  it('stays when nothing valid was there before, is told, and is complete as soon as it is served', async () => {
+    await destination('first');
+    const only = await issue('first.example.com', 'first');
+    await inState(only, { state: 'delivered', verification: 'pending' });
+    program.clock.advance(11 * minuteMs);
+    await inState(only, { state: 'delivered', verification: 'differs' });
+    reload('first', 'first.example.com');
+    await check(only);
+    expect(await deliveryOf(only)).toMatchObject({ verification: 'verified' });
+  });
+
+  it('asks for a name of the certificate, and says so when there are wildcards alone (row 15)', async () => {
+    await destination('wild');
+    const wild = await issue('*.example.com', 'wild');
+    const delivery = await inState(wild, { verification: 'not-verifiable' });
+    expect(delivery).toMatchObject({ state: 'delivered', verificationDetail: expect.stringContaining('verifyName') });
+    await destination('wild-named', { verifyName: 'probe.example.com' });
+    const named = await issue('*.example.com', 'wild-named');
+    await inState(named, { state: 'delivered' });
+    reload('wild-named', '_wildcard.example.com');
+    await inState(named, { verification: 'verified' });
+  });
+
+  it('is judged by every address of a name, and a server that does not answer is no success', async () => {
+    await destination('down', { verifyAt: [`127.0.0.1:${port}`, '127.0.0.1:1'] });
+    const certificate = await issue('down.example.com', 'down');
+    await inState(certificate, { state: 'delivered' });
+    reload('down', 'down.example.com');
+    await check(certificate);
+    expect(await deliveryOf(certificate)).toMatchObject({
+      verification: 'pending',
+      verificationDetail: expect.stringContaining('127.0.0.1:1 cannot be reached'),
+    });
+  });
+});
+
+describe('what is no longer what was delivered', () => {
+  it('is found by a check on demand and by the next one that is due, and told (row 15)', async () => {
+    await destination('drift', { verifyAt: [] });
+    const certificate = await issue('drift.example.com', 'drift');
+    await inState(certificate, { verification: 'verified' });
+    writeFileSync(join(folder, 'drift', 'drift.example.com', 'cert.pem'), 'edited by hand');
+    await check(certificate);
+    expect(await deliveryOf(certificate)).toMatchObject({
+      state: 'delivered',
+      verification: 'differs',
+      verificationDetail: expect.stringContaining('has other content'),
+    });
+    await eventually(async () =>
+      (await program.ok('GET', '/mails')).items.some(({ subject }: Json) => subject.includes('not in use at drift')),
+    );
+    await program.ok('POST', `/certificates/${certificate.id}/redeploy`);
+    await inState(certificate, { verification: 'verified' });
+    rmSync(join(folder, 'drift', 'drift.example.com', 'cert.pem'));
+    program.clock.advance(dayMs);
+    await inState(certificate, { verification: 'differs' });
+  });
+
+  it('is delivered again by itself where the destination says so', async () => {
+    await destination('again', { verifyAt: [], repush: true });
+    const certificate = await issue('again.example.com', 'again');
+    await inState(certificate, { verification: 'verified' });
+    rmSync(join(folder, 'again', 'again.example.com', 'cert.pem'));
+    await program.ok('POST', `/deliveries/${(await deliveryOf(certificate)).id}/check`);
+    await eventually(async () => (await actionsOf(certificate)).includes('delivery.drifted'));
+    await inState(certificate, { verification: 'verified' });
+    expect(at('again', 'again.example.com/cert.pem').trim()).toBe(certificate.body.trim());
+  });
+});
