@@ -73,6 +73,7 @@ import { RenewalsWait1763700000102 } from './1763700000102-renewals-wait.js';
 import { RenewalCalendar1763700000103 } from './1763700000103-renewal-calendar.js';
 import { ExportSteps1763700000105 } from './1763700000105-export-steps.js';
 import { VerifiedDeliveries1763700000106 } from './1763700000106-verified-deliveries.js';
+import { CertificateFetches1763700000107 } from './1763700000107-certificate-fetches.js';
 import { Acknowledgements1763700000110 } from './1763700000110-acknowledgements.js';
 import { Escalations1763700000111 } from './1763700000111-escalations.js';
 import { TimesOfChannels1763700000112 } from './1763700000112-times-of-channels.js';
@@ -156,6 +157,7 @@ export const migrations = [
   RenewalCalendar1763700000103,
   ExportSteps1763700000105,
   VerifiedDeliveries1763700000106,
+  CertificateFetches1763700000107,
   Acknowledgements1763700000110,
   Escalations1763700000111,
   TimesOfChannels1763700000112,

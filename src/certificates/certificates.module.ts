@@ -25,6 +25,8 @@ import { CertificateSelection } from './bulk/certificate-selection.js';
 import { BulkService } from './bulk/bulk.service.js';
 import { Bundles } from './bundle.js';
 import { CertificateRepository } from './certificate.repository.js';
+import { CurrentController } from './current/current.controller.js';
+import { CurrentRepository } from './current/current.repository.js';
 import { deployProviders } from './deploy/deploy-providers.js';
 import { DeliveryController } from './deploy/delivery.controller.js';
 import { DeleteController } from './delete/delete.controller.js';
@@ -160,6 +162,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     RotationController,
     VerifyController,
     VisualizeController,
+    CurrentController,
     DeliveryController,
     PendingController,
     PendingChangesController,
@@ -232,6 +235,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     BulkService,
     CertificateSelection,
     ExportService,
+    CurrentRepository,
     ...deployProviders,
     PendingService,
     DisputeRecord,

@@ -2,11 +2,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer, type Server } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { AddressInfo } from 'node:net';
 import type { Json } from '../support/json.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs } from '../support/requests.js';
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 });
 
 const minuteMs = 60_000;
 const folder = mkdtempSync(join(tmpdir(), 'deployment-'));
@@ -52,12 +54,13 @@ const issue = (commonName: string, label: string, more: object = {}): Promise<Js
   });
 const deliveryOf = async ({ id }: Json): Promise<Json> =>
   (await program.ok('GET', `/certificates/${id}/deliveries`)).items[0];
-const stateOf = async ({ id }: Json): Promise<string> => (await program.ok('GET', `/certificates/${id}`)).state;
+const stateOf = async ({ id }: Json): Promise<string> =>
+  (await program.database.source.query('select state from certificate where id = $1', [id]))[0].state;
 const inState = (certificate: Json, expected: object): Promise<Json> =>
   eventually(async () => {
     const delivery = await deliveryOf(certificate);
     return Object.entries(expected).every(([name, value]) => delivery[name] === value) && delivery;
-  });
+  }, 60_000);
 const check = async (certificate: Json): Promise<void> => {
   const before = await deliveryOf(certificate);
   await program.ok('POST', `/deliveries/${before.id}/check`);
@@ -204,5 +207,58 @@ describe('what is no longer what was delivered', () => {
     await eventually(async () => (await actionsOf(certificate)).includes('delivery.drifted'));
     await inState(certificate, { verification: 'verified' });
     expect(at('again', 'again.example.com/cert.pem').trim()).toBe(certificate.body.trim());
+  });
+});
+
+describe('the handle of a line of certificates', () => {
+  const pem = 'application/pem-certificate-chain';
+  const current = (name: string, headers: Record<string, string> = {}) =>
+    program.call('GET', `/certificates/current/${name}`, undefined, { headers });
+
+  it('leads from the name of any member to the newest that is valid, as JSON and as PEM', async () => {
+    const request = { owner: 'joe@example.com', commonName: 'line.example.com', authority: { name: 'root' } };
+    const first = await program.ok('POST', '/certificates', request);
+    expect((await current(first.name)).body.id).toBe(first.id);
+    const second = await program.ok('POST', `/certificates/${first.id}/reissue`, {});
+    for (const { name } of [first, second]) expect((await current(name)).body.id).toBe(second.id);
+    await program.ok('PUT', `/certificates/${second.id}/revoke`, {});
+    expect((await current(second.name)).body.id).toBe(first.id);
+    const { body, headers } = await current(first.name, { accept: pem });
+    expect([body, headers.get('content-type')]).toEqual([
+      first.body + first.chain,
+      expect.stringMatching(new RegExp(`^${pem}`)),
+    ]);
+    expect((await current('nobody')).status).toBe(404);
+  });
+
+  it('answers 304 to who has it, until the line has a newer one', async () => {
+    const request = { owner: 'joe@example.com', commonName: 'tag.example.com', authority: { name: 'root' } };
+    const first = await program.ok('POST', '/certificates', request);
+    const etags: Record<string, string> = {};
+    for (const accept of [pem, 'application/json']) {
+      const etag = (await current(first.name, { accept })).headers.get('etag') ?? '';
+      etags[accept] = etag;
+      expect((await current(first.name, { accept, 'if-none-match': etag })).status).toBe(304);
+    }
+    await program.ok('POST', `/certificates/${first.id}/reissue`, {});
+    for (const [accept, etag] of Object.entries(etags))
+      expect((await current(first.name, { accept, 'if-none-match': etag })).status).toBe(200);
+  });
+
+  it('remembers when which API key fetched it, with one write an hour', async () => {
+    const request = { owner: 'joe@example.com', commonName: 'fetched.example.com', authority: { name: 'root' } };
+    const { id, name } = await program.ok('POST', '/certificates', request);
+    const key = await program.ok('POST', '/keys', { name: 'edge', ttl: -1 });
+    const fetched = async (): Promise<Json> => {
+      await program.call('GET', `/certificates/current/${name}`, undefined, { token: key.jwt });
+      return (await program.ok('GET', `/certificates/${id}/fetches`)).items;
+    };
+    await current(name);
+    const before = await fetched();
+    expect(before).toEqual([{ apiKeyId: key.id, fetchedAt: expect.any(String) }]);
+    program.clock.advance(30 * minuteMs);
+    expect(await fetched()).toEqual(before);
+    program.clock.advance(31 * minuteMs);
+    expect(await fetched()).not.toEqual(before);
   });
 });

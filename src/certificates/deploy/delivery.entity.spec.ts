@@ -52,7 +52,7 @@ describe('a delivery', () => {
     expect([delivery.isComplete, delivery.nextAttemptAt]).toEqual([true, null]);
   });
 
-  it('that was rolled back is still awaited, keeps the place for its removal, and gives it up for a new attempt', () => {
+  it('that was rolled back is still awaited, and keeps its place until a new attempt', () => {
     const delivery = waiting();
     expect(delivery.check(differs, at(10), hourMs)).toBe('overdue');
     delivery.rollBack(differs.detail, at(99));

@@ -242,12 +242,12 @@ export class DeliveryRepository {
     );
   }
 
-  /** Twenty deliveries and removals that fail, in order of id. */
+  /** Twenty deliveries and removals that fail or were rolled back, in order of id. */
   async failing(tx: Tx): Promise<{ certificate: string; destination: string; detail: string | null }[]> {
     return tx.query(
       `select c.name as certificate, d.label as destination, l.fault_detail as detail from delivery l
        join certificate c on c.id = l.certificate_id join destination d on d.id = l.destination_id
-       where l.state in ('failing', 'removing') and l.fault is not null order by l.id limit 20`,
+       where l.state in ('failing', 'removing', 'rolled-back') and l.fault is not null order by l.id limit 20`,
     );
   }
 

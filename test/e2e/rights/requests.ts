@@ -33,6 +33,7 @@ export const requests: Readonly<Record<string, Ask>> = {
   'post /certificates': (f) => ({ body: f.request() }),
   'post /certificates/upload': (f) => ({ body: f.upload() }),
   'post /certificates/upload/bulk': (f) => ({ body: f.bulkUpload() }),
+  'get /certificates/current/:name': (f) => ({ ids: [f.sharedName] }),
   'get /certificates/name/:name': (f) => ({ ids: [f.sharedName] }),
   'put /certificates/:id': on((f) => f.certificate(), changed),
   'delete /certificates/:id': certificate,
