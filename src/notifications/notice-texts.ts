@@ -1,5 +1,6 @@
 import type { NoticeEvent } from '../plugin-api/events.js';
 import type { MessageCard } from '../plugin-api/notification.js';
+import { deliveryFailures } from './delivery-failures.js';
 import { inSubject, type MessageDraft, type RenderedMessage, renderMessage } from './message-layout.js';
 import type { CertificateFacts, NoticeData, RenewalOutlook, Setting } from './notice-data.js';
 
@@ -13,37 +14,6 @@ const notDone = {
   cancel: 'cancel the order',
   close: 'cancel the order',
 } as const;
-
-interface Failure {
-  subject: (destination: string) => string;
-  heading: string;
-  fact: (destination: string, attempts: string) => string;
-}
-
-/** What the message says of each way in which a delivery fails. */
-const failures: Readonly<Record<NoticeData['delivery.failing']['what'], Failure>> = {
-  delivery: {
-    subject: (destination) => `delivery to ${destination} fails`,
-    heading: 'A certificate cannot be delivered',
-    fact: (destination, attempts) => `${destination} did not take it in ${attempts}.`,
-  },
-  removal: {
-    subject: (destination) => `removal from ${destination} fails`,
-    heading: 'A certificate cannot be removed',
-    fact: (destination, attempts) => `It could not be removed from ${destination} in ${attempts}.`,
-  },
-  use: {
-    subject: (destination) => `not in use at ${destination}`,
-    heading: 'A delivered certificate is not in use',
-    fact: (destination) => `It was delivered to ${destination}, and something else is in use there.`,
-  },
-  'rolled-back': {
-    subject: (destination) => `rolled back at ${destination}`,
-    heading: 'A delivery was rolled back',
-    fact: (destination) =>
-      `It was delivered to ${destination} and did not come into use: the certificate before it was delivered again.`,
-  },
-};
 
 const writers: Writers = {
   'certificate.issued': ({ certificates, ...setting }) => ({
@@ -155,7 +125,7 @@ const writers: Writers = {
   }),
 
   'delivery.failing': ({ certificate, destination, what, reason, attempts, nextAttemptAt, ...setting }) => {
-    const words = failures[what];
+    const words = deliveryFailures[what];
     return {
       subject: `${inSubject(certificate.commonName)}: ${words.subject(inSubject(destination))}`,
       heading: words.heading,
