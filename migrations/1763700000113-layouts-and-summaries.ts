@@ -15,9 +15,10 @@ delete from notice where event = 'summary.weekly';
 alter table notice
   drop constraint notice_about_one,
   add constraint notice_about_one check (num_nonnulls(certificate_id, authority_id) = 1);
-update subscription set events = array_remove(events, 'summary.weekly');
-alter table subscription drop column next_summary_at;
 alter table channel drop column layout;
+alter table subscription drop column next_summary_at;
+-- Last: a changed row has a deferred trigger, and its table cannot be altered before that has run.
+update subscription set events = array_remove(events, 'summary.weekly') where 'summary.weekly' = any(events);
 `;
 
 /** A channel has its own look, and a subscription a weekly summary. */
