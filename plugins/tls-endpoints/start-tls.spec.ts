@@ -8,7 +8,6 @@ import { TLSSocket } from 'node:tls';
 import { SMTPServer } from 'smtp-server';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { socketPort } from '../../src/platform/db/postgres-socket.js';
-import type { FoundEndpoint } from '../../src/plugin-api/source.js';
 import { pluginContext, scanned, startTestAuthority, type TestAuthority } from '../../test/support/bundles.js';
 import { EmbeddedCluster } from '../../test/support/embedded-cluster.js';
 import { connectTo, freePort } from '../../test/support/own-server.js';
@@ -33,9 +32,7 @@ afterAll(() => authority.close());
 const scan = async (entry: string): Promise<object[]> => {
   const options = tlsEndpoints.options.parse({ hosts: [entry], timeout: 2, probeVersions: false });
   const found = await scanned(tlsEndpoints, options, pluginContext({ connect: connectTo }));
-  return found.map((one) =>
-    one.kind === 'endpoint' ? { type: one.type, chain: (one as FoundEndpoint).chainPem.join('') } : { ...one },
-  );
+  return found.map((one) => (one.kind === 'endpoint' ? { type: one.type, chain: one.chainPem.join('') } : { ...one }));
 };
 
 async function listening(server: Server): Promise<number> {

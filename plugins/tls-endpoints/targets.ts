@@ -145,7 +145,10 @@ function sizeOf({ host, bits }: Entry): number {
 
 function* addressesOf(entry: Entry): Generator<string> {
   const { host, bits } = entry;
-  if (bits === undefined) return yield host;
+  if (bits === undefined) {
+    yield host;
+    return;
+  }
   const octets = ipOctets(host);
   const size = BigInt(sizeOf(entry));
   const last = BigInt(`0x${octets.toString('hex')}`) | (size - 1n);

@@ -121,7 +121,7 @@ describe('a limit of renewals per hour', () => {
       await issue({ authority: { name: 'slow' } }),
       await issue({ authority: { name: 'slow' } }),
     ];
-    goTo(made[0] as Json, 9.9);
+    goTo(made[0], 9.9);
     await waits(made, 1);
     await settled();
     expect((await renewedOf(made)).length).toBe(3);
@@ -130,11 +130,11 @@ describe('a limit of renewals per hour', () => {
   it('does not hold what is about to expire, which is in the audit log', async () => {
     await program.ok('PUT', '/rotation/limits', { authorities: [{ authority: { name: 'slow' }, perHour: 1 }] });
     const made = [await issue({ authority: { name: 'slow' } }), await issue({ authority: { name: 'slow' } })];
-    goTo(made[0] as Json, 9.9);
+    goTo(made[0], 9.9);
     await waits(made, 1);
     // Days later, another hour would begin for the second one: it is held by a limit that somebody has used up.
     const { id: authorityId } = (await program.ok('GET', '/authorities?filter=name;slow')).items[0];
-    goTo(made[0] as Json, 1.5);
+    goTo(made[0], 1.5);
     await program.database.source.query('insert into renewal_start (authority_id, at) values ($1, $2)', [
       authorityId,
       program.clock.now(),
@@ -169,7 +169,7 @@ describe('a pause', () => {
     // Alone in its mails: what one owner has is told together.
     const made = [await issue({ owner: 'alone@example.com' }), await issue()];
     const { id } = await pause('all');
-    goTo(made[0] as Json, 9.9);
+    goTo(made[0], 9.9);
     await waits(made, 2);
     await settled();
     expect(await renewedOf(made)).toEqual([]);
@@ -208,11 +208,11 @@ describe('a pause', () => {
     const until = new Date(Date.parse(one?.notAfter) - 9 * dayMs).toISOString();
     await pause('authority', { authority: { name: 'slow' }, until });
     await pause('certificate', { certificate: { id: one?.id }, until });
-    goTo(one as Json, 9.9);
+    goTo(one, 9.9);
     await eventually(() => isRenewed(other?.id));
     await waits([one, slow] as Json[], 2);
     expect(await renewedOf([one, slow] as Json[])).toEqual([]);
-    goTo(one as Json, 8);
+    goTo(one, 8);
     await waits([one, slow] as Json[], 0);
     program.clock.advance(dayMs);
     await eventually(async () => (await renewedOf([one, slow] as Json[])).length === 2);
@@ -223,7 +223,7 @@ describe('a pause', () => {
     const made = [await issue(), await issue({ authority: { name: 'slow' } })];
     await pause('authority', { authority: { name: 'slow' }, holdsEmergencies: true });
     await pause('all');
-    goTo(made[0] as Json, 1.7);
+    goTo(made[0], 1.7);
     await eventually(() => isRenewed(made[0]?.id));
     await waits(made, 1);
     await settled();

@@ -31,6 +31,7 @@ const withoutEntity: Record<string, string> = {
   destination_role: pair,
   certificate_chain: 'kept by a function of the database, and read with certificates',
   certificate_domain: pair,
+  certificate_fetch: 'written and read by one statement each',
   certificate_replacement: pair,
   certificate_role: pair,
   certificate_search: search,

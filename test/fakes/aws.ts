@@ -61,8 +61,13 @@ function answer(exchange: Exchange, state: State): Reply {
   return failed('UnknownOperationException');
 }
 
+function textIn(input: Record<string, unknown>, name: string): string {
+  const value = input[name];
+  return typeof value === 'string' ? value : '';
+}
+
 function acm(action: string, input: Record<string, unknown>, { certificates, listenerCertificates }: State): Reply {
-  const arn = String(input['CertificateArn'] ?? '');
+  const arn = textIn(input, 'CertificateArn');
   const held = certificates.get(arn);
   if (action === 'ListCertificates') {
     const { keyTypes } = (input['Includes'] ?? {}) as { keyTypes?: string[] };
@@ -98,7 +103,7 @@ function acm(action: string, input: Record<string, unknown>, { certificates, lis
 }
 
 function imported(input: Record<string, unknown>, certificates: State['certificates']): Reply {
-  const text = (name: string): string => Buffer.from(String(input[name] ?? ''), 'base64').toString();
+  const text = (name: string): string => Buffer.from(textIn(input, name), 'base64').toString();
   const [leaf, chain, key] = [text('Certificate'), text('CertificateChain'), text('PrivateKey')];
   const pems = leaf.match(/-----BEGIN CERTIFICATE-----/g)?.length;
   const tags = (input['Tags'] ?? []) as Held['tags'];
