@@ -261,6 +261,7 @@ describe("the requests of Lemur's documentation", () => {
       data: expect.any(String),
       passphrase: expect.stringMatching(/^.{8,}$/),
       extension: 'jks',
+      files: [{ name: expect.stringMatching(/\.jks$/), data: exported.data }],
     });
     expect(Buffer.from(exported.data, 'base64').readUInt32BE()).toBe(0xfeedfeed);
   });
