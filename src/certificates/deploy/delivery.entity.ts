@@ -53,6 +53,7 @@ export class Delivery {
   @Column('integer') attempts: number;
   @Column('text', { nullable: true }) fault: string | null;
   @Column('text', { nullable: true }) faultDetail: string | null;
+  /** The next attempt; of a delivered certificate, the next check. */
   @Column('timestamptz', { nullable: true }) nextAttemptAt: Date | null;
   @Column('timestamptz', { nullable: true }) lastAttemptAt: Date | null;
   @Column('timestamptz', { nullable: true }) deliveredAt: Date | null;
