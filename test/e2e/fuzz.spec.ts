@@ -85,6 +85,13 @@ const rarelyPossible = [
   'delete /api/1/authorities/csrs/{id}',
   'post /api/1/authorities/csrs/{id}/certificate',
   'delete /api/1/authorities/{id}',
+  'post /api/1/authorities/{id}/sign-unstored',
+  'post /api/1/certificates/{id}/adopt',
+  'post /api/1/certificates/upload/bulk',
+  'post /api/1/deliveries/{id}/check',
+  'put /api/1/certificates/{id}/acknowledgements/{event}',
+  'delete /api/1/certificates/{id}/acknowledgements/{event}',
+  'post /api/1/notices/{id}/retry',
 ];
 
 let program: TestProgram;
