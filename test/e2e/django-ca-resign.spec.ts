@@ -49,7 +49,7 @@ describe('resign', () => {
   });
 
   it('hands on the settings and links of the one before, also those that the user could not choose', async () => {
-    const closed = { label: 'closed', plugin: { id: 'keyless', options: { path: '/nowhere' } } };
+    const closed = { label: 'closed', plugin: { id: 'keyless', options: { path: '/nowhere' } }, export: { id: 'pem' } };
     await program.ok('POST', '/destinations', { ...closed, roles: [{ name: 'ca-team@example.com' }] });
     const mail = { id: 'email', options: { interval: 7, unit: 'days', recipients: 'ops@example.com' } };
     await program.ok('POST', '/notifications', { label: 'watch', plugin: mail });
