@@ -8,6 +8,8 @@ import type { CalendarQuery, CalendarView } from './calendar.schema.js';
 const dayMs = 86_400_000;
 const defaultDays = 90;
 const mostDays = 731;
+/** The last day that is written with four digits for the year. */
+const lastDayMs = Date.parse('9999-12-31');
 /** A day with at least so many renewals, and so many times those of the average day, is a spike. */
 const spike = { least: 10, times: 3 };
 
@@ -23,12 +25,12 @@ export class Calendar {
   /** Throws Problem `invalid-request` for a time that ends before it begins, or lasts more than two years. */
   async of({ from: first, to: last, authority }: CalendarQuery): Promise<CalendarView> {
     const from = first ?? dayOf(this.clock.now());
-    const to = last ?? dayOf(new Date(Date.parse(from) + (defaultDays - 1) * dayMs));
-    const days = Math.round((Date.parse(to) - Date.parse(from)) / dayMs) + 1;
-    // Not a number where the days after the year 9999 are meant.
-    if (!(days >= 1 && days <= mostDays))
-      throw invalid('to', `Give a day from \`from\` to ${mostDays - 1} days later.`);
-    const span = { from: new Date(from), to: new Date(Date.parse(to) + dayMs), authorityId: authority ?? null };
+    const lastMs = last ? Date.parse(last) : Date.parse(from) + (defaultDays - 1) * dayMs;
+    const days = Math.round((lastMs - Date.parse(from)) / dayMs) + 1;
+    if (days < 1 || days > mostDays || lastMs > lastDayMs)
+      throw invalid('to', `Give a day from \`from\` to ${mostDays - 1} days later, in the year 9999 at the latest.`);
+    const to = dayOf(new Date(lastMs));
+    const span = { from: new Date(from), to: new Date(lastMs + dayMs), authorityId: authority ?? null };
     return this.db.search(async (tx) => {
       const renewals = await this.repository.renewals(tx, span);
       const ends = await this.repository.ends(tx, span);
