@@ -1,5 +1,5 @@
 /**
- * `npm run test:chaos -- --seed N [--certificates 2000] [--minutes M]`: the chaos suite, longer than in `npm test`. The
+ * `npm run test:chaos -- --seed N [--certificates 2000] [--minutes M]`: the chaos suite, which `npm test` leaves out. The
  * seed gives the same faults in the same order; when they strike differs from run to run.
  */
 import { spawnSync } from 'node:child_process';
