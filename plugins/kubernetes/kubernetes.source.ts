@@ -70,7 +70,7 @@ export const kubernetesSource = defineSource({
     ctx.signal.throwIfAborted();
     const api = new KubernetesApi(o, ctx);
     for (const scope of scopesOf(o)) {
-      const hosts: HostsOfSecrets = o.ingresses ? await hostsOfSecrets(api, scope) : new Map();
+      const hosts = new Map(o.ingresses ? await hostsOfSecrets(api, scope) : []);
       const query = { ...tlsSecrets, labelSelector: o.labelSelector };
       for await (const found of api.list(Secret, { path: `/api/v1${scope}/secrets`, query })) {
         ctx.signal.throwIfAborted();
