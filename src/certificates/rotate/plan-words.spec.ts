@@ -65,6 +65,9 @@ describe('the explanation of a plan', () => {
       'Give it a destination, or install each successor by hand at a:443, b:443 and elsewhere.',
     ]);
     expect(remediesOf({ ...parts, use })).toEqual([]);
-    expect(remediesOf({ ...parts, at: null, obstacle: 'no-issuer', use })).toEqual([expect.stringContaining('/adopt')]);
+    const nobody = { authority: null, rights: { allowed: false, text: 'No authority is known.' } };
+    expect(remediesOf({ ...parts, ...nobody, at: null, obstacle: 'no-issuer', use })).toEqual([
+      expect.stringContaining('/adopt'),
+    ]);
   });
 });

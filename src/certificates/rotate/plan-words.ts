@@ -62,7 +62,9 @@ export function remediesOf(parts: PlanParts): string[] {
   if (remedy) found.push(remedy);
   if (authority && !authority.active)
     found.push(`${authority.name} is inactive and issues nothing. Activate it, or use another authority.`);
-  if (rights && !rights.allowed) found.push(`${rights.text} Somebody with the right can accept or reissue it.`);
+  // Without an authority nobody has the right; the remedy for that stands above.
+  if (authority && rights && !rights.allowed)
+    found.push(`${rights.text} Somebody with the right can accept or reissue it.`);
   if (attempts > 0)
     found.push(`${attempts === 1 ? 'One attempt' : `${attempts} attempts in a row`} failed: ${detail ?? 'no detail'}`);
   if (at !== null && destinations.length === 0) found.push(...byHand(parts.use));
