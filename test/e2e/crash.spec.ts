@@ -121,9 +121,11 @@ class Ordeal {
   }
 }
 
-/** Switches rotation off and waits until nothing is to be done any more. */
+/** Lets no more renewals begin, switches rotation off, and waits until nothing is to be done any more. */
 async function quiet(ordeal: Ordeal, query: <T>(sql: string) => Promise<T[]>): Promise<void> {
   const { ok } = ordeal.client;
+  // A slow machine renews certificates faster than the requests below reach their successors.
+  await ok('POST', '/rotation/pauses', { scope: 'all', holdsEmergencies: true, reason: 'The test ends.' });
   await eventually(async () => {
     for (const { id } of await query<{ id: number }>(`select id from certificate where rotation and state = 'issued'`))
       await ok('PUT', `/certificates/${id}`, { rotation: false });
@@ -132,7 +134,7 @@ async function quiet(ordeal: Ordeal, query: <T>(sql: string) => Promise<T[]>): P
       (select count(*)::int from delivery where state in ('planned', 'failing', 'removing')) as deliveries,
       (select count(*)::int from certificate where next_renewal_at is not null) as renewals`);
     return open?.jobs === 0 && open.deliveries === 0 && open.renewals === 0;
-  }, 240_000);
+  }, 60_000);
 }
 
 /** Holds everything to the promise: no certificate lost, none made twice for one request, every delivery done. */
@@ -204,7 +206,7 @@ describe('a program that is killed at any moment', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  it('loses no certificate, issues none twice, and completes every delivery', { timeout: 480_000 }, async () => {
+  it('loses no certificate, issues none twice, and completes every delivery', { timeout: 240_000 }, async () => {
     database = await createTestDatabase();
     const { source } = database;
     const query = <T>(sql: string): Promise<T[]> => source.query<T[]>(sql);
@@ -236,7 +238,7 @@ describe('a program that is killed at any moment', () => {
     await ordeal.end();
   });
 
-  it('on its embedded database loses nothing either, and starts the database again', { timeout: 480_000 }, async () => {
+  it('on its embedded database loses nothing either, and starts the database again', { timeout: 240_000 }, async () => {
     ordeal = new Ordeal({ DATA_DIR: dataDir, ADMIN_PASSWORD: adminPassword }, random, folder);
     await ordeal.setUp();
     for (let round = 1; round <= 2; round += 1) await ordeal.round(8);
