@@ -9,7 +9,8 @@ export default defineConfig({
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Far more than anything takes: a test must not fail because the machine is busy.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
   },
 });

@@ -4,7 +4,7 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promi
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   type ChildEnv,
   type CliResult,
@@ -19,8 +19,6 @@ import type { Json } from '../support/json.js';
 
 const run = promisify(execFile);
 // Each call is a process of its own.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
-
 const stackTrace = /^\s+at /m;
 const done = { status: 0, signal: null };
 

@@ -1,11 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import { runOn } from '../support/x509.js';
 import type { Json } from '../support/json.js';
 
 // Programs that are not ours, Java among them, start slowly on a busy machine.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
-
 let program: TestProgram;
 let root: Json;
 beforeAll(async () => {

@@ -2,13 +2,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer, type Server } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AddressInfo } from 'node:net';
 import type { Json } from '../support/json.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs } from '../support/requests.js';
-
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 });
 
 const minuteMs = 60_000;
 const folder = mkdtempSync(join(tmpdir(), 'deployment-'));

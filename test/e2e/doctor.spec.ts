@@ -5,14 +5,12 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Periodic } from '../../src/jobs/periodic.js';
 import { type ChildEnv, runCli } from '../support/child.js';
 import { createEmptyDatabase } from '../support/database.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import { startSmtp } from '../support/smtp.js';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 describe('the doctor', () => {
   const keys = `main:${randomBytes(32).toString('base64')}`;

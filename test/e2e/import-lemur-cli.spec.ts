@@ -2,12 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCli } from '../support/child.js';
 import { createEmptyDatabase, type TestDatabase } from '../support/database.js';
 import { fernetKey, inDays, LemurFixture, makeCertificate } from '../support/lemur-database.js';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 describe('perennial import-lemur', () => {
   let lemur: LemurFixture;

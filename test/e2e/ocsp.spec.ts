@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OcspResponderSweep } from '../../src/revocation/ocsp/ocsp-responder-maker.js';
 import { loadConfig } from '../../src/platform/config.js';
 import { createLog } from '../../src/platform/log.js';
@@ -12,8 +12,6 @@ import { eventually, MovableClock, startProgram, type TestProgram } from '../sup
 import { mutationsOf } from '../support/x509.js';
 
 // Programs that are not ours, Java among them, start slowly on a busy machine.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
-
 const type = 'application/ocsp-response';
 const asRequest = { 'content-type': 'application/ocsp-request' };
 

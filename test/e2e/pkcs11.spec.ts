@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CaTools, owner } from '../support/ca-tools.js';
 import { type ChildEnv, type ProgramChild, runChild, startChild } from '../support/child.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -9,8 +9,6 @@ import type { Json } from '../support/json.js';
 import { adminPassword, eventually, signIn } from '../support/program.js';
 
 // Programs that are not ours, Java among them, start slowly on a busy machine.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
-
 const module = ['/usr/lib/softhsm/libsofthsm2.so', '/usr/local/lib/softhsm/libsofthsm2.so'].find((path) =>
   existsSync(path),
 );

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseCertificate } from '../../src/pki/certificate.js';
 import { parseCrl, findEntry } from '../../src/pki/crl-reader.js';
 import { serialOf } from '../../src/pki/crl-status.js';
@@ -17,8 +17,6 @@ import { adminPassword, eventually, startProgram, type TestProgram } from '../su
  * Java, OpenSSL and GnuTLS get nothing but the certificates: they fetch CRLs and OCSP answers of the running program at
  * the addresses that it has written into them.
  */
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
-
 let program: TestProgram;
 let clients: OcspClients;
 let root: Json;

@@ -2,15 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { KeyRing } from '../../src/platform/secrets/key-ring.js';
 import { Sealed } from '../../src/platform/secrets/sealed.js';
 import { type ChildEnv, type ProgramChild, runCli, startChild } from '../support/child.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { adminPassword, eventually, signIn, startProgram } from '../support/program.js';
 import type { Json } from '../support/json.js';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const ringKey = (text: string): { id: string; key: Buffer } => {
   const [id = '', base64 = ''] = text.split(':');

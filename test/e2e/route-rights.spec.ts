@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startProgram, type TestProgram } from '../support/program.js';
 import { routesOf } from '../support/routes.js';
 import { Fixtures, password, team } from './rights/fixtures.js';
@@ -6,8 +6,6 @@ import { askRoute } from './rights/requests.js';
 import { actors, rights, type WhoAsks } from './rights/table.js';
 
 // One test asks every route with every kind of invalid token.
-vi.setConfig({ testTimeout: 120_000 });
-
 let program: TestProgram;
 let fixtures: Fixtures;
 /** Bearer tokens of those in the table, and of those who have none that is good. */

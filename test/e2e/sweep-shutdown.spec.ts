@@ -1,10 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Periodic } from '../../src/jobs/periodic.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { eventually, MovableClock, startProgramOn, type TestProgram } from '../support/program.js';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const due = 450;
 const batch = 200;

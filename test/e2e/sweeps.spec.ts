@@ -1,11 +1,9 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Periodic, type TickWork } from '../../src/jobs/periodic.js';
 import { TaskReport } from '../../src/jobs/task-report.js';
 import { startProgram, type TestProgram } from '../support/program.js';
 import { dayMs } from '../support/requests.js';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 /** A process that runs no jobs and no sweeps by itself: what a sweep enqueues waits. */
 let program: TestProgram;

@@ -1,10 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Json } from '../support/json.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 
 const patienceMs = 60_000;
-vi.setConfig({ testTimeout: 180_000 });
-
 let program: TestProgram;
 beforeAll(async () => {
   program = await startProgram();

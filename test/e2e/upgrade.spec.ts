@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { Client } from 'pg';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { plugins } from '../../plugins/index.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
@@ -15,8 +15,6 @@ import { createEmptyDatabase, type TestDatabase } from '../support/database.js';
 import type { Json } from '../support/json.js';
 import { eventually, MovableClock, startProgramOn, type TestProgram } from '../support/program.js';
 import { dayMs } from '../support/requests.js';
-
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 const folder = join(__dirname, '../fixtures/upgrade');
 const dumps = readdirSync(folder).flatMap((file) => /^(.+)\.sql\.gz$/.exec(file)?.[1] ?? []);

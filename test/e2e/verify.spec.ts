@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { plugins } from '../../plugins/index.js';
 import { RevocationCheckRepository } from '../../src/certificates/verify/revocation-check.repository.js';
@@ -10,8 +10,6 @@ import { eventually, startProgram, type TestProgram } from '../support/program.j
 import type { Json } from '../support/json.js';
 
 // Programs that are not ours, Java among them, start slowly on a busy machine.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
-
 let program: TestProgram;
 let ca: OpensslCa;
 let issued = 0;

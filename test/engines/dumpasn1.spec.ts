@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { buildCsr } from '../../src/pki/csr.js';
 import { encodeCrlEntry, signCrl } from '../../src/pki/crl.js';
 import * as der from '../../src/pki/der/writer.js';
@@ -16,8 +16,6 @@ import { newSerial } from '../../src/pki/serial.js';
 import { signatureAlgorithmOf, signerOf } from '../../src/pki/sign.js';
 import { asn1Faults } from '../support/dumpasn1.js';
 import { type Ca, Hierarchy, inDays, KeyPool } from './hierarchy.js';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const keys = new KeyPool();
 let ca: Ca;

@@ -142,7 +142,7 @@ export async function signIn(url: string, password = adminPassword): Promise<Cal
 }
 
 /** Asks until `found` gives something; throws with the last answer after `timeoutMs`. */
-export async function eventually<T>(ask: () => Promise<T | null | undefined | false>, timeoutMs = 20_000): Promise<T> {
+export async function eventually<T>(ask: () => Promise<T | null | undefined | false>, timeoutMs = 90_000): Promise<T> {
   for (const end = Date.now() + timeoutMs; ;) {
     const answer = await ask();
     if (answer) return answer;
