@@ -79,6 +79,7 @@ import { Escalations1763700000111 } from './1763700000111-escalations.js';
 import { TimesOfChannels1763700000112 } from './1763700000112-times-of-channels.js';
 import { LayoutsAndSummaries1763700000113 } from './1763700000113-layouts-and-summaries.js';
 import { TaskRuns1763700000118 } from './1763700000118-task-runs.js';
+import { NoticesOfRuns1763700000119 } from './1763700000119-notices-of-runs.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -163,4 +164,5 @@ export const migrations = [
   TimesOfChannels1763700000112,
   LayoutsAndSummaries1763700000113,
   TaskRuns1763700000118,
+  NoticesOfRuns1763700000119,
 ];

@@ -42,6 +42,10 @@ const data: Told = {
   'withdrawal.given-up': { certificate: facts(7), kind: 'revoke', reason: null },
   'authority.expiring': { authority },
   'crl.overdue': { authority, lists: 1, nextUpdate: inDays(-1), reason: null },
+  'run.paused': {
+    run: { id: 5, kind: 'revocation', path: '/revocations/5', creator: 'ann', waiting: 7, done: 2 },
+    reason: 'r',
+  },
   'summary.weekly': { watched: 9, ending: 1, failing: 0, certificates: [facts(7)] },
 };
 
@@ -70,6 +74,7 @@ const expected: Record<keyof Told, [string, ...string[]]> = {
   'withdrawal.given-up': ['error', `open ${at}/7#withdrawal:revoke error`],
   'authority.expiring': ['warning', 'open https://pki.example.org/api/1/authorities/3 warning'],
   'crl.overdue': ['critical', 'open https://pki.example.org/api/1/authorities/3/crl critical'],
+  'run.paused': ['error', 'open https://pki.example.org/api/1/revocations/5 error'],
   'summary.weekly': ['info'],
 };
 

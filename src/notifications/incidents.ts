@@ -66,6 +66,7 @@ const judges: Judges = {
   'authority.expiring': ({ authority, now, ...at }, summary) => [
     open(ofAuthority(at, authority.id), urgency(authority.notAfter, now), summary),
   ],
+  'run.paused': ({ run, publicUrl }, summary) => [open(keyed(`${publicUrl}/api/1${run.path}`), 'error', summary)],
   'summary.weekly': () => [],
   'crl.overdue': ({ authority, nextUpdate, now, ...at }, summary) => [
     open(ofLists(at, authority.id), nextUpdate && nextUpdate <= now ? 'critical' : 'error', summary),

@@ -116,6 +116,14 @@ export interface NoticeData extends Record<NoticeEvent, Setting> {
     nextUpdate: Date | null;
     reason: string | null;
   };
+  /**
+   * The program paused a run over many certificates. `reason`: why, and who can resume it. `path`: of the run, below
+   * `/api/1`. `waiting`: how many certificates are left.
+   */
+  'run.paused': Setting & {
+    run: { id: number; kind: 'revocation'; path: string; creator: string; waiting: number; done: number };
+    reason: string;
+  };
   /** Of the certificates of a subscription. `certificates`: the first of those that expire soon. */
   'summary.weekly': Setting & Summary;
 }

@@ -71,6 +71,11 @@ const messages: { [E in NoticeEvent]: NoticeData[E] } = {
     nextUpdate: new Date('2026-03-02T00:00:00Z'),
     reason: 'The token does not answer.',
   },
+  'run.paused': {
+    ...setting,
+    run: { id: 5, kind: 'revocation', path: '/revocations/5', creator: 'ann', waiting: 7, done: 2 },
+    reason: 'Its user is not active any more.',
+  },
   'summary.weekly': { ...setting, watched: 40, ending: 3, failing: 1, certificates: [before, after] },
 };
 
@@ -146,6 +151,16 @@ describe('renderNotice', () => {
       ],
     ],
     [
+      'run.paused',
+      'The revocation run 5 is paused; certificates that wait: 7',
+      [
+        'Reason: Its user is not active any more.',
+        'Creator: ann',
+        'Certificates that wait: 7',
+        'https://pki.example.org/api/1/revocations/5',
+      ],
+    ],
+    [
       'crl.overdue',
       'Authority Issuing CA: its CRL is overdue',
       [
@@ -160,7 +175,7 @@ describe('renderNotice', () => {
     const message = renderNotice(event, messages[event]);
     expect(message.subject).toBe(subject);
     for (const part of parts) expect(message.text).toContain(part);
-    expect(message.text).toMatch(/https:\/\/pki\.example\.org\/api\/1\/(certificates|authorities)\//);
+    expect(message.text).toMatch(/https:\/\/pki\.example\.org\/api\/1\/(certificates|authorities|revocations)\//);
     expect(wordsOf(withoutTags(message.html))).toEqual(
       wordsOf(message.text.replaceAll(/^ *https:.*$/gm, '').replace('-- ', '')),
     );

@@ -206,6 +206,23 @@ const writers: Writers = {
     ],
   }),
 
+  'run.paused': ({ run, reason, publicUrl }) => ({
+    subject: `The ${run.kind} run ${run.id} is paused; certificates that wait: ${run.waiting}`,
+    heading: `A ${run.kind} run cannot go on`,
+    paragraphs: [`Reason: ${reason}`, 'Until somebody resumes it, its other certificates stay as they are.'],
+    cards: [
+      {
+        title: `${run.kind} run ${run.id}`,
+        url: `${publicUrl}/api/1${run.path}`,
+        facts: [
+          ['Creator', run.creator],
+          ['Certificates that wait', String(run.waiting)],
+          ['Certificates that are done', String(run.done)],
+        ],
+      },
+    ],
+  }),
+
   'summary.weekly': ({ watched, ending, failing, certificates, ...setting }) => ({
     subject: `Weekly summary: ${ending} of ${watched} certificates expire within 30 days`,
     heading: 'Weekly summary',

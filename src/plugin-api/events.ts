@@ -16,6 +16,7 @@ export const noticeEvents = [
   'withdrawal.given-up',
   'authority.expiring',
   'crl.overdue',
+  'run.paused',
   'summary.weekly',
 ] as const;
 export type NoticeEvent = (typeof noticeEvents)[number];

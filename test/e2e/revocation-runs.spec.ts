@@ -293,7 +293,7 @@ describe('a revocation of many certificates', () => {
     ],
     ['its user is not active any more', () => program.ok('PUT', `/users/${annId}`, { active: false })],
   ];
-  it.each(withdrawals)('is paused when %s', async (_, withdraw) => {
+  it.each(withdrawals)('is paused, and people are told, when %s', async (what, withdraw) => {
     const key = await program.ok('POST', '/keys', {
       name: 'revoker',
       ttl: 30,
@@ -313,6 +313,13 @@ describe('a revocation of many certificates', () => {
         one.includes('runs'),
       );
     expect(await stopped()).toEqual([expect.stringContaining('stopped before their end: 1.')]);
+    const mail = await eventually(async () =>
+      (await program.ok('GET', '/mails?count=200')).items.find(({ subject }: Json) =>
+        subject.startsWith(`The revocation run ${run.id} is paused; certificates that wait: 1`),
+      ),
+    );
+    expect(mail.to).toEqual([what.includes('its user') ? 'admin@localhost' : 'ann@example.com']);
+    expect(mail.text).toContain(paused.faultDetail);
     const { version } = paused;
     await program.ok('PUT', `/revocations/${run.id}`, { state: 'running', perMinute: 6000, version });
     expect(await when(run.id, ({ state }) => state === 'finished')).toMatchObject({ faultDetail: null });

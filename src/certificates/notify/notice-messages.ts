@@ -17,12 +17,12 @@ import { Delivery } from '../deploy/delivery.entity.js';
 import { Planning } from '../planning.js';
 import { crlReasons } from '../revoke/revoke.schema.js';
 import { Withdrawal } from '../withdraw/withdrawal.entity.js';
-import type { AuthorityEvent, ListEvent, Notice } from './notice.entity.js';
+import type { AuthorityEvent, GeneralEvent, ListEvent, Notice } from './notice.entity.js';
 
 /** A message without its event, recipients and key. */
 export type MessageText = Omit<NotificationMessage, 'event' | 'recipients' | 'dedupeKey'>;
 
-type SingleEvent = Exclude<NoticeEvent, ListEvent | AuthorityEvent | 'summary.weekly'>;
+type SingleEvent = Exclude<NoticeEvent, ListEvent | AuthorityEvent | GeneralEvent>;
 type Writer = (notice: Notice, certificate: Certificate) => Promise<MessageText>;
 
 /** Writes the text and the data of the message of a notice, from the facts at the time of sending. */

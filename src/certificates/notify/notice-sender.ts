@@ -11,10 +11,10 @@ import { Database } from '../../platform/db/database.js';
 import { Certificate } from '../certificate.entity.js';
 import { AuthorityMessages } from './authority-messages.js';
 import { CertificateSubscriptionRepository } from './certificate-subscription.repository.js';
-import { isAuthorityEvent, isListEvent, type Notice, type NoticeWait } from './notice.entity.js';
+import { GeneralMessages } from './general-messages.js';
+import { isAuthorityEvent, isGeneralEvent, isListEvent, type Notice, type NoticeWait } from './notice.entity.js';
 import { type MessageText, NoticeMessages } from './notice-messages.js';
 import { NoticeRepository } from './notice.repository.js';
-import { SummaryMessages } from './summary-messages.js';
 
 /** The notices of one message: same channel, and for a list of certificates the same owner. */
 type Sendable = readonly [Notice, ...Notice[]];
@@ -34,7 +34,7 @@ export class NoticeSender {
     private readonly sender: ChannelSender,
     private readonly messages: NoticeMessages,
     private readonly ofAuthorities: AuthorityMessages,
-    private readonly summaries: SummaryMessages,
+    private readonly general: GeneralMessages,
     private readonly notices: NoticeRepository,
     private readonly subscriptions: CertificateSubscriptionRepository,
   ) {}
@@ -103,7 +103,7 @@ export class NoticeSender {
       const { team, ...text } = message;
       return { ...text, recipients: subscriptionId === null ? team : [] };
     }
-    if (event === 'summary.weekly') return { ...(await this.summaries.write(subscriptionId ?? 0)), recipients: [] };
+    if (isGeneralEvent(event)) return this.general.write(event, notice);
     const certificates = await this.certificatesOf(notices);
     const [first] = certificates;
     if (!first) return null;

@@ -21,6 +21,14 @@ export function isAuthorityEvent(event: NoticeEvent): event is AuthorityEvent {
   return (authorityEvents as readonly NoticeEvent[]).includes(event);
 }
 
+const generalEvents = ['summary.weekly', 'run.paused'] as const;
+/** An event of no single certificate or authority. */
+export type GeneralEvent = (typeof generalEvents)[number];
+
+export function isGeneralEvent(event: NoticeEvent): event is GeneralEvent {
+  return (generalEvents as readonly NoticeEvent[]).includes(event);
+}
+
 /** `dropped`: it no longer applies, for example because the certificate was revoked meanwhile, or was refused. */
 export const noticeStates = ['due', 'sent', 'dropped'] as const;
 export type NoticeState = (typeof noticeStates)[number];

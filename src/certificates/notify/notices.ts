@@ -60,7 +60,7 @@ export class Notices {
   async rotationFailed(tx: Tx, certificate: Certificate): Promise<void> {
     const { renewalAttempts: n } = certificate;
     if (n !== 1 && (n < 4 || (n & (n - 1)) !== 0)) return;
-    const dedupeKey = `certificate.rotation-failed:${certificate.id}:${n}:${this.clock.now().toISOString().slice(0, 10)}`;
+    const dedupeKey = `certificate.rotation-failed:${certificate.id}:${n}:${this.today()}`;
     await this.tell(tx, certificate, { event: 'certificate.rotation-failed', dedupeKey });
   }
 
@@ -74,7 +74,7 @@ export class Notices {
   /** The certificate has a new owner, who has not accepted it yet. At most once a day. */
   async handedOver(tx: Tx, certificate: Certificate, formerOwner: string): Promise<void> {
     const { id, owner } = certificate;
-    const dedupeKey = `certificate.handed-over:${id}:${owner}:${this.clock.now().toISOString().slice(0, 10)}`;
+    const dedupeKey = `certificate.handed-over:${id}:${owner}:${this.today()}`;
     await this.tell(tx, certificate, { event: 'certificate.handed-over', dedupeKey, data: { formerOwner } });
   }
 
@@ -86,13 +86,13 @@ export class Notices {
   }
 
   async deliveryFailing(tx: Tx, certificate: Certificate, delivery: { id: number }): Promise<void> {
-    const dedupeKey = `delivery.failing:${delivery.id}:${this.clock.now().toISOString().slice(0, 10)}`;
+    const dedupeKey = `delivery.failing:${delivery.id}:${this.today()}`;
     await this.tell(tx, certificate, { event: 'delivery.failing', dedupeKey, data: { deliveryId: delivery.id } });
   }
 
   /** A certificate was delivered and is not in use. At most once a day. */
   async deliveryUnverified(tx: Tx, certificate: Certificate, { id }: { id: number }): Promise<void> {
-    const dedupeKey = `delivery.unverified:${id}:${this.clock.now().toISOString().slice(0, 10)}`;
+    const dedupeKey = `delivery.unverified:${id}:${this.today()}`;
     await this.tell(tx, certificate, { event: 'delivery.failing', dedupeKey, data: { deliveryId: id } });
   }
 
@@ -121,6 +121,22 @@ export class Notices {
       tell: [owner, ...(this.config.securityTeamEmail ?? [])],
       dedupeKey: `crl.overdue:${authorityId}:${isOver ? 'ended' : 'overdue'}:${nextUpdate?.getTime() ?? 'never'}`,
       data: {},
+    });
+  }
+
+  /**
+   * The program paused this version of a run over many certificates. `to`: the addresses of the people behind it; the
+   * first is taken for its owner.
+   */
+  async runPaused(tx: Tx, { id, version, to }: { id: number; version: number; to: readonly string[] }): Promise<void> {
+    await this.record(tx, {
+      event: 'run.paused',
+      certificateId: null,
+      authorityId: null,
+      owner: to[0] ?? '',
+      tell: [...to, ...(this.config.securityTeamEmail ?? [])],
+      dedupeKey: `run.paused:revocation:${id}:${version}`,
+      data: { runId: id },
     });
   }
 
@@ -169,6 +185,11 @@ export class Notices {
   async withdrawalGivenUp(tx: Tx, certificate: Certificate, { id }: { id: number }): Promise<void> {
     const event = 'withdrawal.given-up';
     await this.tell(tx, certificate, { event, dedupeKey: `${event}:${id}`, data: { withdrawalId: id } });
+  }
+
+  /** The day in UTC, for events that are told once a day. */
+  private today(): string {
+    return this.clock.now().toISOString().slice(0, 10);
   }
 
   private async tell(

@@ -10,6 +10,7 @@ import { CrlOverdueSweep } from './crl-overdue.sweep.js';
 import { DefaultSubscriptions } from './default-subscriptions.js';
 import { ExpiryLedgerRepository } from './expiry-ledger.repository.js';
 import { ExpirySweep } from './expiry.sweep.js';
+import { GeneralMessages } from './general-messages.js';
 import { ListedCertificates } from './listed-certificates.js';
 import { NoticeJudge } from './notice-judge.js';
 import { NoticeMessages } from './notice-messages.js';
@@ -23,7 +24,6 @@ import { ReplanWarnings } from './replan-warnings.job.js';
 import { SendNotices } from './send-notices.job.js';
 import { SubscriptionController } from './subscription.controller.js';
 import { SubscriptionForm, SubscriptionService } from './subscription.service.js';
-import { SummaryMessages } from './summary-messages.js';
 import { SummarySweep } from './summary.sweep.js';
 
 export const notifyControllers: Type[] = [
@@ -45,6 +45,7 @@ export const notifyProviders: Provider[] = [
   DefaultSubscriptions,
   ExpiryLedgerRepository,
   ExpirySweep,
+  GeneralMessages,
   ListedCertificates,
   NoticeJudge,
   NoticeMessages,
@@ -56,6 +57,5 @@ export const notifyProviders: Provider[] = [
   SendNotices,
   SubscriptionForm,
   SubscriptionService,
-  SummaryMessages,
   SummarySweep,
 ];

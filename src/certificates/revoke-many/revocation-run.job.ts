@@ -12,6 +12,7 @@ import { Readiness } from '../../platform/health/readiness.js';
 import { type Actor, systemActor } from '../../platform/http/actor.js';
 import type { Problem } from '../../platform/http/problem.js';
 import { problemOf } from '../../platform/http/problem-of.js';
+import { Notices } from '../notify/notices.js';
 import { RevokeService } from '../revoke/revoke.service.js';
 import { type RevocationRun, RevocationRunRepository, type RunHolder } from './revocation-run.repository.js';
 import type { ItemState } from './revocation-run.schema.js';
@@ -56,6 +57,7 @@ export class RevocationRunSteps {
     private readonly runs: RevocationRunRepository,
     private readonly actors: LaterActors,
     private readonly audit: Audit,
+    private readonly notices: Notices,
     readiness: Readiness,
   ) {
     readiness.warn('revocation-runs', async () => {
@@ -88,6 +90,11 @@ export class RevocationRunSteps {
         await this.audit.record(tx, systemActor(jobId), {
           ...event('paused', run),
           after: { detail: run.faultDetail },
+        });
+        await this.notices.runPaused(tx, {
+          id: runId,
+          version: run.version,
+          to: await this.runs.peopleOf(tx, runId),
         });
         return null;
       }

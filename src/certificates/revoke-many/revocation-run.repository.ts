@@ -221,6 +221,25 @@ export class RevocationRunRepository {
     return run;
   }
 
+  /**
+   * The mail addresses of the creator and the actor of a run, each once, as far as they are active; of all active
+   * administrators when neither is. The creator comes first.
+   */
+  async peopleOf(tx: Tx, id: number): Promise<string[]> {
+    const rows: { email: string }[] = await tx.query(
+      `with own as (select u.email, u.id = r.creator_id as first from revocation_run r
+         join app_user u on u.id in (r.creator_id, r.actor_id) where r.id = $1 and u.active)
+       select email, first from own
+       union all select u.email, false from app_user u
+         join user_role l on l.user_id = u.id join role o on o.id = l.role_id
+         where u.active and not exists (select from own) and o.name in ('admin', 'read-only')
+         group by u.id having bool_and(o.name = 'admin')
+       order by first desc, email`,
+      [id],
+    );
+    return rows.map(({ email }) => email);
+  }
+
   /** How many runs with waiting certificates the program has paused. */
   async countStopped(tx: Tx): Promise<number> {
     const [{ count }] = await tx.query<[{ count: number }]>(

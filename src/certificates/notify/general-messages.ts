@@ -1,0 +1,59 @@
+import { Injectable } from '@nestjs/common';
+import type { NotificationMessage } from '../../plugin-api/notification.js';
+import { Clock } from '../../platform/clock.js';
+import { Config } from '../../platform/config.js';
+import { Database } from '../../platform/db/database.js';
+import { RevocationRunRepository } from '../revoke-many/revocation-run.repository.js';
+import { CertificateSubscriptionRepository } from './certificate-subscription.repository.js';
+import type { GeneralEvent, Notice } from './notice.entity.js';
+import { type MessageText, writeNotice } from './notice-messages.js';
+
+const soonMs = 30 * 86_400_000;
+/** Certificates that a summary lists. */
+const mostListed = 50;
+
+type GeneralMessage = MessageText & Pick<NotificationMessage, 'recipients'>;
+type About = Pick<Notice, 'subscriptionId' | 'data'>;
+
+/**
+ * Writes the messages about no single certificate or authority, from the facts at the time of sending: the weekly
+ * summary of a subscription, and a run that the program paused.
+ */
+@Injectable()
+export class GeneralMessages {
+  constructor(
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly config: Config,
+    private readonly certificates: CertificateSubscriptionRepository,
+    private readonly runs: RevocationRunRepository,
+  ) {}
+
+  /** Null when the event is over: the run goes on again, or has ended. */
+  write(event: GeneralEvent, notice: About): Promise<GeneralMessage | null> {
+    return event === 'run.paused' ? this.pausedRun(notice) : this.summary(notice.subscriptionId ?? 0);
+  }
+
+  private async summary(subscriptionId: number): Promise<GeneralMessage> {
+    const now = this.clock.now();
+    const bounds = { now, soon: new Date(now.getTime() + soonMs), most: mostListed };
+    const summary = await this.certificates.summary(this.db.single, subscriptionId, bounds);
+    return { ...writeNotice('summary.weekly', { ...this.setting(), ...summary }), recipients: [] };
+  }
+
+  private async pausedRun({ subscriptionId, data }: About): Promise<GeneralMessage | null> {
+    const run = await this.runs.find(this.db.single, Number(data.runId));
+    if (run?.state !== 'paused' || run.faultDetail === null) return null;
+    const { id, creatorName: creator, waiting, done, faultDetail: reason } = run;
+    const shown = { id, kind: 'revocation' as const, path: `/revocations/${id}`, creator, waiting, done };
+    const team = [...(await this.runs.peopleOf(this.db.single, id)), ...(this.config.securityTeamEmail ?? [])];
+    return {
+      ...writeNotice('run.paused', { ...this.setting(), run: shown, reason }),
+      recipients: subscriptionId === null ? [...new Set(team)] : [],
+    };
+  }
+
+  private setting(): { publicUrl: string; now: Date } {
+    return { publicUrl: this.config.publicUrl, now: this.clock.now() };
+  }
+}
