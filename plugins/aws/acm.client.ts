@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
-import { type AwsAccess, AwsService, hostIn, unlessAws } from './aws.client.js';
+import type { AwsAccess } from './aws-credentials.js';
+import { AwsService, unlessAws } from './aws.client.js';
+import { serviceIn } from './aws-request.js';
 
 const Listed = z.object({
   CertificateSummaryList: z.array(
@@ -29,11 +31,7 @@ export class AcmCertificates {
   private readonly service: AwsService;
 
   constructor(access: AwsAccess, ctx: PluginContext) {
-    this.service = new AwsService(
-      { name: 'AWS ACM', signedAs: 'acm', host: hostIn('acm', access.region) },
-      access,
-      ctx,
-    );
+    this.service = new AwsService(serviceIn(access.region, 'AWS ACM', 'acm'), access, ctx);
   }
 
   /** The ARN of the certificate with this tag, whose domain name is one of the given ones; null: there is none. */

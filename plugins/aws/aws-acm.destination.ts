@@ -8,8 +8,9 @@ import type { Bundle } from '../../src/plugin-api/export.js';
 import type { Options } from '../../src/plugin-api/options.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import { AcmCertificates } from './acm.client.js';
-import { AwsFailure, demandAccount } from './aws.client.js';
-import { awsAccess } from './aws.options.js';
+import { demandAccount } from './aws-credentials.js';
+import { awsAccess, demandWhole } from './aws.options.js';
+import { AwsFailure } from './aws-request.js';
 import { Listeners } from './elb.client.js';
 
 const options = z.strictObject({
@@ -59,6 +60,10 @@ export const awsAcm = defineDestination({
     'with the new one; puts them on listeners.',
   options,
   needsPrivateKey: true,
+
+  async admit(o) {
+    demandWhole(o);
+  },
 
   async check(o, ctx) {
     await demandAccount(o, ctx);

@@ -4,8 +4,8 @@ import { isSameLeaf } from '../../src/pki/key-pair.js';
 import { defineDestination, type PlacedRequest } from '../../src/plugin-api/destination.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { Options } from '../../src/plugin-api/options.js';
-import { AwsFailure } from './aws.client.js';
-import { awsAccess } from './aws.options.js';
+import { awsAccess, demandWhole } from './aws.options.js';
+import { AwsFailure } from './aws-request.js';
 import { S3Objects } from './s3.client.js';
 
 const options = z.strictObject({
@@ -43,7 +43,9 @@ export const awsS3 = defineDestination({
   needsPrivateKey: true,
   files: { pluginId: 'pem-bundle', options: {} },
 
-  async admit({ encryption, kmsKeyId }) {
+  async admit(o) {
+    demandWhole(o);
+    const { encryption, kmsKeyId } = o;
     if (kmsKeyId !== undefined && encryption !== 'aws:kms')
       throw new PluginError('misconfigured', 'A KMS key is for the encryption aws:kms.');
   },

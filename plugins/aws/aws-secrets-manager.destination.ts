@@ -6,8 +6,8 @@ import { defineDestination } from '../../src/plugin-api/destination.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { Bundle } from '../../src/plugin-api/export.js';
 import type { Options } from '../../src/plugin-api/options.js';
-import { demandAccount } from './aws.client.js';
-import { awsAccess } from './aws.options.js';
+import { demandAccount } from './aws-credentials.js';
+import { awsAccess, demandWhole } from './aws.options.js';
 import { AwsSecrets } from './secrets-manager.client.js';
 
 const placeholder = '{commonName}';
@@ -47,6 +47,10 @@ export const awsSecretsManager = defineDestination({
   description: 'Keeps certificate, chain and key as one JSON secret of AWS Secrets Manager.',
   options,
   needsPrivateKey: true,
+
+  async admit(o) {
+    demandWhole(o);
+  },
 
   async check(o, ctx) {
     await demandAccount(o, ctx);

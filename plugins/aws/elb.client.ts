@@ -1,6 +1,7 @@
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
-import { queryText } from './aws-signature.js';
-import { type AwsAccess, AwsService, hostIn, unlessAws } from './aws.client.js';
+import type { AwsAccess } from './aws-credentials.js';
+import { AwsService, unlessAws } from './aws.client.js';
+import { serviceIn } from './aws-request.js';
 import { elements, textOf } from './xml.js';
 
 /** A certificate that a listener serves. */
@@ -14,8 +15,7 @@ export class Listeners {
   private readonly service: AwsService;
 
   constructor(access: AwsAccess, ctx: PluginContext) {
-    const host = hostIn('elasticloadbalancing', access.region);
-    this.service = new AwsService({ name: 'AWS ELB', signedAs: 'elasticloadbalancing', host }, access, ctx);
+    this.service = new AwsService(serviceIn(access.region, 'AWS ELB', 'elasticloadbalancing'), access, ctx);
   }
 
   async certificatesOf(listener: string): Promise<ListenerCertificate[]> {
@@ -53,12 +53,7 @@ export class Listeners {
     });
   }
 
-  private async ask(action: string, parameters: Record<string, string>): Promise<string> {
-    const answer = await this.service.send({
-      method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
-      body: queryText({ Action: action, Version: '2015-12-01', ...parameters }),
-    });
-    return answer.body.toString('utf8');
+  private ask(action: string, parameters: Record<string, string>): Promise<string> {
+    return this.service.query(action, '2015-12-01', parameters);
   }
 }

@@ -1,6 +1,6 @@
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
-import type { AwsCredentials } from './aws-signature.js';
+import type { AwsAccess } from './aws-credentials.js';
 import { AwsService } from './aws.client.js';
 import { elements, escaped, textOf } from './xml.js';
 
@@ -19,13 +19,11 @@ interface Call {
 export class Route53Client {
   private readonly service: AwsService;
 
-  constructor(credentials: AwsCredentials, ctx: PluginContext) {
-    // Route 53 is one service for all regions, signed for this one.
-    this.service = new AwsService(
-      { name: 'Route 53', signedAs: 'route53', host: 'route53.amazonaws.com' },
-      { ...credentials, region: 'us-east-1', timeoutS: 10 },
-      ctx,
-    );
+  /** Route 53 is one service for all regions, signed for us-east-1. */
+  constructor(access: Omit<AwsAccess, 'region'>, ctx: PluginContext) {
+    const region = 'us-east-1';
+    const service = { name: 'Route 53', signedAs: 'route53', host: 'route53.amazonaws.com', region };
+    this.service = new AwsService(service, { ...access, region }, ctx);
   }
 
   /** The public zones: id, and name in lower case without a dot at the end. */

@@ -1,17 +1,10 @@
 import { z } from 'zod';
 import { defineDns, longestZone } from '../../src/plugin-api/dns.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import { secret } from '../../src/plugin-api/options.js';
+import { awsSignIn, demandWhole } from './aws.options.js';
 import { Route53Client } from './route53.client.js';
 
-const options = z.strictObject({
-  accessKeyId: z
-    .string()
-    .regex(/^[A-Z0-9]{16,128}$/, 'must be an access key id')
-    .meta({ title: 'Access key id', description: 'Of an IAM user that may list zones and change their records.' }),
-  secretAccessKey: secret('Secret access key', 'Belongs to the access key id.'),
-  sessionToken: secret('Session token', 'Belongs to temporary credentials; these end by themselves.').optional(),
-});
+const options = z.strictObject(awsSignIn);
 
 const Ref = z.object({ zoneId: z.string(), name: z.string(), value: z.string() });
 
@@ -23,6 +16,10 @@ export const route53 = defineDns({
     'Publishes records in public hosted zones of Amazon Route 53. Needs route53:ListHostedZones, ' +
     'route53:ListResourceRecordSets and route53:ChangeResourceRecordSets.',
   options,
+
+  async admit(o) {
+    demandWhole(o);
+  },
 
   async check(o, ctx) {
     await new Route53Client(o, ctx).zones();

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import { encoded } from './aws-signature.js';
-import { type AwsAccess, type AwsCall, AwsService, hostIn, unlessAws } from './aws.client.js';
+import type { AwsAccess } from './aws-credentials.js';
+import { AwsService, unlessAws } from './aws.client.js';
+import { type AwsCall, serviceIn } from './aws-request.js';
 import { elements, textOf } from './xml.js';
 
 const mostVersions = 1000;
@@ -23,7 +25,7 @@ export class S3Objects {
     access: AwsAccess,
     ctx: PluginContext,
   ) {
-    this.service = new AwsService({ name: 'AWS S3', signedAs: 's3', host: hostIn('s3', access.region) }, access, ctx);
+    this.service = new AwsService(serviceIn(access.region, 'AWS S3', 's3'), access, ctx);
   }
 
   /** S3 stores the object only if it has arrived whole, and keeps its SHA-256. */

@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
-import { type AwsAccess, AwsService, hostIn, unlessAws } from './aws.client.js';
+import type { AwsAccess } from './aws-credentials.js';
+import { AwsService, unlessAws } from './aws.client.js';
+import { serviceIn } from './aws-request.js';
 
 const Described = z.object({
   Tags: z.array(z.object({ Key: z.string(), Value: z.string() })).nullish(),
@@ -23,8 +25,8 @@ export class AwsSecrets {
   private readonly service: AwsService;
 
   constructor(access: AwsAccess, ctx: PluginContext) {
-    const host = hostIn('secretsmanager', access.region);
-    this.service = new AwsService({ name: 'AWS Secrets Manager', signedAs: 'secretsmanager', host }, access, ctx);
+    const service = serviceIn(access.region, 'AWS Secrets Manager', 'secretsmanager');
+    this.service = new AwsService(service, access, ctx);
   }
 
   /** Whether this program made the secret; null when there is none. `unavailable`: it is about to be deleted. */

@@ -5,6 +5,8 @@ import { type Exchange, type Reply, type StandIn, startStandIn } from './stand-i
 export const awsCredentials = { accessKeyId: 'AKIDEXAMPLE000000000', secretAccessKey: 'Marker-aws-secret-4f6e' };
 export const awsAccount = '123456789012';
 export const awsRegion = 'eu-central-1';
+/** A role that the account may assume; the time of a session follows from `x-amz-date` of its request. */
+export const awsRole = { arn: `arn:aws:iam::${awsAccount}:role/team/perennial`, externalId: 'Tenant:42' };
 const listenerArn = `arn:aws:elasticloadbalancing:${awsRegion}:${awsAccount}:listener/app/web/1a/2b`;
 
 interface Held {
@@ -28,6 +30,15 @@ export interface FakeAws extends StandIn {
   objects: Map<string, { id: string; bytes: Buffer | null; headers: Exchange['headers'] }[]>;
   listener: string;
   listenerCertificates: { arn: string; isDefault: boolean }[];
+  /** Sessions of the role by access key id. Without one, its credentials are over before their time. */
+  sessions: Map<string, AwsSession>;
+}
+
+interface AwsSession {
+  secretAccessKey: string;
+  sessionToken: string;
+  name: string;
+  expiresAt: number;
 }
 
 type State = Omit<FakeAws, keyof StandIn>;
@@ -39,13 +50,14 @@ export async function startAws(): Promise<FakeAws> {
     objects: new Map(),
     listener: listenerArn,
     listenerCertificates: [{ arn: 'arn:aws:acm:eu-central-1:123456789012:certificate/other', isDefault: true }],
+    sessions: new Map(),
   };
   const standIn = await startStandIn((exchange) => answer(exchange, state));
   return Object.assign(standIn, state);
 }
 
 function answer(exchange: Exchange, state: State): Reply {
-  const service = signedFor(exchange);
+  const service = signedFor(exchange, (id) => secretOf(id, exchange, state));
   const { headers, text } = exchange;
   const target = String(headers['x-amz-target'] ?? '');
   const [prefix, action = ''] = target.split('.');
@@ -57,8 +69,41 @@ function answer(exchange: Exchange, state: State): Reply {
   const query = Object.fromEntries(new URLSearchParams(text));
   if (service === 'sts' && query['Action'] === 'GetCallerIdentity')
     return xml('<GetCallerIdentityResponse><GetCallerIdentityResult>', `<Account>${awsAccount}</Account>`);
+  if (service === 'sts' && query['Action'] === 'AssumeRole') return assumedRole(exchange, query, state);
   if (service === 'elasticloadbalancing') return elb(query, state);
   return failed('UnknownOperationException');
+}
+
+/** The secret of an access key, as long as it is good for the request; null: it is not. */
+function secretOf(id: string, { headers }: Exchange, { sessions }: State): string | null {
+  if (id === awsCredentials.accessKeyId) return awsCredentials.secretAccessKey;
+  const session = sessions.get(id);
+  const isGood =
+    session?.sessionToken === headers['x-amz-security-token'] && timeOf(headers) < (session?.expiresAt ?? 0);
+  return session && isGood ? session.secretAccessKey : null;
+}
+
+function timeOf(headers: Exchange['headers']): number {
+  const [, day = '', hour, minute, second] = /^(\d{8})T(\d\d)(\d\d)(\d\d)Z$/.exec(String(headers['x-amz-date'])) ?? [];
+  return Date.parse(`${day.replace(/^(\d{4})(\d\d)(\d\d)$/, '$1-$2-$3')}T${hour}:${minute}:${second}Z`);
+}
+
+function assumedRole({ headers }: Exchange, query: Record<string, string>, { sessions }: State): Reply {
+  const { RoleArn: arn, ExternalId: externalId, RoleSessionName: name = '', DurationSeconds: lengthS } = query;
+  if (arn !== awsRole.arn || externalId !== awsRole.externalId)
+    return xmlFailure('AccessDenied', `User is not authorized to perform: sts:AssumeRole on resource: ${arn}`, 403);
+  if (!/^[\w+=,.@-]{2,64}$/.test(name) || !(Number(lengthS) >= 900 && Number(lengthS) <= 3600))
+    return xmlFailure('ValidationError', '1 validation error detected');
+  const id = `ASIAEXAMPLE${String(sessions.size).padStart(9, '0')}`;
+  const expiresAt = timeOf(headers) + Number(lengthS) * 1000;
+  const session = { secretAccessKey: `Marker-session/${id}`, sessionToken: `Marker+token/${id}==`, name, expiresAt };
+  sessions.set(id, session);
+  return xml(
+    '<AssumeRoleResponse><AssumeRoleResult><Credentials>',
+    `<AccessKeyId>${id}</AccessKeyId><SecretAccessKey>${session.secretAccessKey}</SecretAccessKey>` +
+      `<SessionToken>${session.sessionToken}</SessionToken>` +
+      `<Expiration>${new Date(expiresAt).toISOString()}</Expiration>`,
+  );
 }
 
 function textIn(input: Record<string, unknown>, name: string): string {
@@ -194,15 +239,21 @@ function elb(query: Record<string, string>, state: State): Reply {
 }
 
 /** The service for which the request is signed, computed anew from what has arrived; null: wrongly signed. */
-export function signedFor({ method, path, search, headers, text, bytes }: Exchange): string | null {
-  const [, scope = '', names = '', signature] =
-    /^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE000000000\/(\S+), SignedHeaders=(\S+), Signature=([0-9a-f]{64})$/.exec(
+function signedFor(
+  { method, path, search, headers, text, bytes }: Exchange,
+  secretFor: (id: string) => string | null,
+): string | null {
+  const [, id = '', scope = '', names = '', signature] =
+    /^AWS4-HMAC-SHA256 Credential=(\w{16,})\/(\S+), SignedHeaders=(\S+), Signature=([0-9a-f]{64})$/.exec(
       headers.authorization ?? '',
     ) ?? [];
   const [date = '', region = '', service = '', end = ''] = scope.split('/');
+  const secret = secretFor(id);
+  // STS is in every region; other services here are in one.
+  const regions = service === 'sts' ? [awsRegion, 'us-east-1'] : [awsRegion];
   const sha = (value: Buffer | string): string => createHash('sha256').update(value).digest('hex');
   const unsigned = Object.keys(headers).filter((name) => name.startsWith('x-amz-') && !names.split(';').includes(name));
-  if (end !== 'aws4_request' || region !== awsRegion || unsigned.length > 0) return null;
+  if (secret === null || end !== 'aws4_request' || !regions.includes(region) || unsigned.length > 0) return null;
   if (headers['x-amz-content-sha256'] !== sha(bytes)) return null;
   const lines = names.split(';').map((name) => `${name}:${String(headers[name])}`);
   const query = search.replace(/^\?/, '').split('&').sort().join('&');
@@ -210,7 +261,7 @@ export function signedFor({ method, path, search, headers, text, bytes }: Exchan
   const toSign = ['AWS4-HMAC-SHA256', headers['x-amz-date'], scope, sha(canonical)].join('\n');
   const key = [date, region, service, end].reduce<Buffer>(
     (last, part) => createHmac('sha256', last).update(part).digest(),
-    Buffer.from(`AWS4${awsCredentials.secretAccessKey}`),
+    Buffer.from(`AWS4${secret}`),
   );
   return createHmac('sha256', key).update(toSign).digest('hex') === signature ? service : null;
 }
@@ -230,7 +281,7 @@ const xml = (opening: string, content: string): Reply => ({
       .reverse()
       .join(''),
 });
-const xmlFailure = (code: string, message: string): Reply => ({
-  status: 400,
+const xmlFailure = (code: string, message: string, status = 400): Reply => ({
+  status,
   body: `<ErrorResponse><Error><Code>${code}</Code><Message>${message}</Message></Error></ErrorResponse>`,
 });

@@ -1,3 +1,5 @@
+import { PluginError } from '../../src/plugin-api/errors.js';
+
 const MAX_LENGTH = 128;
 
 /**
@@ -25,4 +27,19 @@ export function nameInLocation(location: string): string {
 /** The path in the ARN of a server certificate, `/` or `/…/`. */
 export function pathInArn(arn: string): string {
   return arn.slice(arn.indexOf('/'), arn.lastIndexOf('/') + 1);
+}
+
+/** `arn:partition:iam::account:server-certificate/path/name` */
+export function accountOf(arn: string): string {
+  return arn.split(':')[4] ?? '';
+}
+
+/** Throws PluginError when the options name an account other than the account of this ARN. */
+export function ensureAccount(arn: string, { accountNumber }: { accountNumber?: string | undefined }): void {
+  if (accountNumber !== undefined && accountOf(arn) !== accountNumber) {
+    throw new PluginError(
+      'misconfigured',
+      `The credentials belong to account ${accountOf(arn)}, not ${accountNumber}.`,
+    );
+  }
 }

@@ -3,15 +3,8 @@ import type { IAM, IAMClientConfig, UploadServerCertificateRequest } from '@aws-
 import { PluginError, type PluginFault } from '../../src/plugin-api/errors.js';
 import { quotable } from '../../src/plugin-api/json-client.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
-
-/** Credentials and endpoint. Without keys the SDK finds credentials; without `endpoint` it calls Amazon. */
-export interface IamAccess {
-  region: string;
-  accessKeyId?: string | undefined;
-  secretAccessKey?: string | undefined;
-  sessionToken?: string | undefined;
-  endpoint?: string | undefined;
-}
+import { type AwsAccess, forgetLapsed, withCredentials } from './aws-credentials.js';
+import { AwsFailure } from './aws-request.js';
 
 /** A server certificate as IAM returns it: never with its key. */
 export interface HeldCertificate {
@@ -31,7 +24,6 @@ export interface ListedCertificate {
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
 
 const NEEDS_A_PERSON = new Set([
   'AccessDenied',
@@ -55,27 +47,16 @@ const ADVICE = new Map([
   ['SignatureDoesNotMatch', 'The secret access key does not belong to the access key id, or the region is wrong.'],
 ]);
 
-/** An error response of IAM; `code` is IAM's error code, e.g. `NoSuchEntity`. */
-class IamFailure extends PluginError {
-  constructor(
-    fault: PluginFault,
-    detail: string,
-    readonly code: string,
-  ) {
-    super(fault, detail);
-  }
-}
-
 /** The server certificates of one AWS account. Every method throws PluginError. Call `close` at the end. */
 export class IamCertificates {
   private constructor(
     private readonly iam: IAM,
-    private readonly access: IamAccess,
+    private readonly access: AwsAccess,
     private readonly signal: AbortSignal,
   ) {}
 
   /** Loads the SDK, which takes tens of milliseconds the first time. Makes no request. */
-  static async open(access: IamAccess, ctx: PluginContext): Promise<IamCertificates> {
+  static async open(access: AwsAccess, ctx: PluginContext): Promise<IamCertificates> {
     const configuration = configurationOf(access, ctx);
     const sdk = await import('@aws-sdk/client-iam');
     return new IamCertificates(new sdk.IAM(configuration), access, ctx.signal);
@@ -163,7 +144,7 @@ export class IamCertificates {
 
 /** Opens IAM, runs `work`, closes IAM. */
 export async function withIam<T>(
-  access: IamAccess,
+  access: AwsAccess,
   ctx: PluginContext,
   work: (iam: IamCertificates) => Promise<T>,
 ): Promise<T> {
@@ -177,28 +158,25 @@ export async function withIam<T>(
 
 /** IAM's error code, e.g. `NoSuchEntity`; undefined when the error is not a response of IAM. */
 export function iamCode(error: unknown): string | undefined {
-  return error instanceof IamFailure ? error.code : undefined;
+  return error instanceof AwsFailure ? error.code : undefined;
 }
 
-function configurationOf(access: IamAccess, ctx: PluginContext): IAMClientConfig {
-  const { region, accessKeyId, secretAccessKey, sessionToken, endpoint } = access;
-  if ((accessKeyId === undefined) !== (secretAccessKey === undefined)) {
-    throw new PluginError('misconfigured', 'Give both the access key id and the secret access key, or neither.');
-  }
+function configurationOf(access: AwsAccess, ctx: PluginContext): IAMClientConfig {
+  const { region, endpoint, timeoutS } = access;
   return {
     region,
     maxAttempts: 2,
     requestHandler: {
       connectionTimeout: CONNECT_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      requestTimeout: timeoutS * 1000,
       throwOnRequestTimeout: true,
       ...(endpoint !== undefined && agentsFor(new URL(endpoint), ctx)),
     },
     ...(endpoint !== undefined && { endpoint }),
-    ...(accessKeyId !== undefined &&
-      secretAccessKey !== undefined && {
-        credentials: { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) },
-      }),
+    credentials: () =>
+      withCredentials(access, ctx, ({ sessionToken, ...pair }) =>
+        Promise.resolve({ ...pair, ...(sessionToken !== undefined && { sessionToken }) }),
+      ),
   };
 }
 
@@ -211,16 +189,20 @@ function agentsFor(url: URL, ctx: PluginContext): object {
  * Retries every error that is not known to need a person: a vain attempt is cheaper than a certificate that is never
  * delivered. The SDK's error is not kept as `cause`, because it may repeat the request.
  */
-function translated(error: unknown, access: IamAccess): PluginError {
+function translated(error: unknown, access: AwsAccess): PluginError {
   const { secretAccessKey = '', sessionToken = '' } = access;
   const text = quotable(error instanceof Error ? error.message : '', [secretAccessKey, sessionToken]);
   if (!(error instanceof Error && '$fault' in error))
     return new PluginError('unavailable', `The request to Amazon IAM failed: ${text}`);
   const code = error.name.replace(/Exception$/, '');
-  const fault = NEEDS_A_PERSON.has(code) ? 'misconfigured' : FINAL.has(code) ? 'refused' : 'unavailable';
+  const fault = forgetLapsed(access, code) ? 'unavailable' : faultOf(code);
   // The text for a wrong signature repeats the signed headers, including the session token.
   const words = [`Amazon IAM answered ${code}`, code === 'SignatureDoesNotMatch' ? '' : text, ADVICE.get(code)];
-  return new IamFailure(fault, words.filter(Boolean).join(': '), code);
+  return new AwsFailure(fault, words.filter(Boolean).join(': '), { code });
+}
+
+function faultOf(code: string): PluginFault {
+  return NEEDS_A_PERSON.has(code) ? 'misconfigured' : FINAL.has(code) ? 'refused' : 'unavailable';
 }
 
 function required<T>(value: T | undefined): T {

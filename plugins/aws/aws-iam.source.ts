@@ -5,12 +5,12 @@ import { PkiError } from '../../src/pki/pki-error.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { Options } from '../../src/plugin-api/options.js';
 import { defineSource, type Found, pollRateOption } from '../../src/plugin-api/source.js';
-import { type HeldCertificate, IamCertificates, type ListedCertificate, withIam } from './aws-iam.client.js';
-import { ensureAccount, iamOptions } from './aws-iam.options.js';
-import { nameInLocation } from './certificate-name.js';
+import { demandWhole, iamAccess } from './aws.options.js';
+import { ensureAccount, nameInLocation } from './iam-name.js';
+import { type HeldCertificate, IamCertificates, type ListedCertificate, withIam } from './iam.client.js';
 
 const options = z.strictObject({
-  ...iamOptions,
+  ...iamAccess,
   ownerTag: z.string().min(1).max(128).optional().meta({
     title: 'Owner tag',
     description: "Name of the tag that holds the e-mail address of a certificate's owner.",
@@ -29,6 +29,10 @@ export const awsIamSource = defineSource({
     'Finds the server certificates of an AWS account below an IAM path. Their private keys ' +
     'stay there: IAM never returns them.',
   options,
+
+  async admit(o) {
+    demandWhole(o);
+  },
 
   async check(o, ctx) {
     await withIam(o, ctx, async (iam) => {

@@ -4,12 +4,12 @@ import { PluginError } from '../../src/plugin-api/errors.js';
 import { defineDestination, type PlacedRequest } from '../../src/plugin-api/destination.js';
 import type { Bundle } from '../../src/plugin-api/export.js';
 import type { Options } from '../../src/plugin-api/options.js';
-import { IamCertificates, iamCode, withIam } from './aws-iam.client.js';
-import { accountOf, ensureAccount, iamOptions } from './aws-iam.options.js';
-import { certificateName, nameInLocation, nameWithSerial, pathInArn } from './certificate-name.js';
+import { demandWhole, iamAccess } from './aws.options.js';
+import { accountOf, certificateName, ensureAccount, nameInLocation, nameWithSerial, pathInArn } from './iam-name.js';
+import { IamCertificates, iamCode, withIam } from './iam.client.js';
 
 const options = z.strictObject({
-  ...iamOptions,
+  ...iamAccess,
   namePrefix: z
     .string()
     .regex(/^[\w+=,.@-]{0,64}$/, 'may hold letters, digits and +=,.@-_')
@@ -32,6 +32,10 @@ export const awsIam = defineDestination({
   options,
   needsPrivateKey: true,
 
+  async admit(o) {
+    demandWhole(o);
+  },
+
   async check(o, ctx) {
     await withIam(o, ctx, async (iam) => {
       const arn = await iam.anyArn();
@@ -42,7 +46,7 @@ export const awsIam = defineDestination({
   source: ({ namePrefix: _, ...o }) => ({
     pluginId: 'aws-iam-source',
     options: { ...o, path: o.path || '/' },
-    place: o.accountNumber === undefined ? ['accessKeyId', 'endpoint', 'path'] : ['accountNumber', 'endpoint', 'path'],
+    place: [...(o.accountNumber === undefined ? ['accessKeyId', 'roleArn'] : ['accountNumber']), 'endpoint', 'path'],
   }),
 
   locate: ({ bundle }, o) => `${o.path || '/'}${certificateName(wantedName(bundle, o))}`,

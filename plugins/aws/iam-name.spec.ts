@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { certificateName, nameInLocation, nameWithSerial } from './certificate-name.js';
+import { certificateName, nameInLocation, nameWithSerial } from './iam-name.js';
 
 const IAM_NAME = /^[\w+=,.@-]{1,128}$/;
 
