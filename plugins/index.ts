@@ -4,6 +4,7 @@ import { acme } from './acme/acme.issuer.js';
 import { awsAcm } from './aws/aws-acm.destination.js';
 import { awsS3 } from './aws/aws-s3.destination.js';
 import { awsSecretsManager } from './aws/aws-secrets-manager.destination.js';
+import { awsSns } from './aws/aws-sns.notification.js';
 import { route53 } from './aws/route53.dns.js';
 import { awsIam } from './aws/aws-iam.destination.js';
 import { awsIamSource } from './aws/aws-iam.source.js';
@@ -57,6 +58,7 @@ export const plugins: readonly AnyPlugin[] = [
   awsIamSource,
   awsS3,
   awsSecretsManager,
+  awsSns,
   azureDns,
   azureKeyVault,
   cfssl,

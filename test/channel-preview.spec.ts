@@ -16,6 +16,15 @@ const marker = 'Marker-"preview"-4f6e';
 const plain = 'Marker-preview-4f6e';
 /** Options with the marker in every secret, and the host to which a request goes. */
 const channels: Record<string, [options: Record<string, unknown>, host: string]> = {
+  'aws-sns': [
+    {
+      topicArn: 'arn:aws:sns:eu-central-1:123456789012:certificates',
+      accessKeyId: 'AKIDEXAMPLE000000000',
+      secretAccessKey: marker,
+      format: 'json',
+    },
+    'sns.eu-central-1.amazonaws.com',
+  ],
   discord: [{ webhookUrl: `https://discord.example/api/webhooks/1/${plain}` }, 'discord.example'],
   ntfy: [{ topic: plain, accessToken: marker }, 'ntfy.sh'],
   opsgenie: [{ apiKey: marker }, 'api.opsgenie.com'],
@@ -58,7 +67,9 @@ describe('the preview of a channel', () => {
       const shown = await preview.of(stored(id, options), expiring(facts(7)));
       expect(PreviewView.safeParse({ from: 'test', ...shown }).error).toBeUndefined();
       expect(shown).toMatchObject({ fault: null, mailTo: null, requests: [{ method: 'POST', host }] });
-      const [{ body = '' } = {}] = shown.requests;
+      const [{ body: sent = '', contentType = '' } = {}] = shown.requests;
+      const isForm = contentType === 'application/x-www-form-urlencoded';
+      const body = isForm ? (new URLSearchParams(sent).get('Message') ?? '') : sent;
       expect(body).toContain('www7.example.org expires in 12 days');
       expect(body).toContain(urlOf(7));
       expect(() => JSON.parse(body) as unknown).not.toThrow();

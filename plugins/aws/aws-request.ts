@@ -140,8 +140,9 @@ function codeIn(name: string): string {
 }
 
 function faultOf(code: string, status: number): PluginFault {
-  if (misconfigured.has(code)) return 'misconfigured';
-  if (code === '' || passing.has(code) || /^Throttling/.test(code) || status >= 500 || status === 429)
+  if (misconfigured.has(code) || /^KMS(?:AccessDenied|Disabled|InvalidState|NotFound)$/.test(code))
+    return 'misconfigured';
+  if (code === '' || passing.has(code) || /^(?:KMS)?Throttl/.test(code) || status >= 500 || status === 429)
     return 'unavailable';
   return status === 403 ? 'misconfigured' : 'refused';
 }

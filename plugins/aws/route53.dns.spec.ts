@@ -1,4 +1,4 @@
-import { createHash, createHmac } from 'node:crypto';
+import { signedFor } from '../../test/fakes/aws-signature.js';
 import type { Exchange, Reply } from '../../test/fakes/stand-in.js';
 import { describeDnsService, type TxtRecords } from '../../test/support/dns-service.js';
 import { route53 } from './route53.dns.js';
@@ -14,7 +14,9 @@ const zones = [
 /** Route 53 2013-04-01 as its reference has it: XML, signature 4, batches that compare what they delete. */
 function answer(exchange: Exchange, records: TxtRecords): Reply {
   const { method, path, query, text } = exchange;
-  if (!isSigned(exchange)) return failed(403, 'SignatureDoesNotMatch', 'The request signature does not match.');
+  const signed = signedFor(exchange, (id) => (id === accessKeyId ? secretAccessKey : null));
+  if (signed?.service !== 'route53' || signed.region !== 'us-east-1')
+    return failed(403, 'SignatureDoesNotMatch', 'The request signature does not match.');
   if (method === 'GET' && path === '/2013-04-01/hostedzone') return listZones(query);
   const [, id = ''] = /^\/2013-04-01\/hostedzone\/([A-Z0-9]+)\/rrset\/?$/.exec(path) ?? [];
   const zone = zones.find((one) => one.id === id);
@@ -74,23 +76,6 @@ function setOf(name: string, records: TxtRecords): string {
   });
   const values = `<ResourceRecords>${data.join('')}</ResourceRecords>`;
   return `<ResourceRecordSet><Name>${name}.</Name><Type>TXT</Type><TTL>60</TTL>${values}</ResourceRecordSet>`;
-}
-
-/** Computes the signature anew, from what has arrived. */
-function isSigned({ method, path, query, headers, text }: Exchange): boolean {
-  const [, scope = '', names = '', signature] =
-    /^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE000000000\/(\S+), SignedHeaders=(\S+), Signature=([0-9a-f]{64})$/.exec(
-      headers.authorization ?? '',
-    ) ?? [];
-  const values: Record<string, unknown> = { ...headers, host: headers['x-host'] };
-  const sortedQuery = [...query].map(([name, value]) => `${name}=${encodeURIComponent(value)}`).sort();
-  const lines = names.split(';').map((name) => `${name}:${String(values[name])}`);
-  const sha = (value: string): string => createHash('sha256').update(value).digest('hex');
-  const canonical = [method, path, sortedQuery.join('&'), ...lines, '', names, sha(text)].join('\n');
-  const toSign = ['AWS4-HMAC-SHA256', headers['x-amz-date'], scope, sha(canonical)].join('\n');
-  const mac = (key: Buffer | string, value: string): Buffer => createHmac('sha256', key).update(value).digest();
-  const key = scope.split('/').reduce<Buffer | string>((last, part) => mac(last, part), `AWS4${secretAccessKey}`);
-  return /^\d{8}\/us-east-1\/route53\/aws4_request$/.test(scope) && mac(key, toSign).toString('hex') === signature;
 }
 
 const xml = (body: string): Reply => ({

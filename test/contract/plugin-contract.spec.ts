@@ -93,6 +93,10 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
     endpoint: 'http://127.0.0.1:1',
   },
   'aws-iam': { accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
+  'aws-sns': {
+    topicArn: 'arn:aws:sns:eu-central-1:123456789012:certificates',
+    accessKeyId: 'AKIAMARKERMARKER',
+  },
   'azure-dns': { tenantId: 't', clientId: 'c', subscriptionId: 's', resourceGroup: 'r' },
   'azure-key-vault': { vaultUrl: 'https://web.vault.azure.net', tenantId: 't', clientId: 'c' },
   'dns-webhook': { url: 'https://127.0.0.1:1/hook' },

@@ -1,5 +1,6 @@
-import { createHash, createHmac, createPrivateKey, randomUUID, X509Certificate } from 'node:crypto';
+import { createPrivateKey, randomUUID, X509Certificate } from 'node:crypto';
 import { bucketAnswer } from './aws-s3.js';
+import { signedFor } from './aws-signature.js';
 import { type Exchange, type Reply, type StandIn, startStandIn } from './stand-in.js';
 
 export const awsCredentials = { accessKeyId: 'AKIDEXAMPLE000000000', secretAccessKey: 'Marker-aws-secret-4f6e' };
@@ -57,7 +58,9 @@ export async function startAws(): Promise<FakeAws> {
 }
 
 function answer(exchange: Exchange, state: State): Reply {
-  const service = signedFor(exchange, (id) => secretOf(id, exchange, state));
+  const { service = null, region = '' } = signedFor(exchange, (id) => secretOf(id, exchange, state)) ?? {};
+  // STS is in every region; other services here are in one.
+  if (region !== awsRegion && service !== 'sts') return failed('SignatureDoesNotMatch', 403);
   const { headers, text } = exchange;
   const target = String(headers['x-amz-target'] ?? '');
   const [prefix, action = ''] = target.split('.');
@@ -236,34 +239,6 @@ function elb(query: Record<string, string>, state: State): Reply {
     default:
       return xmlFailure('InvalidAction', action);
   }
-}
-
-/** The service for which the request is signed, computed anew from what has arrived; null: wrongly signed. */
-function signedFor(
-  { method, path, search, headers, text, bytes }: Exchange,
-  secretFor: (id: string) => string | null,
-): string | null {
-  const [, id = '', scope = '', names = '', signature] =
-    /^AWS4-HMAC-SHA256 Credential=(\w{16,})\/(\S+), SignedHeaders=(\S+), Signature=([0-9a-f]{64})$/.exec(
-      headers.authorization ?? '',
-    ) ?? [];
-  const [date = '', region = '', service = '', end = ''] = scope.split('/');
-  const secret = secretFor(id);
-  // STS is in every region; other services here are in one.
-  const regions = service === 'sts' ? [awsRegion, 'us-east-1'] : [awsRegion];
-  const sha = (value: Buffer | string): string => createHash('sha256').update(value).digest('hex');
-  const unsigned = Object.keys(headers).filter((name) => name.startsWith('x-amz-') && !names.split(';').includes(name));
-  if (secret === null || end !== 'aws4_request' || !regions.includes(region) || unsigned.length > 0) return null;
-  if (headers['x-amz-content-sha256'] !== sha(bytes)) return null;
-  const lines = names.split(';').map((name) => `${name}:${String(headers[name])}`);
-  const query = search.replace(/^\?/, '').split('&').sort().join('&');
-  const canonical = [method, path, query, ...lines, '', names, sha(text)].join('\n');
-  const toSign = ['AWS4-HMAC-SHA256', headers['x-amz-date'], scope, sha(canonical)].join('\n');
-  const key = [date, region, service, end].reduce<Buffer>(
-    (last, part) => createHmac('sha256', last).update(part).digest(),
-    Buffer.from(`AWS4${secret}`),
-  );
-  return createHmac('sha256', key).update(toSign).digest('hex') === signature ? service : null;
 }
 
 const ok = (body: object): Reply => ({ status: 200, body });

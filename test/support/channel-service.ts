@@ -115,7 +115,10 @@ const faults: readonly (readonly [string, StandInFault['kind'], PluginFault, num
 export function describeChannel<S extends OptionSchema>(
   name: string,
   bench: ChannelBench<S>,
-  more?: (service: { standIn: () => StandIn; send: (message: NotificationMessage) => Promise<Shown[]> }) => void,
+  more?: (service: {
+    standIn: () => StandIn;
+    send: (message: NotificationMessage, o?: Options<S>) => Promise<Shown[]>;
+  }) => void,
 ): void {
   const { plugin, options, wrong, secrets } = bench;
   const taken: Shown[] = [];
