@@ -50,14 +50,6 @@ export interface AuthorityWithKey extends Pick<Authority, 'id' | 'publicId' | 'c
   keyId: KeyRef;
 }
 
-/** Rows of one table that refer to an authority. */
-export interface Dependents {
-  kind: string;
-  count: number;
-  /** By what its primary key ends with. */
-  ids: string[];
-}
-
 export function viewerOf(actor: Actor): Viewer {
   return { userId: actor.userId, roleIds: actor.roles.map((role) => role.id), all: maySeeEveryAuthority(actor) };
 }
@@ -194,31 +186,6 @@ export class AuthorityRepository {
     return saved;
   }
 
-  /**
-   * What refers to the authority and is not deleted with it: each foreign key of the database without a cascade. At
-   * most 20 ids of a kind, in order.
-   */
-  async dependents(tx: Tx, id: number): Promise<Dependents[]> {
-    const keys: { kind: string; column: string; name: string }[] = await tx.query(
-      `select t.relname as kind, a.attname as column, n.attname as name
-       from pg_constraint c join pg_class t on t.oid = c.conrelid
-       join pg_attribute a on a.attrelid = t.oid and a.attnum = c.conkey[1]
-       join pg_index i on i.indrelid = t.oid and i.indisprimary
-       join pg_attribute n on n.attrelid = t.oid and n.attnum = i.indkey[i.indnkeyatts - 1]
-       where c.confrelid = 'authority'::regclass and c.contype = 'f' and c.confdeltype = 'a' order by 1, 2`,
-    );
-    const found: Dependents[] = [];
-    for (const { kind, column, name } of keys) {
-      const [rows] = await tx.query<Omit<Dependents, 'kind'>[]>(
-        `select (select count(*)::int from ${kind} where ${column} = $1) as count,
-           array(select ${name}::text from ${kind} where ${column} = $1 order by ${name} limit 20) as ids`,
-        [id],
-      );
-      if (rows && rows.count > 0) found.push({ kind, ...rows });
-    }
-    return found;
-  }
-
   /** Throws when something depends on it. */
   async delete(tx: Tx, id: number): Promise<void> {
     await tx.delete(Authority, { id });
@@ -245,7 +212,8 @@ export class AuthorityRepository {
   async replaceInChains(tx: Tx, beforePem: string, { certificatePem, chainPem }: CaChain): Promise<void> {
     const chain = 'chain_pem[:array_position(chain_pem, $1) - 1] || $2::text[]';
     await tx.query(
-      `with issuer as (update authority_issuer set chain_pem = ${chain} where $1 = any(chain_pem) returning authority_id)
+      `with issuer as (
+         update authority_issuer set chain_pem = ${chain} where $1 = any(chain_pem) returning authority_id)
        update authority set version = version + 1,
          chain_pem = case when $1 = any(chain_pem) then ${chain} else chain_pem end
        where $1 = any(chain_pem) or id in (select authority_id from issuer)`,

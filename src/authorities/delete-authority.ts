@@ -1,13 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '../audit/audit.js';
 import { Database, type Tx } from '../platform/db/database.js';
+import { dependentsOf, refuseInUse } from '../platform/db/dependents.js';
 import type { Actor } from '../platform/http/actor.js';
-import { Problem } from '../platform/http/problem.js';
 import { KeyStore } from '../platform/keys/key-store.js';
 import { Authorities } from './authorities.js';
 import type { Authority } from './authority.entity.js';
 import { AuthorityIssuers } from './authority-issuers.js';
-import { AuthorityRepository, type Dependents } from './authority.repository.js';
+import { AuthorityRepository } from './authority.repository.js';
 
 /** Throws Problem when the authority must not be deleted. */
 type Demand = (tx: Tx, authority: Authority) => Promise<void>;
@@ -39,8 +39,7 @@ export class AuthorityRemoval {
     const keys = await this.db.write(async (tx) => {
       const row = await this.repository.lock(tx, id);
       const { name, owner, serialHex, notAfter } = row;
-      const dependents = await this.repository.dependents(tx, id);
-      if (dependents.length > 0) throw inUse(name, dependents);
+      refuseInUse(await dependentsOf(tx, 'authority', id), `Authority ${name}`, 'Make it inactive instead.');
       for (const demand of this.demands) await demand(tx, row);
       const held = await this.authorities.keysOf(id, tx);
       await this.repository.delete(tx, id);
@@ -55,17 +54,4 @@ export class AuthorityRemoval {
     // A key that stays behind when this process dies now is sealed and signs for nothing.
     await Promise.all(keys.map(({ keyId }) => this.keys.forget(keyId)));
   }
-}
-
-/** `reasons` has the ids by kind. */
-function inUse(name: string, dependents: readonly Dependents[]): Problem {
-  const kinds = dependents.map(({ kind, count }) => `${kind}: ${count}`).join(', ');
-  return new Problem('in-use', `Authority ${name} is still needed (${kinds}). Make it inactive instead.`, {
-    reasons: Object.fromEntries(
-      dependents.map(({ kind, count, ids }) => [
-        kind,
-        [...ids, ...(count > ids.length ? [`and ${count - ids.length} more`] : [])],
-      ]),
-    ),
-  });
 }

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
 import type { Tx } from '../platform/db/database.js';
+import { countDependents, type Dependents } from '../platform/db/dependents.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
@@ -119,6 +120,13 @@ export class DestinationRepository {
   }
 
   /** Also forgets past deliveries. Fails on a foreign key while a certificate is deployed there. */
+  /** The certificates that are at the destination, or are to be delivered to it or removed from it. */
+  standingAt(tx: Tx, id: number): Promise<Dependents> {
+    const where = `id in (select certificate_id from delivery where destination_id = $1
+      and state not in ('removed', 'replaced', 'stopped', 'left'))`;
+    return countDependents(tx, { kind: 'certificate', name: 'id', where }, id);
+  }
+
   async remove(tx: Tx, destination: Destination): Promise<void> {
     await tx.remove(destination);
   }

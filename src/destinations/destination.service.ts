@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '../audit/audit.js';
 import { Clock } from '../platform/clock.js';
 import { Database, type Tx } from '../platform/db/database.js';
+import { refuseInUse } from '../platform/db/dependents.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
 import type { PluginOf } from '../plugin-api/any-plugin.js';
@@ -109,6 +110,8 @@ export class DestinationService {
   async remove(actor: Actor, id: number): Promise<void> {
     await this.db.write(async (tx) => {
       const row = await this.repository.lock(tx, id);
+      const advice = 'Detach it from its certificates first.';
+      refuseInUse([await this.repository.standingAt(tx, id)], `Destination ${row.label}`, advice);
       const before = await this.view(tx, actor, row);
       await this.repository.remove(tx, row);
       await this.audit.record(tx, actor, {

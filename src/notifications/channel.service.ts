@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '../audit/audit.js';
 import { Clock } from '../platform/clock.js';
 import { Database, type Tx } from '../platform/db/database.js';
+import { dependentsOf, refuseInUse } from '../platform/db/dependents.js';
 import type { Actor } from '../platform/http/actor.js';
 import type { Page } from '../platform/http/page.js';
 import { invalid, Problem } from '../platform/http/problem.js';
@@ -86,9 +87,8 @@ export class ChannelService {
     await this.db.write(async (tx) => {
       const row = await this.repository.lock(tx, id);
       this.demandChange(actor, row);
-      const { length } = await this.repository.subscriptionsOf(tx, id);
-      if (length > 0)
-        throw new Problem('in-use', `${length} subscriptions use channel ${row.label}: delete or move them first.`);
+      const advice = 'Delete its subscriptions first, or give them another channel.';
+      refuseInUse(await dependentsOf(tx, 'channel', id), `Channel ${row.label}`, advice);
       const before = this.view(row);
       await this.repository.remove(tx, row);
       await this.audit.record(tx, actor, {

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../platform/db/database.js';
+import { countDependents, type Dependents } from '../platform/db/dependents.js';
 import { truth, whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
@@ -131,13 +132,19 @@ export class ProfileRepository {
     ]);
   }
 
-  /** Throws Problem `in-use` when an authority allows it, and the violation of a foreign key for any other use. */
+  /** The authorities that issue by the profile, and the certificates that were issued by one of its versions. */
+  async users(tx: Tx, id: number): Promise<Dependents[]> {
+    return [
+      await countDependents(
+        tx,
+        { kind: 'authority', name: 'id', where: '$1 = any(allowed_profile_ids || default_profile_id)' },
+        id,
+      ),
+      await countDependents(tx, { kind: 'certificate', name: 'id', where: 'profile_id = $1' }, id),
+    ];
+  }
+
   async remove(tx: Tx, id: number): Promise<void> {
-    const [authority] = await tx.query<{ name: string }[]>(
-      'select name from authority where $1 = any(allowed_profile_ids) order by id limit 1',
-      [id],
-    );
-    if (authority) throw new Problem('in-use', `Authority ${authority.name} issues by this profile.`);
     await tx.query('delete from profile where id = $1', [id]);
   }
 }

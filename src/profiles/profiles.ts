@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { Audit } from '../audit/audit.js';
 import { Database, type Tx } from '../platform/db/database.js';
+import { refuseInUse } from '../platform/db/dependents.js';
 import type { Actor } from '../platform/http/actor.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import { Problem } from '../platform/http/problem.js';
@@ -83,6 +84,7 @@ export class Profiles implements OnApplicationBootstrap {
     await this.db.write(async (tx) => {
       const profile = await this.repository.lock(tx, id);
       demandOwn(profile);
+      refuseInUse(await this.repository.users(tx, id), `Profile ${profile.name}`, 'Make it inactive instead.');
       await this.repository.remove(tx, id);
       await this.audit.record(tx, actor, {
         action: 'profile.deleted',

@@ -5,6 +5,7 @@ import { defineJob } from '../jobs/define-job.js';
 import { Clock } from '../platform/clock.js';
 import { Config } from '../platform/config.js';
 import { Database } from '../platform/db/database.js';
+import { dependentsOf, refuseInUse } from '../platform/db/dependents.js';
 import type { Actor } from '../platform/http/actor.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import { Problem } from '../platform/http/problem.js';
@@ -89,6 +90,8 @@ export class Policies implements OnApplicationBootstrap {
     await this.db.write(async (tx) => {
       const policy = await this.repository.lock(tx, id);
       if (policy.name === defaultPolicyName) throw new Problem('in-use', 'The policy "default" cannot be deleted.');
+      const advice = 'Give them another policy first.';
+      refuseInUse(await dependentsOf(tx, 'rotation_policy', id), `Policy ${policy.name}`, advice);
       await this.repository.remove(tx, policy);
       await this.audit.record(tx, actor, {
         action: 'policy.deleted',

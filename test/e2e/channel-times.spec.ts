@@ -50,7 +50,7 @@ describe('a channel with quiet hours', () => {
     await eventually(async () => (await mailsTo('quiet@example.com')).length === 2);
   });
 
-  it('keeps to the clock on the wall, also on the days on which it is changed', async () => {
+  it('keeps to the clock on the wall, also on the days on which it is changed (25: UCM#87)', async () => {
     const timeZone = 'Europe/Berlin';
     const { id } = await channel('berlin', { quietHours: { from: '22:00', to: '07:30', timeZone } });
     const { id: noon } = await channel('noon', { quietHours: { from: '12:00', to: '13:00', timeZone } });

@@ -129,7 +129,7 @@ describe('the CRL of an authority', () => {
     expect(await program.call('PUT', `/certificates/${plain.id}/revoke`, {})).toMatchObject({ status: 409 });
   });
 
-  it('lists a certificate on hold until it is released, and keeps the date of the hold', async () => {
+  it('lists a certificate on hold until it is released, with the date of the hold (18: certmate#391)', async () => {
     const certificate = await issue('root');
     await program.ok('PUT', `/certificates/${certificate.id}/hold`, {});
     const held = await listed(urlOf(root), has(certificate));
@@ -164,7 +164,7 @@ describe('the CRL of an authority', () => {
     expect(der.replace(/\s/g, '')).toBe(next.der.toString('hex'));
   });
 
-  it('shows its state, and is made anew on schedule, with a number that grows', async () => {
+  it('shows its state, and is made anew on schedule, with a number that grows (18: certmate#391)', async () => {
     const [before] = (await stateOf(root)).lists;
     expect(before).toMatchObject({
       shard: null,

@@ -70,7 +70,7 @@ const actionsOf = async ({ id }: Json): Promise<string[]> =>
   );
 
 describe('a delivery to a destination with the address of its server', () => {
-  it('is complete when the server serves it, and only then supersedes its predecessor (row 2, row 11)', async () => {
+  it('is complete when it is served, and only then supersedes its predecessor (2: NPM#3803, 11: certd#408)', async () => {
     await destination('web');
     const old = await issue('www.example.com', 'web');
     await inState(old, { state: 'delivered', verification: 'pending' });
@@ -89,7 +89,7 @@ describe('a delivery to a destination with the address of its server', () => {
     expect(await deliveryOf(old)).toMatchObject({ state: 'replaced', verification: null });
   });
 
-  it('is not complete while the server leaves out an issuer of the chain (row 11)', async () => {
+  it('is not complete while the server leaves out an issuer of the chain (11: certd#408)', async () => {
     await program.ok('POST', '/authorities', {
       name: 'sub',
       owner: 'pki@example.com',
@@ -149,7 +149,7 @@ describe('a delivery to a destination with the address of its server', () => {
     expect(await deliveryOf(only)).toMatchObject({ verification: 'verified' });
   });
 
-  it('asks for a name of the certificate, and says so when there are wildcards alone (row 15)', async () => {
+  it('asks for a name of the certificate, and says so when there are wildcards alone (15: certmate#381)', async () => {
     await destination('wild');
     const wild = await issue('*.example.com', 'wild');
     const delivery = await inState(wild, { verification: 'not-verifiable' });
@@ -175,7 +175,7 @@ describe('a delivery to a destination with the address of its server', () => {
 });
 
 describe('what is no longer what was delivered', () => {
-  it('is found by a check on demand and by the next one that is due, and told (row 15)', async () => {
+  it('is found by a check on demand and by the next one that is due, and told (15: certmate#381)', async () => {
     await destination('drift', { verifyAt: [] });
     const certificate = await issue('drift.example.com', 'drift');
     await inState(certificate, { verification: 'verified' });

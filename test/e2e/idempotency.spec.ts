@@ -124,7 +124,7 @@ describe('the header Idempotency-Key', () => {
     expect((await profile('corrected', headers)).status).toBe(200);
   });
 
-  it('lets one of several requests at once make it', async () => {
+  it('lets one of several requests at once make it (26: UCM#269)', async () => {
     const headers = newKey();
     const answers = await Promise.all([1, 2, 3, 4].map(() => profile('at once', headers)));
     expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThan(0);

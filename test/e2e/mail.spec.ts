@@ -43,7 +43,7 @@ async function settled(): Promise<void> {
 }
 
 describe('warnings before a certificate expires', () => {
-  it('come once per threshold, in one mail for all certificates of an owner (row 20)', async () => {
+  it('come once per threshold, in one mail for all certificates of an owner (20: uptime-kuma#2648)', async () => {
     await program.ok('POST', '/policies', { name: 'late', days: 5 });
     await issue('joe@example.com', 'a.example.com');
     await issue('joe@example.com', 'b.example.com', { rotationPolicy: { name: 'late' }, validityDays: 89 });

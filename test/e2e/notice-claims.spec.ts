@@ -58,7 +58,7 @@ async function subscribe({ ok }: Caller): Promise<number> {
 }
 
 describe('a notice', () => {
-  it('is sent once by jobs that run at the same time and share some of their notices (row 20)', async () => {
+  it('is sent once by jobs at the same time that share some of their notices (20: uptime-kuma#2648)', async () => {
     const program = await startProgram(settings);
     try {
       await makeAuthority(program);

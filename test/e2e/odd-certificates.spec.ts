@@ -44,7 +44,7 @@ describe('a certificate that OpenSSL reads', () => {
     }
   });
 
-  it('is in every sorted list exactly once', async () => {
+  it('is in every sorted list exactly once (24: UCM#280)', async () => {
     for (const sortBy of ['id', 'name', 'owner', 'cn', 'issuer', 'lifecycle', 'notBefore', 'notAfter', 'dateCreated']) {
       const ids: number[] = [];
       for (let after = ''; ;) {
@@ -61,7 +61,7 @@ describe('a certificate that OpenSSL reads', () => {
     }
   });
 
-  it('is shown with its unusual serial number, dates and names', async () => {
+  it('is shown with its unusual serial number, dates and names (16: certmate#88)', async () => {
     const serials = (await list('')).items.map(({ serial }: Json) => serial as string);
     expect(serials).toContain('-5');
     expect(await filtered('serial', '-5')).toHaveLength(1);

@@ -42,7 +42,7 @@ const orderOf = async (id: number): Promise<string> =>
   (await program.database.source.query('select order_ref from certificate where id = $1', [id]))[0].order_ref;
 
 describe('pending certificates', () => {
-  it('are listed with the progress of their orders', async () => {
+  it('are listed with the progress of their orders (28: certmate#399)', async () => {
     const { items, total } = await program.ok('GET', '/pending_certificates?sortBy=id&sortDir=asc');
     expect(total).toBe(3);
     expect(items.map(({ id }: { id: number }) => id)).toEqual(Object.values(ids).sort((a, b) => a - b));

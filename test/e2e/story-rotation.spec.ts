@@ -259,7 +259,7 @@ describe('a renewal that fails', () => {
     await until(old.id, 'superseded');
   });
 
-  it('at the authority is recorded, reported to the owner and retried until it succeeds (row 14)', async () => {
+  it('at the authority is recorded, told to the owner and retried until it succeeds (14: certmate#417)', async () => {
     const { ok } = program;
     const old = await issue('stuck.example.com', { rotation: true });
     await ok('PUT', `/authorities/${authorityId}`, { owner: 'pki@example.com', active: false });
@@ -356,7 +356,7 @@ describe('plans', () => {
 });
 
 describe('a certificate that another one replaces', () => {
-  it('neither renews nor warns until its replacement is revoked (row 19)', async () => {
+  it('neither renews nor warns until its replacement is revoked (19: OctopusDeploy#7978)', async () => {
     const { ok } = program;
     const old = await issue('replaced.example.com', { rotation: true });
     const fresh = await issue('replaced.example.com', { replaces: [{ name: old.name }] });

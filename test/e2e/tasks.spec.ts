@@ -50,7 +50,7 @@ describe('periodic tasks over REST', () => {
     expect(run.counts).toEqual({ jobs: 1 });
   });
 
-  it('36: stay paused as the switch says, which is told as a warning, until they are resumed', async () => {
+  it('stay paused as the switch says, which is told as a warning, until they are resumed (36: UCM 2.196)', async () => {
     const paused = await program.ok('PUT', '/tasks/crl', { paused: true });
     expect(paused).toMatchObject({ paused: true, pausedBy: 'admin', pausedAt: expect.any(String) });
     expect(await task('crl')).toMatchObject({ paused: true, stale: false });
@@ -69,7 +69,7 @@ describe('periodic tasks over REST', () => {
     ).toEqual(['task.resumed', 'task.paused']);
   });
 
-  it('14: that do not succeed for long are stale in their list, in /health/ready and in /metrics', async () => {
+  it('that do not succeed for long are stale in list, readiness and metrics (14: certmate#417)', async () => {
     expect(await metrics()).toMatch(/^perennial_periodic_stale\{task="jobs.prune"\} 0$/m);
     await program.database.source.query(
       `update periodic_task set last_success_at = now() - interval '4 hours' where name = 'jobs.prune'`,
@@ -81,7 +81,7 @@ describe('periodic tasks over REST', () => {
     expect(await metrics()).toMatch(/^perennial_periodic_stale\{task="jobs.prune"\} 1$/m);
   });
 
-  it('36: that fail on every run count their failures and keep the reason of each run', async () => {
+  it('that fail on every run count their failures and keep the reason of each run (36: UCM 2.122)', async () => {
     const { source } = program.database;
     await source.query('alter table idempotent_request rename to gone');
     await program.ok('POST', '/tasks/jobs.prune/run');

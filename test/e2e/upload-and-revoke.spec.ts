@@ -206,7 +206,7 @@ describe('an upload', () => {
 });
 
 describe('names', () => {
-  it('of certificates with the same name and serial number are made unique, and no upload is refused', async () => {
+  it('of certificates with the same name and serial number are made unique (27: UCM#85)', async () => {
     const bodies = Array.from({ length: 12 }, (_, i) =>
       openssl([
         'req',

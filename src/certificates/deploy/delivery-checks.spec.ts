@@ -85,7 +85,7 @@ describe('a check of a delivery', () => {
     });
   });
 
-  it('differs when an intermediate of the chain is not sent (row 11)', async () => {
+  it('differs when an intermediate of the chain is not sent (11: certd#408)', async () => {
     const bundle = authority.issue('chain.example.org');
     const named = { ...bundle, commonName: 'chain.example.org' };
     serve({ ...named, chainPem: named.chainPem.slice(0, 1) });
@@ -118,7 +118,7 @@ describe('a check of a delivery', () => {
     });
   });
 
-  it('cannot be made for wildcards alone unless a name is configured (row 15)', async () => {
+  it('cannot be made for wildcards alone unless a name is configured (15: certmate#381)', async () => {
     const wild = certified(['*.example.org']);
     serve(wild);
     expect(await check(wild)).toEqual({ outcome: 'not-verifiable', detail: expect.stringContaining('verifyName') });

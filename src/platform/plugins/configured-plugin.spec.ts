@@ -160,7 +160,7 @@ describe('ConfiguredPlugins', () => {
     expect(configured.open(upload, create({ host: 'h' }), 'destination')).toMatchObject({ host: 'h' });
   });
 
-  it('keeps a secret that is absent and removes one that is null', () => {
+  it('keeps a secret that is absent and removes one that is null (29: certmate#424)', () => {
     const row = create({ host: 'h', password: 'one', token: 'two' });
     const changed = change(row, { host: 'i', password: null });
     expect(changed.secretId).toBe(row.secretId);
