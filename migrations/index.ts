@@ -67,6 +67,7 @@ import { WhatKeepsAuthorities1763700000088 } from './1763700000088-what-keeps-au
 import { RevocationRunsOfCertificates1763700000092 } from './1763700000092-revocation-runs-of-certificates.js';
 import { RevocationRunVersions1763700000093 } from './1763700000093-revocation-run-versions.js';
 import { TlsAlpnChallenges1763700000094 } from './1763700000094-tls-alpn-challenges.js';
+import { CrlParts1763700000095 } from './1763700000095-crl-parts.js';
 import { OnePlanForAllValues1763700000098 } from './1763700000098-one-plan-for-all-values.js';
 import { MaintenanceWindows1763700000101 } from './1763700000101-maintenance-windows.js';
 import { RenewalsWait1763700000102 } from './1763700000102-renewals-wait.js';
@@ -152,6 +153,7 @@ export const migrations = [
   RevocationRunsOfCertificates1763700000092,
   RevocationRunVersions1763700000093,
   TlsAlpnChallenges1763700000094,
+  CrlParts1763700000095,
   OnePlanForAllValues1763700000098,
   MaintenanceWindows1763700000101,
   RenewalsWait1763700000102,

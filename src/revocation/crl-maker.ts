@@ -58,7 +58,7 @@ export class CrlMaker {
         return this.lists.end(this.db.single, id);
       const issuing = await this.issuingOf(await this.authorities.get(crl.authorityId), key);
       const list = await this.build(crl, issuing, signal);
-      if (await this.lists.save(this.db.single, crl, list)) return this.published.offer(id, list);
+      if (await this.db.write((tx) => this.lists.save(tx, crl, list))) return this.published.offer(id, list);
     }
     throw new PluginError('unavailable', 'Other processes make this CRL at the same time.');
   }

@@ -13,7 +13,7 @@ import { Clock } from '../platform/clock.js';
 import { Config } from '../platform/config.js';
 import { Database, type Tx } from '../platform/db/database.js';
 import { CrlMaker } from './crl-maker.js';
-import { type Crl, CrlRepository } from './crl.repository.js';
+import { CrlRepository, type KnownList } from './crl.repository.js';
 import { RevokedRepository } from './revoked.repository.js';
 
 /** A list whose job was lost, or failed for good, is due again after this time. */
@@ -21,8 +21,16 @@ const againMs = 5 * 60_000;
 /** Revocations within this time go into one new list. */
 const gatherS = 1;
 
+/** A list of so many entries is made while no other one is made anywhere: it takes memory, and time of the database. */
+const largeEntries = 100_000;
+/** After a list has been made, the next one waits a second for so many entries, at most `longestBreakS`. */
+const entriesPerS = 250_000;
+const longestBreakS = 30;
+
 /** The lists of one authority: a CA with many shards leaves room for others. */
 const crlLane = defineLane('crl', { atOnce: 2 });
+/** Large lists, of all authorities. */
+const largeLane = defineLane('crl-large', { atOnce: 1 });
 
 /** Makes a CRL anew. */
 const makeCrl = defineJob('crl.make', z.strictObject({ crlId: z.int() }), {
@@ -32,28 +40,34 @@ const makeCrl = defineJob('crl.make', z.strictObject({ crlId: z.int() }), {
   concurrency: 2,
 });
 
-type Known = Pick<Crl, 'id' | 'authorityId'>;
-
-/** Has lists made after the commit; `afterS` later so that one list takes up many revocations. */
-export async function enqueueCrls(tx: Tx, lists: readonly Known[], afterS?: number): Promise<void> {
+/** Has lists made after the commit, as soon as possible, or `afterS` later. */
+export async function enqueueCrls(
+  tx: Tx,
+  lists: readonly KnownList[],
+  afterS: (list: KnownList) => number = () => 0,
+): Promise<void> {
   await makeCrl.enqueueMany(
     tx,
-    lists.map(({ id, authorityId }) => ({ data: { crlId: id }, lane: crlLane.of(authorityId), afterS })),
+    lists.map((list) => ({
+      data: { crlId: list.id },
+      lane: list.entries >= largeEntries ? largeLane.of('all') : crlLane.of(list.authorityId),
+      afterS: afterS(list),
+    })),
   );
 }
 
 /** Has the lists that hold a certificate made within seconds. */
-export async function listAnew(
-  tx: Tx,
-  lists: CrlRepository,
-  { authorityId, serialHex }: { authorityId: number; serialHex: string },
-): Promise<void> {
-  const ids = await lists.holding(tx, authorityId, serialHex);
-  await enqueueCrls(
-    tx,
-    ids.map((id) => ({ id, authorityId })),
-    gatherS,
-  );
+export async function listAnew(tx: Tx, lists: readonly KnownList[], now: Date): Promise<void> {
+  await enqueueCrls(tx, lists, (list) => breakS(list, now));
+}
+
+/**
+ * Seconds until a list is made anew after a revocation: one list takes up many revocations, and a large one does not
+ * keep the database busy all the time.
+ */
+export function breakS({ entries, thisUpdate }: Pick<KnownList, 'entries' | 'thisUpdate'>, now: Date): number {
+  const sinceS = thisUpdate === null ? 0 : Math.max(0, (now.getTime() - thisUpdate.getTime()) / 1000);
+  return Math.max(gatherS, Math.min(entries / entriesPerS, longestBreakS) - sinceS);
 }
 
 /** Which lists an authority has. */

@@ -53,6 +53,9 @@ export interface NewList {
   deltaDer: Buffer | null;
 }
 
+/** What has to be known of a list to have it made anew; of the last one that was made. */
+export type KnownList = Pick<Crl, 'id' | 'authorityId' | 'entries' | 'thisUpdate'>;
+
 /** What is overdue of an authority. `nextUpdate`: the first end of a list that was made; null when none was. */
 export interface OverdueLists {
   authorityId: number;
@@ -75,7 +78,8 @@ const columns = `id, authority_id as "authorityId", key_id as "keyId", key_tag a
   base_number as "baseNumber", base_at as "baseAt", entries, this_update as "thisUpdate", next_update as "nextUpdate",
   due_at as "dueAt", overdue_at as "overdueAt", fault_detail as "faultDetail"`;
 
-const sliceOctets = 1024 * 1024;
+/** Of each part but the last; the migration that made the parts has it too. */
+const partOctets = 1024 * 1024;
 
 /** Every query on CRLs. */
 @Injectable()
@@ -119,27 +123,44 @@ export class CrlRepository {
   }
 
   /** The lists that hold a certificate: that of all, and the shard that its revocation was given. */
-  async holding(tx: Tx, authorityId: number, serialHex: string): Promise<number[]> {
-    const rows: { id: number }[] = await tx.query(
-      `select id from crl where authority_id = $1 and (shard is null or shard =
+  async holding(tx: Tx, authorityId: number, serialHex: string): Promise<KnownList[]> {
+    return tx.query(
+      `select id, authority_id as "authorityId", entries, this_update as "thisUpdate" from crl
+       where authority_id = $1 and (shard is null or shard =
          (select shard from revoked_certificate where authority_id = $1 and serial_hex = $2))`,
       [authorityId, serialHex],
     );
-    return rows.map(({ id }) => id);
   }
 
-  /** Stores a list unless another process has stored one since `seen`; false then. */
+  /** Stores a list unless another process has stored one since `seen`; false then. Call it in a transaction. */
   async save(tx: Tx, { id, number: seen }: Pick<Crl, 'id' | 'number'>, list: NewList): Promise<boolean> {
-    const { number, baseNumber, baseAt, entries, thisUpdate, nextUpdate, dueAt, overdueAt, der, deltaDer } = list;
-    const [rows]: [unknown[], number] = await tx.query(
-      `update crl set number = $3, base_number = $4, base_at = $5, entries = $6, this_update = $7, next_update = $8,
-         due_at = $9, overdue_at = $10, der = $11, delta_der = $12, fault_detail = null
-       where id = $1 and number is not distinct from $2::numeric returning id`,
-      [id, seen, number, baseNumber, baseAt, entries, thisUpdate, nextUpdate, dueAt, overdueAt, der, deltaDer].map(
-        (value) => (typeof value === 'bigint' ? String(value) : value),
-      ),
+    const rows: unknown[] = await tx.query(
+      'select from crl where id = $1 and number is not distinct from $2::numeric for update',
+      [id, seen],
     );
-    return rows.length > 0;
+    if (rows.length === 0) return false;
+    await tx.query('delete from crl_part where crl_id = $1', [id]);
+    await addParts(tx, id, false, list.der);
+    if (list.deltaDer) await addParts(tx, id, true, list.deltaDer);
+    const { baseAt, entries, thisUpdate, nextUpdate, dueAt, overdueAt, der, deltaDer } = list;
+    await tx.query(
+      `update crl set number = $2, base_number = $3, base_at = $4, entries = $5, this_update = $6, next_update = $7,
+         due_at = $8, overdue_at = $9, octets = $10, delta_octets = $11, fault_detail = null where id = $1`,
+      [
+        id,
+        String(list.number),
+        String(list.baseNumber),
+        baseAt,
+        entries,
+        thisUpdate,
+        nextUpdate,
+        dueAt,
+        overdueAt,
+        der.length,
+        deltaDer?.length ?? null,
+      ],
+    );
+    return true;
   }
 
   async setFault(tx: Tx, id: number, detail: string): Promise<void> {
@@ -152,11 +173,11 @@ export class CrlRepository {
   }
 
   /** At most 200 lists that are due. They are due again at `again`, in case their job is lost. */
-  async takeDue(tx: Tx, now: Date, again: Date): Promise<Pick<Crl, 'id' | 'authorityId'>[]> {
-    const [rows]: [Pick<Crl, 'id' | 'authorityId'>[], number] = await tx.query(
+  async takeDue(tx: Tx, now: Date, again: Date): Promise<KnownList[]> {
+    const [rows]: [KnownList[], number] = await tx.query(
       `update crl set due_at = $2 where id in (
          select id from crl where due_at <= $1 order by due_at limit 200 for update skip locked)
-       returning id, authority_id as "authorityId"`,
+       returning id, authority_id as "authorityId", entries, this_update as "thisUpdate"`,
       [now, again],
     );
     return rows;
@@ -201,12 +222,12 @@ export class CrlRepository {
     publicId: string,
     { keyTag, keyId, shard, delta }: { keyTag: string | null; keyId?: KeyRef; shard: number | null; delta: boolean },
   ): Promise<Published | null> {
-    const der = delta ? 'delta_der' : 'der';
+    const octets = delta ? 'c.delta_octets' : 'c.octets';
     const [found] = await tx.query<Published[]>(
       `select c.id, c.number, c.this_update as "thisUpdate", c.next_update as "nextUpdate",
-         octet_length(c.${der}) as length
+         ${octets} as length
        from crl c join authority a on a.id = c.authority_id
-       where a.public_id = $1 and a.key_id is not null and c.shard is not distinct from $2 and c.${der} is not null
+       where a.public_id = $1 and a.key_id is not null and c.shard is not distinct from $2 and ${octets} is not null
          and case when $3::text is null then c.key_id = coalesce($4::int, a.key_id) else c.key_tag = $3 end`,
       [publicId, shard, keyTag, keyId ?? null],
     );
@@ -214,20 +235,30 @@ export class CrlRepository {
   }
 
   /**
-   * The octets of that list, read in parts, so that none holds up the event loop; null when another one has taken its
+   * The octets of that list, part by part, so that none holds up the event loop; null when another one has taken its
    * place meanwhile.
    */
   async read(tx: Tx, { id, number, length }: Published, delta: boolean): Promise<Buffer | null> {
     const whole = Buffer.allocUnsafe(length);
-    for (let from = 0; from < length; from += sliceOctets) {
-      const [row] = await tx.query<{ part: Buffer }[]>(
-        `select substring(${delta ? 'delta_der' : 'der'} from $3 for $4) as part
-         from crl where id = $1 and number = $2`,
-        [id, number, from + 1, sliceOctets],
+    for (let from = 0; from < length; from += partOctets) {
+      const [row] = await tx.query<{ der: Buffer }[]>(
+        `select p.der from crl_part p join crl c on c.id = p.crl_id
+         where p.crl_id = $1 and c.number = $2 and p.delta = $3 and p.part = $4`,
+        [id, number, delta, from / partOctets],
       );
       if (!row) return null;
-      row.part.copy(whole, from);
+      row.der.copy(whole, from);
     }
     return whole;
   }
+}
+
+async function addParts(tx: Tx, id: number, delta: boolean, der: Buffer): Promise<void> {
+  for (let from = 0; from < der.length; from += partOctets)
+    await tx.query('insert into crl_part (crl_id, delta, part, der) values ($1, $2, $3, $4)', [
+      id,
+      delta,
+      from / partOctets,
+      der.subarray(from, from + partOctets),
+    ]);
 }

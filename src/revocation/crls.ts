@@ -62,6 +62,7 @@ export class Crls {
   /** A list that has just been stored: whoever asks for it next need not wait until its octets are read again. */
   offer(id: number, { number, der, deltaDer }: Pick<NewList, 'number' | 'der' | 'deltaDer'>): void {
     this.made = { id, number: String(number), der, deltaDer };
+    this.dropOldest();
   }
 
   /** Null when there is no such list. */
@@ -146,13 +147,21 @@ export class Crls {
 
   /** Until the rest is small enough; the newest stays. */
   private dropOldest(): void {
-    let octets = 0;
+    let octets = this.octetsMade();
     for (const { file } of this.kept.values()) octets += this.octetsOf(file);
+    if (octets > maxKeptOctets) {
+      octets -= this.octetsMade();
+      this.made = null;
+    }
     for (const [oldest, { file }] of this.kept) {
       if ((octets <= maxKeptOctets && this.kept.size <= maxKept) || this.kept.size === 1) break;
       this.kept.delete(oldest);
       octets -= this.octetsOf(file);
     }
+  }
+
+  private octetsMade(): number {
+    return this.made === null ? 0 : this.made.der.length + (this.made.deltaDer?.length ?? 0);
   }
 
   private octetsOf(file: PublicFile | null): number {

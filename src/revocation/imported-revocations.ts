@@ -58,7 +58,12 @@ export class ImportedRevocations {
     }
     await this.db.write(async (tx) => {
       await this.imported.add(tx, id, crl, { entries: count.entries, at: this.clock.now() });
-      await enqueueCrls(tx, await this.lists.of(tx, id));
+      // The lists will have these entries, which tells how large they are.
+      const lists = await this.lists.of(tx, id);
+      await enqueueCrls(
+        tx,
+        lists.map((list) => ({ ...list, entries: Math.max(list.entries, count.entries) })),
+      );
       await this.audit.record(tx, actor, {
         action: 'authority.revocations-imported',
         targetType: 'authority',

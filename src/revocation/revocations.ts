@@ -41,7 +41,7 @@ export class Revocations {
     const { reason, revokedAt, invalidityDate = null } = given;
     const revocation = { authorityId, serialHex, notAfter, urls, reason, revokedAt, invalidityDate };
     const isNew = await this.revoked.add(tx, revocation);
-    if (isNew) await listAnew(tx, this.lists, revocation);
+    if (isNew) await this.listAnew(tx, authorityId, serialHex);
     return isNew;
   }
 
@@ -51,6 +51,10 @@ export class Revocations {
     const { authorityId } = issued;
     const { serialHex } = parseCertificate(issued.certificatePem);
     if (await this.revoked.release(tx, authorityId, serialHex, this.clock.now()))
-      await listAnew(tx, this.lists, { authorityId, serialHex });
+      await this.listAnew(tx, authorityId, serialHex);
+  }
+
+  private async listAnew(tx: Tx, authorityId: number, serialHex: string): Promise<void> {
+    await listAnew(tx, await this.lists.holding(tx, authorityId, serialHex), this.clock.now());
   }
 }

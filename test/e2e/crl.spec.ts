@@ -180,28 +180,6 @@ describe('the CRL of an authority', () => {
     await listed(urlOf(root), ({ number }) => number === BigInt(after.number));
   });
 
-  it('lists each of many thousand certificates once, by whichever way its entry was encoded', async () => {
-    const large = await makeAuthority('large');
-    await program.database.source.query(
-      `insert into revoked_certificate (authority_id, serial_hex, not_after, revoked_at, reason, changed_at)
-       select $1, '4' || lpad(upper(to_hex(n)), 7, '0'), now() + interval '90 days', now(), n % 6, now()
-       from generate_series(1, 20001) n`,
-      [large.id],
-    );
-    const certificate = await issue('large');
-    await revoke(certificate);
-    await eventually(async () => (await stateOf(large)).lists[0].entries === 20_002);
-    const holds = (der: Buffer): boolean => der.includes(Buffer.from(certificate.serialHex, 'hex'));
-    const der = await eventually(async () => {
-      const answer = Buffer.from(await (await fetchUrl(urlOf(large))).arrayBuffer());
-      return holds(answer) && answer;
-    });
-    const files = { 'l.crl': der, 'ca.pem': large.authorityCertificate.body };
-    const crl = 'openssl crl -inform DER -in l.crl -noout -CAfile ca.pem';
-    const serials = `${crl} -text 2>/dev/null | sed -n 's/.*Serial Number: //p' | sort -u | wc -l`;
-    expect(runOn(files, 'sh', '-c', `${crl} 2>&1; ${serials}`)).toMatch(/^verify OK\s+20002\n$/);
-  });
-
   it('goes on while the authority is not active', async () => {
     const quiet = await makeAuthority('quiet');
     const certificate = await issue('quiet');

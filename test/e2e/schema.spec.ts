@@ -14,7 +14,8 @@ const pair = 'nothing but two ids, read and written in sets by the repository of
 const withoutEntity: Record<string, string> = {
   migration: 'kept by TypeORM itself',
   key_holder: 'written and read by one statement each',
-  crl: 'its octets are read and written in slices, by the repository of CRLs',
+  crl: 'its octets are read and written in parts, by the repository of CRLs',
+  crl_part: 'a part of the octets of a CRL',
   revoked_certificate: 'read in slices of thousands, by its repository',
   job_lane: 'counted by the statement that takes jobs',
   kept_facts: 'one row, a version that triggers raise',
