@@ -107,6 +107,10 @@ const broken: Record<string, readonly (Buffer | readonly [Buffer, OcspAsked])[]>
     [response(), { ...asked, certIds: [certId(1), certId(2)] }],
     [response({ responses: [single({ id: certId(2) }), single()] }), { ...asked, certIds: [certId(1), certId(2)] }],
   ],
+  'ocsp-revocation-time': [
+    one({ status: revoked(time('20261101000001Z'), 1) }),
+    response({ responses: [single(), single({ status: revoked(time('20990101000000Z')) })] }),
+  ],
   'ocsp-reason': [0, 7, 8, 11].map((reason) => one({ status: revoked(at, reason) })),
   'ocsp-extensions': [
     one({ single: [cutoff(at, true)] }),

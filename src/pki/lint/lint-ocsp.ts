@@ -67,6 +67,12 @@ export const ocspLints: readonly OcspLint[] = [
       responses.length !== certIds.length || certIds.some((id, at) => !responses[at]?.certIdDer.equals(id)),
   ),
   rule(
+    'ocsp-revocation-time',
+    'RFC 6960 §4.2.1',
+    'No certificate is revoked after the response was produced.',
+    ({ responses, producedAt }) => responses.some(({ revoked }) => revoked !== null && revoked.at.at > producedAt.at),
+  ),
+  rule(
     'ocsp-reason',
     'RFC 6960 §4.2.1, RFC 5280 §5.3.1',
     'A reason is one of those that are defined, neither "unspecified" nor "removeFromCRL".',

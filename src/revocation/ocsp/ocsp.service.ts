@@ -147,8 +147,9 @@ export class OcspService {
   private async sign({ certIds, nonce }: OcspRequest, issuer: OcspIssuer, version: string): Promise<PreSigned> {
     const responder = await this.responders.of(issuer);
     const now = this.clock.now();
-    const responses = await Promise.all(certIds.map((certId) => this.response(certId, issuer, version)));
     const thisUpdate = new Date(Math.floor(now.getTime() / 1000) * 1000);
+    const asked = certIds.map(async (certId) => notAfter(thisUpdate, await this.response(certId, issuer, version)));
+    const responses = await Promise.all(asked);
     const validMs = this.config.ocspValidityHours * 3_600_000;
     const nextUpdate = new Date(Math.min(thisUpdate.getTime() + validMs, responder.notAfter.getTime()));
     const tbs = responder.writer.tbs({ responses, thisUpdate, nextUpdate, nonce });
@@ -177,6 +178,13 @@ export class OcspService {
       ...(hasExpired && { archiveCutoff: since }),
     };
   }
+}
+
+/** The clock that revoked may be ahead of this one, and an imported CRL may list what is to be revoked later. */
+function notAfter(thisUpdate: Date, response: SingleResponse): SingleResponse {
+  const { status } = response;
+  if (typeof status === 'string' || status.revokedAt <= thisUpdate) return response;
+  return { ...response, status: { ...status, revokedAt: thisUpdate } };
 }
 
 function keep(kept: Map<string, PreSigned>, key: string, made: PreSigned): void {
