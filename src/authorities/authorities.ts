@@ -115,6 +115,14 @@ export class Authorities {
     return loaded;
   }
 
+  /** Whether the authority is still as it was loaded. It stays so until the transaction ends. */
+  async isCurrent(tx: Tx, loaded: LoadedAuthority): Promise<boolean> {
+    const { id } = loaded.authority;
+    const stamp = await this.repository.stamp(tx, id, 'for share of a');
+    const known = this.kept.get(id);
+    return known?.loaded === loaded && known.stamp === stamp;
+  }
+
   /**
    * The keys of an authority that are here, the present one first: earlier ones still sign the revocation of what they
    * issued. Empty when its key is elsewhere. Also of an authority that is not active.

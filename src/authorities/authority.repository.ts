@@ -114,11 +114,11 @@ export class AuthorityRepository {
   }
 
   /** A text that every change of the authority, its roles and the authorities above it changes. Throws `not-found`. */
-  async stamp(tx: Tx, id: number): Promise<string> {
+  async stamp(tx: Tx, id: number, lock: '' | 'for share of a' = ''): Promise<string> {
     const [found] = await tx.query<{ stamp: string }[]>(
       `select concat_ws(' ', a.version, (select json_agg(json_build_array(r.id, r.name) order by r.id)
          from authority_role ar join role r on r.id = ar.role_id where ar.authority_id = a.id)) as stamp
-       from authority a where a.id = $1`,
+       from authority a where a.id = $1 ${lock}`,
       [id],
     );
     if (!found) throw new Problem('not-found', `There is no authority ${id}.`);

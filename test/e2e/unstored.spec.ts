@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plugins } from '../../plugins/index.js';
 import { ScriptedCa } from '../fakes/scripted-ca.js';
 import type { Json } from '../support/json.js';
-import { type Answer, startProgram, type TestProgram } from '../support/program.js';
+import { type Answer, eventually, startProgram, type TestProgram } from '../support/program.js';
 import { inDays, opensslCsr, opensslText } from '../support/requests.js';
 
 const owner = 'fleet@example.com';
@@ -115,6 +115,29 @@ describe('POST /authorities/{id}/sign-unstored', () => {
     await program.ok('PUT', '/authorities/1', { owner, active: true });
     expect((await sign()).status).toBe(200);
   });
+});
+
+it('an authority that is disabled while it signs hands out nothing, and no event says that it has', async () => {
+  const events = (): Promise<number> => countOf(`audit_event where action = 'certificate.signed-unstored'`);
+  const before = await events();
+  const { source } = program.database;
+  const disabling = source.createQueryRunner();
+  try {
+    await disabling.startTransaction();
+    await disabling.query('update authority set active = false, version = version + 1 where id = 1');
+    const signing = sign();
+    await eventually(async () => {
+      const [{ count }] = await query(`select count(*)::int as count from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock' and query like '%for share of a%'`);
+      return count > 0;
+    });
+    await disabling.commitTransaction();
+    expect((await signing).status).toBe(409);
+  } finally {
+    await disabling.release();
+  }
+  expect(await events()).toBe(before);
+  await program.ok('PUT', '/authorities/1', { owner, active: true });
 });
 
 describe('a profile whose certificates are not stored', () => {

@@ -45,15 +45,16 @@ export class UnstoredIssuing {
     if (plugin.answers === 'later')
       throw invalid('profile', 'A CA that is elsewhere does not sign certificates that are not stored here.');
     const { facts, warnings } = await this.issuing.sign(ready, askedColumns(ready.approved.terms));
-    if ((await this.authorities.get(authority.id)) !== loaded) throw new StaleFacts();
     await this.db.write((tx) => this.record(tx, ready, facts, warnings));
     this.signed.inc({ authority: authority.name });
     return unstoredView(facts, ready.approved);
   }
 
+  /** An authority that was changed or disabled before this is committed has signed nothing that is handed out. */
   private async record(tx: Tx, ready: Ready, facts: AnswerFacts, warnings?: readonly string[]): Promise<void> {
     const { command, approved, key } = ready;
     const { authority } = approved.authority;
+    if (!(await this.authorities.isCurrent(tx, approved.authority))) throw new StaleFacts();
     const { profile } = approved;
     await this.keyRules.claim(tx, [{ spkiSha256: spkiHash(key.spkiDer), owner: command.owner }]);
     const { serialHex, sha256, distinguishedName, terms } = facts;
