@@ -8,6 +8,7 @@ import { crlOf, type IdHash, ocspOf } from './status-lists.js';
 export interface Published {
   url: string;
   der: Buffer;
+  isDelta?: boolean;
 }
 
 /** A certificate of the path, and what the responder of its issuer answers; null without a responder. */
@@ -101,7 +102,8 @@ async function finished(draft: Draft, keys: KeyPool): Promise<Finished> {
 }
 
 /** The CRLs of one CA: all its shards, or the one list. */
-async function listsOf(ca: Ca, { leaf, path, revoked = [], crl, crlSigner }: Draft): Promise<Published[]> {
+async function listsOf(ca: Ca, draft: Draft): Promise<Published[]> {
+  const { leaf, path, revoked = [], crl, crlSigner } = draft;
   const { authorityKeyIdentifier: leafKey } = leaf.certificate;
   const isIssuer = ca === last(path) || (leafKey !== undefined && leafKey === ca.certificate.subjectKeyIdentifier);
   if (isIssuer && crlSigner === null) return [];
@@ -110,6 +112,7 @@ async function listsOf(ca: Ca, { leaf, path, revoked = [], crl, crlSigner }: Dra
   const listed = revoked.filter(({ certificate }) => certificate.issuerDer.equals(ca.certificate.subjectDer));
   const signing = { ...ca, signer: signer.signer };
   const url = crlUrlOf(ca);
+  if (isIssuer && draft.released) return releasingLists(signing, draft.leaf, draft.released.base);
   if (ca.crlShards === 0) return [{ url, der: await crlOf(signing, listed, isIssuer ? crl : {}) }];
   return Promise.all(
     Array.from({ length: ca.crlShards }, async (_, shard) => {
@@ -118,6 +121,22 @@ async function listsOf(ca: Ca, { leaf, path, revoked = [], crl, crlSigner }: Dra
       return { url: point, der: await crlOf(signing, inShard, { distributionPoint: [point] }) };
     }),
   );
+}
+
+/** The complete CRL, from before or after the release of the leaf, and the delta CRL that tells of it. */
+async function releasingLists(ca: Ca, { certificate }: Issued, base: 'before' | 'after'): Promise<Published[]> {
+  const [url, deltaUrl] = [crlUrlOf(ca), crlUrlOf(ca).replace(/crl$/, 'delta.crl')];
+  const held = BigInt(Date.now());
+  const released = held + 1n;
+  const [number, entries] = base === 'before' ? [held, [{ certificate, reason: 6 }]] : [released, []];
+  return [
+    { url, der: await crlOf(ca, entries, { number, freshest: [deltaUrl] }) },
+    {
+      url: deltaUrl,
+      der: await crlOf(ca, [{ certificate, reason: 8 }], { number: released, baseNumber: held }),
+      isDelta: true,
+    },
+  ];
 }
 
 /** Where a certificate says that its CRL is. */

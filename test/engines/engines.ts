@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ParsedCertificate } from '../../src/pki/certificate.js';
-import { parseCrl } from '../../src/pki/crl-reader.js';
+import { type ParsedCrl, parseCrl } from '../../src/pki/crl-reader.js';
 import { statusByCrl } from '../../src/pki/crl-status.js';
 import { distributionPoints } from '../../src/pki/distribution-points.js';
 import { extendedKeyUsageOid } from '../../src/pki/extensions.js';
@@ -144,7 +144,8 @@ async function openssl(folder: string, { policy, intermediates, crls }: Case): P
   const policies = policy === undefined ? [] : ['-policy', policy, '-explicit_policy'];
   const strict = ['-x509_strict', '-policy_check', ...policies, '-purpose', 'sslserver'];
   // OpenSSL refuses empty files.
-  const status = ['-crl_check', '-crl_check_all', ...(crls.length > 0 ? ['-CRLfile', 'crls.pem'] : [])];
+  const deltas = crls.some(({ isDelta }) => isDelta) ? ['-use_deltas', '-extended_crl'] : [];
+  const status = ['-crl_check', '-crl_check_all', ...deltas, ...(crls.length > 0 ? ['-CRLfile', 'crls.pem'] : [])];
   const chain = intermediates.length > 0 ? ['-untrusted', 'intermediates.pem'] : [];
   const files = ['-CAfile', 'anchors.pem', ...chain, 'leaf.pem'];
   return verdictIn(await run(folder, 'openssl', ['verify', ...strict, ...status, ...files]), opensslVerdicts);
@@ -170,15 +171,21 @@ async function ours({ anchors, intermediates, leaf, crls, policy }: Case): Promi
       fault.check,
       Object.entries(ourVerdicts).map(([check, said]) => [RegExp(`^${check}$`), said]),
     );
+  const deltas = parsed(crls, true);
+  const deltaTo = (crl: ParsedCrl): ParsedCrl | undefined => deltas.find((one) => one.issuerDer.equals(crl.issuerDer));
   for (const [depth, certificate] of path.slice(0, -1).entries()) {
     const [point] = distributionPoints(certificate.extensions);
     const question = { certificate, issuer: path[depth + 1] ?? certificate, at, ...(point && { point }) };
-    const answers = await Promise.all(crls.map(({ der }) => statusByCrl(parseCrl(der), question)));
+    const answers = await Promise.all(parsed(crls, false).map((crl) => statusByCrl(crl, question, deltaTo(crl))));
     const statuses = answers.map(({ status }) => status);
     if (statuses.includes('revoked')) return 'revoked';
     if (!statuses.includes('good')) return 'status unknown';
   }
   return 'good';
+}
+
+function parsed(crls: readonly Published[], isDelta: boolean): ParsedCrl[] {
+  return crls.filter((one) => (one.isDelta ?? false) === isDelta).map(({ der }) => parseCrl(der));
 }
 
 /** What each client reads from the answers about one certificate; both texts where the hashes differ. */

@@ -31,6 +31,11 @@ export interface Draft {
   anchor?: Ca;
   revoked?: readonly Revocation[];
   crl?: CrlWish;
+  /**
+   * The leaf was on hold and is released, as the delta CRL of its issuer says. `base`: the complete CRL from before or
+   * after that.
+   */
+  released?: { base: 'before' | 'after' };
   /** Signs the CRL of the issuer of the leaf in its name; null: there is none. */
   crlSigner?: Ca | null;
   policy?: string;
@@ -73,6 +78,9 @@ const revokedKind = (reason: number): Kind => ({
     return { path, leaf, revoked: [{ certificate: leaf.certificate, reason }] };
   },
 });
+
+/** A leaf that was on hold. */
+const releasedKind = (base: 'before' | 'after'): Kind => leafKind('good', {}, { released: { base } });
 
 /** The issuer of the leaf is one that differs. */
 const issuerKind = (verdict: Verdict, wish: CaWish, leaf: LeafWish = {}): Kind => ({
@@ -159,6 +167,8 @@ export const kinds: Readonly<Record<string, Kind>> = {
   'a revoked leaf': revokedKind(1),
   'a leaf that is revoked without a reason': revokedKind(0),
   'a leaf on hold': revokedKind(6),
+  'a leaf that was released from a hold': releasedKind('after'),
+  'a leaf that a delta CRL releases from a hold': releasedKind('before'),
   'a leaf beside which another one is revoked': {
     verdict: 'good',
     make: async (hierarchy, cas) => {

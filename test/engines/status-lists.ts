@@ -23,6 +23,11 @@ export interface CrlWish {
   nextUpdate?: Date;
   /** A list of some certificates, published at these URLs. */
   distributionPoint?: readonly string[];
+  number?: bigint;
+  /** Where the delta CRL of a complete one is. */
+  freshest?: readonly string[];
+  /** Of the complete CRL that a delta CRL changes. */
+  baseNumber?: bigint;
 }
 
 /** The CRL of this CA in DER, by the code that makes the published ones. */
