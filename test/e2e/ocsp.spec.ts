@@ -137,6 +137,19 @@ describe('the OCSP responder, asked by OpenSSL', () => {
     await eventually(async () => (await ask('-cert', 'held.pem')).includes('held.pem: good\n'));
   });
 
+  it('says revoked at once, and not later than it answers, where the clock that revoked was ahead', async () => {
+    const early = await issue('early');
+    program.clock.advance(3_600_000);
+    await revoke(early);
+    program.clock.advance(-3_600_000);
+    const said = await eventually(async () => {
+      const answer = await ask('-no_nonce', '-cert', 'early.pem');
+      return answer.includes('early.pem: revoked\n') && answer;
+    });
+    const timeOf = (label: string): number => Date.parse(RegExp(`${label}: (.*)`).exec(said)?.[1] ?? '');
+    expect(timeOf('Revocation Time')).toBe(timeOf('This Update'));
+  });
+
   it('answers for subordinate CAs and the root at the address of the root', async () => {
     const said = await askAt(urlOf(root), 'root.pem', '-cert', 'sub.pem', '-cert', 'root.pem', '-cert', 'other.pem');
     expect(said).toContain('Response verify OK');
