@@ -52,5 +52,5 @@ export async function responderCertificate(request: ResponderRequest): Promise<B
 
 function subjectBelow(caSubjectDer: Buffer): Buffer {
   const commonName = der.sequence(der.oid('2.5.4.3'), der.utf8String('OCSP responder'));
-  return der.sequence(DerReader.over(caSubjectDer).content(), der.setOf(commonName));
+  return der.sequence(DerReader.over(caSubjectDer, 'ber').content(), der.setOf(commonName));
 }

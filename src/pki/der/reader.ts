@@ -174,6 +174,14 @@ export class DerReader {
     return this.buf.subarray(element.header, element.after);
   }
 
+  /** As `raw`, in BER: for what others have written and must stay octet by octet, like the name of an imported CA. */
+  rawBer(tag: number): Buffer {
+    const element = readBer(this.buf, this.at, this.limit, this.depth);
+    if (element.tag !== tag) throw new DerError(`Expected tag ${tag}, found ${element.tag}`);
+    this.at = element.after;
+    return this.buf.subarray(element.header, element.after);
+  }
+
   /** The content of the next element. */
   content(tag?: number): Buffer {
     const element = this.next(tag);

@@ -54,7 +54,7 @@ export function readTbs(tbs: Buffer): LintedCertificate {
   const serial = reader.integer();
   const algorithmDer = reader.raw(Tag.sequence);
   demandDer(algorithmDer);
-  const issuerDer = reader.raw(Tag.sequence);
+  const issuerDer = reader.rawBer(Tag.sequence);
   const validity = reader.enter();
   const [notBefore, notAfter] = [readTime(validity), readTime(validity)];
   validity.end();

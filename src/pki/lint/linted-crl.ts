@@ -31,7 +31,7 @@ export function readTbsCrl(tbs: Buffer): LintedCrl {
   const version = reader.peek() === Tag.integer ? reader.smallInteger() : 0;
   const algorithmDer = reader.raw(Tag.sequence);
   demandDer(algorithmDer);
-  const issuerDer = reader.raw(Tag.sequence);
+  const issuerDer = reader.rawBer(Tag.sequence);
   const thisUpdate = readTime(reader);
   const hasNext = reader.peek() === Tag.utcTime || reader.peek() === Tag.generalizedTime;
   const nextUpdate = hasNext ? readTime(reader) : undefined;

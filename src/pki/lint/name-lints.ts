@@ -129,7 +129,7 @@ function textOf({ tag, content }: LintedAttribute): string {
 
 /** The parts of `nameDer` below those of `aboveDer`; all of them unless it begins with these, octet by octet. */
 function withoutBeginning(nameDer: Buffer, aboveDer: Buffer): Buffer {
-  const [parts, above] = [DerReader.over(nameDer).content(), DerReader.over(aboveDer).content()];
+  const [parts, above] = [nameDer, aboveDer].map((one) => DerReader.over(one, 'ber').content()) as [Buffer, Buffer];
   if (!parts.subarray(0, above.length).equals(above)) return nameDer;
   return sequence(parts.subarray(above.length));
 }
