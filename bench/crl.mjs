@@ -134,8 +134,8 @@ async function served(url, octets, ms) {
 }
 
 /**
- * A CRL of each of these sizes: how long it takes, how soon a revocation is seen, and how fast it is served to 64 clients. Times in
- * ms.
+ * A CRL of each of these sizes: how long it takes, how soon a revocation is seen, and how fast it is served to 64
+ * clients. Times in ms.
  */
 export async function crlBench({ server, folders, build, sizes, ms }) {
   const databaseUrl = await server.database();

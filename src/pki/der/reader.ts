@@ -279,8 +279,8 @@ export class DerReader {
   }
 
   /**
-   * UTCTime or GeneralizedTime as in RFC 5280 §4.1.2.5, in BER as in X.680 §46 and §47. In BER an invalid time reads as
-   * the beginning of 1970, when no program regards anything as valid.
+   * UTCTime or GeneralizedTime as in RFC 5280 §4.1.2.5, in BER as in X.680 §46 and §47. In BER an invalid time reads
+   * as the beginning of 1970, when no program regards anything as valid.
    */
   time(): Date {
     const element = this.next();
