@@ -46,7 +46,6 @@ const own = {
   state: `case when n % 200 = 7 then 'revoked' when ended < now() and n % 2 = 0 then 'superseded' else 'issued' end`,
   notify: 'n % 200 <> 7',
   rotation: 'n % 3 = 0',
-  next_notice_at: `case when ended > now() + interval '31 days' then ended - interval '30 days' end`,
   next_renewal_at: 'null',
   request_key: 'null',
   renews_id: 'null',
@@ -87,6 +86,8 @@ const linked = [
    select c.id, x.id from ${made} as c
    join (select id, row_number() over (order by id) - 1 as i from subscription where label like 'bench-%') as x
    on x.i = c.n % 100`,
+  `insert into next_notice (certificate_id, at)
+   select c.id, c.not_after - interval '30 days' from ${made} as c where c.not_after > now() + interval '31 days'`,
   `insert into delivery (certificate_id, destination_id, state, delivered_at, created_at)
    select c.id, d.id, 'delivered', now(), now() from ${made} as c
    join (select id, row_number() over (order by id) - 1 as i from destination where label like 'place-%') as d
@@ -104,6 +105,7 @@ const tables = [
   'certificate_domain',
   'certificate_role',
   'certificate_subscription',
+  'next_notice',
   'delivery',
   'certificate_replacement',
 ];

@@ -113,25 +113,27 @@ async function ledger({ databaseUrl, pid }) {
   const [{ due }] = await query(
     databaseUrl,
     `with due as (
-       update certificate c set next_notice_at = now(), not_after = now() + interval '1 day', state = 'issued',
-         notify = true, superseded_at = null
-       where name like '%-Bench-seed' and deleted_at is null returning 1)
+       update certificate c set not_after = now() + interval '1 day', state = 'issued', notify = true,
+         superseded_at = null
+       where name like '%-Bench-seed' and deleted_at is null returning id),
+     planned as (
+       insert into next_notice (certificate_id, at) select id, now() from due
+       on conflict (certificate_id) do update set at = excluded.at)
      select count(*)::int as due from due`,
   );
   const begun = performance.now();
+  const [{ now: begunAt }] = await query(databaseUrl, 'select now()');
   let most = before;
-  for (let left = due; left > 0; await sleep(500)) {
+  for (let first = begunAt; first !== null; await sleep(500)) {
     most = Math.max(most, residentMiB(pid));
-    [{ left }] = await query(
-      databaseUrl,
-      `select count(*)::int as left from certificate where next_notice_at <= now() and name like '%-Bench-seed'`,
-    );
-    if (performance.now() - begun > patienceMs) throw new Error(`${left} certificates are not warned of.`);
+    [{ first }] = await query(databaseUrl, 'select min(at) as first from next_notice where at <= $1', [begunAt]);
+    if (performance.now() - begun > patienceMs) throw new Error('Not all certificates are warned of.');
   }
-  const seconds = (performance.now() - begun) / 1000;
-  const [{ notices }] = await query(
+  const [{ notices, seconds }] = await query(
     databaseUrl,
-    `select count(*)::int as notices from notice where event = 'certificate.expiring'`,
+    `select count(*)::int as notices, extract(epoch from max(created_at) - min(created_at))::float8 as seconds
+     from notice where event = 'certificate.expiring' and created_at > $1`,
+    [begunAt],
   );
   return { due, notices, seconds, before, most };
 }

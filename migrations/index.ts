@@ -79,6 +79,7 @@ import { Acknowledgements1763700000110 } from './1763700000110-acknowledgements.
 import { Escalations1763700000111 } from './1763700000111-escalations.js';
 import { TimesOfChannels1763700000112 } from './1763700000112-times-of-channels.js';
 import { LayoutsAndSummaries1763700000113 } from './1763700000113-layouts-and-summaries.js';
+import { NextNotices1763700000114 } from './1763700000114-next-notices.js';
 import { TaskRuns1763700000118 } from './1763700000118-task-runs.js';
 import { NoticesOfRuns1763700000119 } from './1763700000119-notices-of-runs.js';
 
@@ -165,6 +166,7 @@ export const migrations = [
   Escalations1763700000111,
   TimesOfChannels1763700000112,
   LayoutsAndSummaries1763700000113,
+  NextNotices1763700000114,
   TaskRuns1763700000118,
   NoticesOfRuns1763700000119,
 ];

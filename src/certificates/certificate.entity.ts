@@ -105,7 +105,6 @@ export class Certificate {
   @Column('text', { nullable: true }) renewalFault: string | null;
   @Column('text', { nullable: true }) renewalDetail: string | null;
   @Column('timestamptz', { nullable: true }) nextRenewalAt: Date | null;
-  @Column('timestamptz', { nullable: true }) nextNoticeAt: Date | null;
   @Column('timestamptz', { nullable: true }) revokedAt: Date | null;
   @Column('integer', { nullable: true }) revocationReason: number | null;
   @Column('text', { nullable: true }) revocationComments: string | null;
@@ -186,12 +185,10 @@ export class Certificate {
    * install the successor.
    */
   supersede(now: Date, unplaced: boolean): void {
-    const { nextNoticeAt } = this;
     this.become('superseded');
     this.supersededAt = now;
     this.settle();
     this.awaitsDeployment = unplaced;
-    if (this.watched) this.nextNoticeAt = nextNoticeAt;
   }
 
   /** The successor had no destination when it superseded this one. It has been deployed now. */
@@ -306,7 +303,6 @@ export class Certificate {
   /** Another certificate, which is not a renewal, replaces it: no more notices and no renewal. */
   recordReplaced(): void {
     this.notify = false;
-    this.nextNoticeAt = null;
     this.nextRenewalAt = null;
     if (this.state === 'issued') this.renewalReason = 'replaced';
   }
@@ -329,7 +325,6 @@ export class Certificate {
 
   private settle(): void {
     this.nextRenewalAt = null;
-    this.nextNoticeAt = null;
     this.renewalReason = this.state;
   }
 

@@ -18,7 +18,10 @@ export type Care = Pick<
   'owner' | 'description' | 'labels' | 'creatorId' | 'vouchingRole' | 'notify' | 'rotation'
 >;
 
-/** The columns of a new row. A missing one is null or has the default of the column. */
+/**
+ * The columns of a new row. A missing one is null or has the default of the column. `nextNoticeAt`: when its first
+ * warning is due; null or missing for none.
+ */
 export type NewRow = Pick<
   Certificate,
   | 'state'
@@ -44,7 +47,7 @@ export type NewRow = Pick<
   | 'vouchingRole'
   | 'createdAt'
 > &
-  Partial<Omit<Certificate, 'id'>>;
+  Partial<Omit<Certificate, 'id'>> & { nextNoticeAt?: Date | null };
 
 /** The columns that identify an issued certificate. Without an `id` it is not stored yet. */
 export type IssuedIdentity = Pick<Partial<Certificate>, 'id' | 'sha256' | 'issuerSha256' | 'serialHex' | 'authorityId'>;
@@ -334,7 +337,7 @@ export class CertificateRepository {
     const table = kind === 'replaced' ? 'certificate_replacement' : `certificate_${kind}`;
     await tx.query(`delete from ${table} where certificate_id = $1 and not ${kind}_id = any($2)`, [id, ids]);
     await tx.query(
-      `insert into ${table} (certificate_id, ${kind}_id) select $1, x from unnest($2::int[]) as x on conflict do nothing`,
+      `insert into ${table} (certificate_id, ${kind}_id) select $1, x from unnest($2::int[]) x on conflict do nothing`,
       [id, ids],
     );
   }

@@ -13,6 +13,7 @@ import { certificatesNamed } from './certificate-names.js';
 import { keyRolesOf, rolesOf } from './certificate-roles.js';
 import type { Certificate, CertificateState } from './certificate.entity.js';
 import type { RevocationSource } from '../revocation/verify/revocation-check.js';
+import { isWatched } from './notify/certificate-subscription.repository.js';
 import type { StoredTerms } from './terms.js';
 import type { CheckedStatus } from './verify/revocation-check.repository.js';
 import { certificateHold, type Withdrawal } from './withdraw/withdrawal.entity.js';
@@ -192,7 +193,8 @@ const columns = `
   )} as withdrawals,
   c.renewal_reason as "renewalReason", c.renewal_attempts as "renewalAttempts", c.renewal_fault as "renewalFault",
   c.renewal_detail as "renewalDetail", c.vouching_role as "vouchingRole", c.next_renewal_at as "nextRenewalAt",
-  c.next_notice_at as "nextNoticeAt", ${heldAt} as "heldAt",
+  case when ${isWatched} then (select at from next_notice where certificate_id = c.id) end as "nextNoticeAt",
+  ${heldAt} as "heldAt",
   c.revoked_at as "revokedAt", c.revocation_reason as "revocationReason", c.superseded_at as "supersededAt",
   (select json_build_object('status', k.status, 'why', k.why, 'source', k.source, 'at', ${millis('k.checked_at')})
     from revocation_check k where k.certificate_id = c.id and k.status is not null) as "revocationCheck",
@@ -292,8 +294,8 @@ export async function readPage(tx: Tx, ids: readonly number[], withChain: boolea
   if (count < ids.length)
     throw invalid(
       'count',
-      `These ${ids.length} certificates are larger than an answer can be (${mostBytes / 1024 / 1024} MiB): ask for at ` +
-        `most ${Math.max(count, 1)} at a time, with count.`,
+      `These ${ids.length} certificates are larger than an answer can be (${mostBytes / 1024 / 1024} MiB): ask for ` +
+        `at most ${Math.max(count, 1)} at a time, with count.`,
     );
   return readRows(tx, ids, withChain);
 }

@@ -17,14 +17,14 @@ export class DueRepository {
     });
   }
 
-  /** Stores when these locked certificates renew and whether they warn, and nothing else. */
+  /** Stores when these locked certificates renew and whether they are watched, and nothing else. */
   async saveOutlooks(tx: Tx, rows: readonly Certificate[]): Promise<void> {
     await tx.query(
       `update certificate c set notify = w.notify, rotation = w.rotation, to_replace = w."toReplace",
-         next_notice_at = w."nextNoticeAt", next_renewal_at = w."nextRenewalAt", renewal_reason = w."renewalReason",
+         next_renewal_at = w."nextRenewalAt", renewal_reason = w."renewalReason",
          renewal_attempts = w."renewalAttempts", renewal_fault = w."renewalFault", renewal_detail = w."renewalDetail"
        from jsonb_to_recordset($1::jsonb) as w(id int, notify boolean, rotation boolean, "toReplace" boolean,
-         "nextNoticeAt" timestamptz, "nextRenewalAt" timestamptz, "renewalReason" text, "renewalAttempts" int,
+         "nextRenewalAt" timestamptz, "renewalReason" text, "renewalAttempts" int,
          "renewalFault" text, "renewalDetail" text)
        where c.id = w.id`,
       [JSON.stringify(rows.map(outlookOf))],
@@ -84,6 +84,5 @@ export class DueRepository {
 function outlookOf(row: Certificate): object {
   const { id, notify, rotation, toReplace, renewalReason, renewalAttempts, renewalFault, renewalDetail } = row;
   const renewal = { renewalReason, renewalAttempts, renewalFault, renewalDetail };
-  const at = { nextNoticeAt: timestamp(row.nextNoticeAt), nextRenewalAt: timestamp(row.nextRenewalAt) };
-  return { id, notify, rotation, toReplace, ...renewal, ...at };
+  return { id, notify, rotation, toReplace, ...renewal, nextRenewalAt: timestamp(row.nextRenewalAt) };
 }

@@ -34,7 +34,7 @@ export class Planning {
   ) {}
 
   /**
-   * Plans the renewal and the next warning. The entity must be locked; the caller saves it. Warnings follow the owner
+   * Plans the renewal, which the caller saves with the locked entity, and the next warning. Warnings follow the owner
    * and the links as `tx` has them. A watched certificate without an active warning gets the default subscriptions of
    * its owner.
    */
@@ -49,7 +49,8 @@ export class Planning {
       tx,
       stored.map((one) => ({ ...one, watched })),
     );
-    certificate.nextNoticeAt = subscribed ? nextWarningAt({ ...subscribed, watched, notBefore, notAfter }) : null;
+    const at = subscribed ? nextWarningAt({ ...subscribed, watched, notBefore, notAfter }) : null;
+    await this.subscriptions.planNext(tx, [{ id: certificate.id, at }]);
   }
 
   /** Like `plan`, for the renewal alone. */

@@ -74,7 +74,6 @@ export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
     createdAt: row.dateCreated ?? leaf.notBefore,
     renewalReason: plan.obstacle ?? plan.reason,
     nextRenewalAt: plan.at === null || isOver(read) ? null : heldUntil(plan.at, name),
-    nextNoticeAt: null,
   };
 
   function isOver({ leaf: { notAfter } }: ReadCertificate): boolean {

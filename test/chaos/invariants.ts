@@ -206,7 +206,7 @@ async function notices(stage: Stage, { doubtsAtMs }: Faults): Promise<Finding[]>
     `select id, event, state, attempts, fault_detail from notice where state = 'due'`,
   );
   const unwarned = await stage.database.query<object>(
-    `select id, common_name, not_after, next_notice_at from certificate c
+    `select id, common_name, not_after, (select at from next_notice where certificate_id = c.id) from certificate c
      where state = 'issued' and notify and not rotation and not_after < now() + interval '2 days'
        and not exists (select from notice n where n.certificate_id = c.id and n.event = 'certificate.expiring')`,
   );

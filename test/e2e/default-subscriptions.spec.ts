@@ -132,7 +132,7 @@ describe('default subscriptions', () => {
   it('apply to certificates that exist already when they are created, and set their next notice', async () => {
     const { id } = await issue('mia@example.com');
     await rows(`delete from subscription where label = 'DEFAULT_MIA@EXAMPLE.COM_10_DAY'`);
-    await rows('update certificate set next_notice_at = null where id = $1', [id]);
+    await rows('delete from next_notice where certificate_id = $1', [id]);
     await issue('mia@example.com', { commonName: 'b.example.com' });
     const { notAfter } = await program.ok('GET', `/certificates/${id}`);
     await eventually(

@@ -27,7 +27,8 @@ afterEach(async () => {
     await program.ok('DELETE', `/rotation/pauses/${id}`);
   // What one test has made, and its successors, renew in no other one.
   const { source } = program.database;
-  await source.query('update certificate set rotation = false, next_renewal_at = null, next_notice_at = null');
+  await source.query('update certificate set rotation = false, next_renewal_at = null');
+  await source.query('delete from next_notice');
   await source.query('delete from renewal_wait');
   await source.query('delete from renewal_start');
 });

@@ -37,6 +37,7 @@ const withoutEntity: Record<string, string> = {
   certificate_role: pair,
   certificate_search: search,
   certificate_subscription: pair,
+  next_notice: 'planned in sets, by the repositories of subscriptions and warnings',
   renewal_info: 'written and read by one statement each',
   renewal_start: 'counted, and written in sets, by the repository of limits',
   renewal_wait: 'written and read in sets, by its repository',

@@ -28,7 +28,7 @@ const count = async (where: string): Promise<number> =>
 /** Orders whose CA cannot be asked, since its plugin is not installed. */
 async function addDueOrders(): Promise<void> {
   const given = { state: `'requested'`, secret_id: 'gen_random_uuid()', next_attempt_at: `now() - interval '1 hour'` };
-  const empty = ['body_der', 'chain_id', 'serial_hex', 'sha256', 'issuer_sha256', 'next_renewal_at', 'next_notice_at'];
+  const empty = ['body_der', 'chain_id', 'serial_hex', 'sha256', 'issuer_sha256', 'next_renewal_at'];
   const set: Record<string, string> = { ...given, ...Object.fromEntries(empty.map((name) => [name, 'null'])) };
   const columns: { name: string }[] = await database.source.query(
     `select column_name as name from information_schema.columns where table_name = 'certificate'

@@ -56,7 +56,6 @@ const columns = [
   'nextAttemptAt',
   'renewalReason',
   'nextRenewalAt',
-  'nextNoticeAt',
   'createdAt',
 ] as const satisfies readonly (keyof NewRow)[];
 
@@ -77,7 +76,7 @@ const insertAll = prepared<{ secretId: string } & Inserted>(
       and ${factsHave('g.facts_versions')} as current
     from jsonb_to_recordset($2) as g(secret_id uuid, key text, names text[], listed_role_ids int[],
       issuer_role_id int, subscription_ids int[], replaces_ids int[], authority_id int, authority_version int,
-      facts_versions bigint[], chain_pem text, event jsonb)),
+      facts_versions bigint[], chain_pem text, next_notice_at timestamptz, event jsonb)),
   fault as materialized (select * from claim_keys($3, $4, $5)),
   chains as materialized (select p.chain_pem, ${keptChain('p.chain_pem')} as id
     from (select distinct chain_pem from given where chain_pem <> '' order by chain_pem) as p),
@@ -96,6 +95,8 @@ const insertAll = prepared<{ secretId: string } & Inserted>(
     select id, unnest(subscription_ids) from linked),
   replaced as (insert into certificate_replacement (certificate_id, replaced_id) select id, unnest(replaces_ids)
     from linked),
+  warned as (insert into next_notice (certificate_id, at) select id, next_notice_at from linked
+    where next_notice_at is not null),
   named as materialized (
     select n.* from (select array_agg(l.id) as ids, array_agg(n) as names from linked l, unnest(l.names) n) as w,
       link_names(w.ids, w.names) as n),
@@ -148,6 +149,7 @@ export async function insertCertificates(
     authority_version: of.authorityVersion,
     facts_versions: of.factsVersions ?? [],
     chain_pem: row.chainPem,
+    next_notice_at: row.nextNoticeAt && timestamp(row.nextNoticeAt),
     event,
   }));
   const rows = JSON.stringify(many.map(({ row }) => jsonOf(row)));

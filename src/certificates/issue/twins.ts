@@ -32,7 +32,7 @@ const moves = [
 ];
 
 /** What has no reference to the certificate, and so is not deleted with it. */
-const remains = 'delete from revocation_run_item where certificate_id = $1';
+const remains = ['revocation_run_item', 'next_notice'].map((table) => `delete from ${table} where certificate_id = $1`);
 
 /**
  * Merges two rows of one certificate. A certificate may be uploaded or discovered before its issuer answers the order
@@ -66,7 +66,7 @@ export class Twins {
 
   private async mergeOne(tx: Tx, certificate: Certificate, twin: Certificate): Promise<void> {
     for (const move of moves) await tx.query(move, [twin.id, certificate.id]);
-    await tx.query(remains, [twin.id]);
+    for (const rest of remains) await tx.query(rest, [twin.id]);
     await tx.query('delete from certificate where id = $1', [twin.id]);
     // A sealed key is bound to its secretId.
     if (certificate.sealedKey === null && twin.sealedKey !== null)

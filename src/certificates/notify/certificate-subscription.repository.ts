@@ -63,7 +63,8 @@ export class CertificateSubscriptionRepository {
          (select coalesce(json_agg(json_build_object('id', s.id, 'leadS', lead_s, 'dedupeKey', k.key,
             'told', exists (select from notice where dedupe_key = k.key), 'mails', ch.recipients is not null)), '[]')
             from ${warning} cross join unnest(s.leads_s) as lead_s
-            cross join lateral (select format('certificate.expiring:%s:%s:%s', c.id, s.id, lead_s) as key) as k) as leads
+            cross join lateral (
+              select format('certificate.expiring:%s:%s:%s', c.id, s.id, lead_s) as key) as k) as leads
        from certificate c where c.id = any($1) order by c.id`,
       [certificateIds],
     );
@@ -72,20 +73,22 @@ export class CertificateSubscriptionRepository {
   /** The certificate of a channel, among the 1000 that are warned of next, that is warned of first. */
   async findNextOf(tx: Tx, channelId: number): Promise<number | null> {
     const rows: { id: number }[] = await tx.query(
-      `select c.id from (select * from certificate where next_notice_at is not null
-         order by next_notice_at limit 1000) as c
-       where ${isWatched} and exists (select from ${warning} where ch.id = $1) order by c.next_notice_at, c.id limit 1`,
+      `select c.id from (select * from next_notice order by at limit 1000) as n
+         join certificate c on c.id = n.certificate_id
+       where ${isWatched} and exists (select from ${warning} where ch.id = $1) order by n.at, c.id limit 1`,
       [channelId],
     );
     return rows[0]?.id ?? null;
   }
 
-  /** Stores when the next warning of each certificate is due; null for none. */
+  /** Stores when the next warning of each certificate, which must be locked, is due; null for none. */
   async planNext(tx: Tx, plans: readonly { id: number; at: Date | null }[]): Promise<void> {
     if (plans.length === 0) return;
     await tx.query(
-      `update certificate c set next_notice_at = p.at
-       from jsonb_to_recordset($1::jsonb) as p(id int, at timestamptz) where c.id = p.id`,
+      `with plan as (select * from jsonb_to_recordset($1::jsonb) as p(id int, at timestamptz)),
+         ended as (delete from next_notice where certificate_id in (select id from plan where at is null))
+       insert into next_notice as n (certificate_id, at) select id, at from plan where at is not null order by id
+       on conflict (certificate_id) do update set at = excluded.at where n.at <> excluded.at`,
       [JSON.stringify(plans.map(({ id, at }) => ({ id, at: timestamp(at) })))],
     );
   }

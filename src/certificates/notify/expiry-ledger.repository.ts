@@ -36,11 +36,15 @@ const mostTogether = 200;
 /** The statements of the expiry sweep, each for thousands of certificates. */
 @Injectable()
 export class ExpiryLedgerRepository {
-  /** The ids of at most `limit` certificates with a warning that is due, locked. Skips what others have locked. */
+  /**
+   * The ids of at most `limit` certificates with a warning that is due, locked. Skips what others have locked. What is
+   * due first comes first, and certificates of one moment in any order: a mass import can be due at one moment.
+   */
   async take(tx: Tx, now: Date, limit: number): Promise<number[]> {
     const rows: { id: number }[] = await tx.query(
-      `select id from certificate where next_notice_at <= $1 order by next_notice_at, id limit $2
-       for no key update skip locked`,
+      `select c.id from next_notice n join certificate c on c.id = n.certificate_id
+       where n.at <= $1 order by n.at limit $2
+       for update of n skip locked for no key update of c skip locked`,
       [now, limit],
     );
     return rows.map(({ id }) => id);
@@ -68,11 +72,12 @@ export class ExpiryLedgerRepository {
            created_at)
          select id, subscription_id, 'certificate.expiring', dedupe_key, '{}', 'due', $2, $2 from leads
          where at <= $2 order by id
-         on conflict (dedupe_key) do nothing)
-         update certificate c set next_notice_at = p.at
-         from (select t.id, min(l.at) filter (where l.at > $2) as at from taken t left join leads l on l.id = t.id
-           group by t.id) as p
-         where c.id = p.id`,
+         on conflict (dedupe_key) do nothing),
+       plan as materialized (
+         select t.id, min(l.at) filter (where l.at > $2) as at from taken t left join leads l on l.id = t.id
+         group by t.id),
+       ended as (delete from next_notice where certificate_id in (select id from plan where at is null))
+       update next_notice n set at = p.at from plan p where n.certificate_id = p.id and p.at is not null`,
       [certificateIds, now],
     );
   }

@@ -1,5 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { inBatches } from '../../jobs/in-batches.js';
 import { Periodic } from '../../jobs/periodic.js';
+import type { TaskReport } from '../../jobs/task-report.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
@@ -14,6 +16,8 @@ import { sendNotices } from './send-notices.job.js';
 const retryMs = 10 * 60_000;
 /** Certificates of one transaction: they are locked as long as it lasts. */
 const mostCertificates = 1000;
+/** Batches of certificates at once: the database works on each of them with one core. */
+const batchesAtOnce = 2;
 /** Notices of one transaction: the more, the fewer messages. */
 const mostNotices = 5000;
 
@@ -32,17 +36,23 @@ export class ExpirySweep implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.periodic.everyTick('expiry-notices', this.config.sweepIntervalS, (signal) => this.run(signal));
+    this.periodic.everyTick('expiry-notices', this.config.sweepIntervalS, (signal, report) => this.run(signal, report));
   }
 
   /** Handles all that is due in batches, until the signal is aborted. */
-  async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && (await this.db.write((tx) => this.warn(tx))) === mostCertificates);
-    while (
-      !signal.aborted &&
-      (await this.db.write((tx) => this.notices.escalate(tx, this.clock.now(), mostNotices))) === mostNotices
+  async run(signal: AbortSignal, report: TaskReport): Promise<void> {
+    const run = { db: this.db, signal, report };
+    // The run ends after both, also when one of them fails: its lease must cover all that it does.
+    const ends = await Promise.allSettled(
+      Array.from({ length: batchesAtOnce }, () =>
+        inBatches(run, { kind: 'certificates', most: mostCertificates }, (tx) => this.warn(tx)),
+      ),
     );
-    while (!signal.aborted && (await this.db.write((tx) => this.send(tx))) === mostNotices);
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    await inBatches(run, { kind: 'escalations', most: mostNotices }, (tx) =>
+      this.notices.escalate(tx, this.clock.now(), mostNotices),
+    );
+    await inBatches(run, { kind: 'notices', most: mostNotices }, (tx) => this.send(tx));
   }
 
   private async warn(tx: Tx): Promise<number> {
