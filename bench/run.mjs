@@ -11,11 +11,12 @@ import { listBench } from './list.mjs';
 import { ocspBench } from './ocsp.mjs';
 import { openServer } from './postgres.mjs';
 import { issueTable, machine, memoryRow, ocspTable, rateRow, stage, table, timeRow } from './report.mjs';
+import { scanBench } from './scan.mjs';
 import { waitingBench } from './waiting.mjs';
 
 /*
- * npm run bench [-- --small | --rows N] [--only issue|crl|ocsp|lifecycle] [--baseline DIR]. README.md says what the
- * figures mean. A missed target is reported but does not fail the run: it depends on the machine. --small only checks
+ * npm run bench [-- --small | --rows N] [--only issue|crl|ocsp|lifecycle|scan] [--baseline DIR]. README.md says what
+ * the figures mean. A missed target is reported but does not fail the run: it depends on the machine. --small only checks
  * that the bench runs.
  */
 const sizes = {
@@ -33,6 +34,7 @@ const sizes = {
     rotations: 100_000,
     dueAtOnce: 10_000,
     waiting: 400,
+    sockets: 10_000,
   },
   small: {
     leafS: 0.5,
@@ -48,6 +50,7 @@ const sizes = {
     rotations: 60,
     dueAtOnce: 50,
     waiting: 8,
+    sockets: 70,
   },
 };
 const { values: asked } = parseArgs({
@@ -66,6 +69,8 @@ const size = {
 };
 const build = fileURLToPath(new URL('..', import.meta.url));
 
+/** TLS servers a second that a scan must reach. */
+const scansPerS = 500;
 /** Memory within this ratio of its start has not grown. */
 const flat = 1.1;
 
@@ -149,6 +154,17 @@ function lifecycleRows({ rotation, sweeps, ledger }, waiting) {
   ];
 }
 
+function scanRows(results) {
+  return results.map(({ probeVersions, perS }) => [
+    `TLS scan of ${size.sockets.toLocaleString('en')} sockets${probeVersions ? ', and of their versions' : ''}`,
+    rate(perS),
+    '',
+    '',
+    probeVersions ? '' : `≥ ${rate(scansPerS)}`,
+    probeVersions ? '' : perS >= scansPerS ? 'ok' : 'missed',
+  ]);
+}
+
 const rate = (perS) => `${Math.round(perS).toLocaleString('en')}/s`;
 
 const folder = await mkdtemp(join(tmpdir(), 'perennial-bench-'));
@@ -160,13 +176,17 @@ try {
   const ocsp = wants('ocsp') ? await ocspBench({ server, folders, build, ms: size.ocspMs }) : null;
   const lifecycle = wants('lifecycle') ? await lifecycleBench({ server, folders, build, ...size }) : null;
   const waiting = lifecycle && (await waitingBench({ server, folders, build, count: size.waiting }));
+  const scans = wants('scan') ? await scanBench({ server, folders, build, ...size }) : [];
   const leaf = asked.only !== undefined ? null : await leafBench({ seconds: size.leafS });
-  const { issue, list } = ['crl', 'ocsp', 'lifecycle'].includes(asked.only) ? {} : await measure(server, folders);
+  const { issue, list } = ['crl', 'ocsp', 'lifecycle', 'scan'].includes(asked.only)
+    ? {}
+    : await measure(server, folders);
   console.log(`${machine(server.words)}\n`);
   if (issue) console.log(`${issueTable(issue)}\n`);
   if (ocsp) console.log(`${ocspTable(ocsp)}\n`);
   if (crls.length > 0) console.log(`${table(crlRows(crls))}\n`);
   if (lifecycle) console.log(`${table(lifecycleRows(lifecycle, waiting))}\n`);
+  if (scans.length > 0) console.log(`${table(scanRows(scans))}\n`);
   if (leaf && list)
     console.log(
       table([

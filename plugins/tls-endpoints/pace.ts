@@ -39,24 +39,30 @@ export async function* inParallel<In, Out>(
   const running = new Set<Promise<void>>();
   const done: Out[] = [];
   const failures: unknown[] = [];
+  let settled = (): void => undefined;
+  // `Promise.race` would add a reaction to all that run, for each that ends.
+  const oneSettles = (): Promise<void> => new Promise((resolve) => (settled = resolve));
   const begin = (item: In): void => {
     const run: Promise<void> = work(item)
       .then(
         (out) => void done.push(out),
         (error: unknown) => void failures.push(error),
       )
-      .finally(() => running.delete(run));
+      .finally(() => {
+        running.delete(run);
+        settled();
+      });
     running.add(run);
   };
   try {
     for (const item of items) {
       begin(item);
-      while (running.size >= atOnce) await Promise.race(running);
+      while (running.size >= atOnce) await oneSettles();
       if (failures.length > 0) throw failures[0];
       yield* done.splice(0);
     }
     while (running.size > 0) {
-      await Promise.race(running);
+      await oneSettles();
       yield* done.splice(0);
     }
     if (failures.length > 0) throw failures[0];

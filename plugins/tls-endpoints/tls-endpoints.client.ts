@@ -1,5 +1,7 @@
 import { constants, type X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import { isIP, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import {
   type CipherNameAndProtocol,
   connect,
@@ -13,6 +15,7 @@ import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import type { Pace } from './pace.js';
 import { startTls } from './start-tls.js';
 import { type Target, textOf } from './targets.js';
+import { Wire } from './wire.js';
 
 /** What every connection of one scan shares. Each connection waits for its turn, and then has `timeoutMs`. */
 export interface Scan {
@@ -87,16 +90,91 @@ const kinds: Record<KeyKind, { ciphers: string; sigalgs: string }> = {
  * certificate counts: the server demands a client certificate. Sends no application data beside the request to begin
  * TLS. Throws HandshakeFailure, or PluginError when nothing answers.
  */
-export async function shakeHands(target: Target, offer: Offer, { ctx, pace, timeoutMs }: Scan): Promise<Handshake> {
+export function shakeHands(target: Target, offer: Offer, scan: Scan): Promise<Handshake> {
+  return connected(target, scan, (socket, signal) => presented(target, offer, socket, signal));
+}
+
+/**
+ * Whether the server accepts this offer: it answers the ClientHello with a ServerHello. Ends the connection then, so
+ * that a refusal costs nobody a key exchange. With `only`, a server may accept the offer and yet present another
+ * certificate. Throws as `shakeHands` when nothing answers.
+ */
+export function isAccepted(target: Target, offer: Offer, scan: Scan): Promise<boolean> {
+  return connected(target, scan, async (socket, signal) => {
+    socket.on('error', () => undefined);
+    try {
+      socket.write(await helloOf(target, offer));
+      return await answersHello(new Wire(socket, signal));
+    } catch {
+      return false;
+    }
+  });
+}
+
+async function connected<T>(
+  target: Target,
+  { ctx, pace, timeoutMs }: Scan,
+  work: (socket: Socket, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   await pace.turn(ctx.signal);
   const signal = AbortSignal.any([ctx.signal, AbortSignal.timeout(timeoutMs)]);
   const socket = await ctx.site.connect(target.host, target.port, signal);
   try {
     await begun(target, socket, signal);
-    return await presented(target, offer, socket, signal);
+    return await work(socket, signal);
   } finally {
     socket.destroy();
   }
+}
+
+/** Types of TLS records and messages, and the level of an alert that ends nothing (RFC 8446 §4, §5.1, §6). */
+const [alert, handshake, serverHello, warning] = [21, 22, 2, 1];
+
+/** Reads up to the first message that tells: a warning, such as of an unknown name, may come before it. */
+async function answersHello(wire: Wire): Promise<boolean> {
+  for (;;) {
+    const header = await wire.take(5);
+    if (header[0] === handshake) return (await wire.take(1))[0] === serverHello;
+    if (header[0] !== alert || (await wire.take(header.readUInt16BE(3)))[0] !== warning) return false;
+  }
+}
+
+/** The hellos to servers without a name: the same for all. */
+const namelessHellos = new Map<string, Promise<Buffer>>();
+
+/** The ClientHello that OpenSSL writes for this offer. Its connection is never completed, so it may be sent again. */
+function helloOf(target: Target, offer: Offer): Promise<Buffer> {
+  const servername = nameOf(target);
+  if (servername !== undefined) return writtenHello(offer, servername);
+  const key = keyOf(offer);
+  const hello = namelessHellos.get(key) ?? writtenHello(offer);
+  namelessHellos.set(key, hello);
+  return hello;
+}
+
+async function writtenHello(offer: Offer, servername?: string): Promise<Buffer> {
+  const socket = new Duplex({
+    read: () => undefined,
+    write: (hello: Buffer, _encoding, done) => {
+      socket.emit('hello', hello);
+      done();
+    },
+  });
+  const written = once(socket, 'hello') as Promise<[Buffer]>;
+  const secure = connect({ socket, secureContext: contextOf(offer), ...(servername !== undefined && { servername }) });
+  // OpenSSL may not be able to make this offer.
+  secure.on('error', (error: Error) => socket.destroy(error));
+  try {
+    return (await written)[0];
+  } finally {
+    secure.destroy();
+  }
+}
+
+/** The name to ask for (SNI); undefined for an address. */
+function nameOf({ serverName, host }: Target): string | undefined {
+  const name = serverName ?? host;
+  return isIP(name) === 0 ? name : undefined;
 }
 
 async function begun(target: Target, socket: Socket, signal: AbortSignal): Promise<void> {
@@ -111,13 +189,13 @@ async function begun(target: Target, socket: Socket, signal: AbortSignal): Promi
 }
 
 async function presented(target: Target, offer: Offer, socket: Socket, signal: AbortSignal): Promise<Handshake> {
-  const servername = target.serverName ?? target.host;
+  const servername = nameOf(target);
   const secure = connect({
     socket,
     secureContext: contextOf(offer),
     rejectUnauthorized: false,
     minDHSize: 1,
-    ...(isIP(servername) === 0 && { servername }),
+    ...(servername !== undefined && { servername }),
   });
   try {
     return await shown(secure, signal);
@@ -134,8 +212,9 @@ async function presented(target: Target, offer: Offer, socket: Socket, signal: A
 const contexts = new Map<string, SecureContext>();
 
 /** A context costs more than a handshake, and depends on the offer alone. */
-function contextOf({ min, max, only }: Offer): SecureContext {
-  const key = `${min} ${max} ${only ?? ''}`;
+function contextOf(offer: Offer): SecureContext {
+  const { min, max, only } = offer;
+  const key = keyOf(offer);
   const context =
     contexts.get(key) ??
     createSecureContext({
@@ -148,6 +227,10 @@ function contextOf({ min, max, only }: Offer): SecureContext {
     });
   contexts.set(key, context);
   return context;
+}
+
+function keyOf({ min, max, only }: Offer): string {
+  return `${min} ${max} ${only ?? ''}`;
 }
 
 function isKnown(curve: string): boolean {

@@ -17,6 +17,7 @@ import { demandBounds, isEntry, isExclusion, type Target, targetsOf, textOf } fr
 import {
   type Handshake,
   HandshakeFailure,
+  isAccepted,
   type KeyKind,
   type Offer,
   type Scan,
@@ -57,10 +58,17 @@ const options = z.strictObject({
     title: 'Connections at once',
     description: 'Servers that are scanned at the same time.',
   }),
-  perSecond: z.int().min(1).max(5000).default(200).meta({
-    title: 'Connections per second',
-    description: 'At most so many connections begin in a second. One server takes two, or five with `probeVersions`.',
-  }),
+  perSecond: z
+    .int()
+    .min(1)
+    .max(5000)
+    .default(200)
+    .meta({
+      title: 'Connections per second',
+      description:
+        'At most so many connections begin in a second. One server takes two, or five with `probeVersions`, and one ' +
+        'more when it has two certificates.',
+    }),
   timeout: z
     .int()
     .min(1)
@@ -197,7 +205,9 @@ async function otherCertificate(
   // A server may choose differently in TLS 1.3 and in older versions: stay in the range of the first handshake.
   const range = offers.find(({ max }) => max === protocol) ?? { min: 'TLSv1', max: 'TLSv1.3' };
   try {
-    const seen = await shakeHands(target, { ...range, only: kind }, scan);
+    const offer: Offer = { ...range, only: kind };
+    if (!(await isAccepted(target, offer, scan))) return null;
+    const seen = await shakeHands(target, offer, scan);
     return seen.chainPem[0] === leafPem || seen.keyKind !== kind ? null : { kind, seen };
   } catch (error) {
     scan.ctx.signal.throwIfAborted();
@@ -223,16 +233,12 @@ async function handshakeOrFailure(target: Target, scan: Scan): Promise<Handshake
   return first as PluginError;
 }
 
-/** In order, including `known`. A failed handshake counts as not accepted. */
+/** In order, including `known`. A version at which the connection fails counts as not accepted. */
 async function acceptedVersions(target: Target, known: string | null, scan: Scan): Promise<string[]> {
   const accepted = await Promise.all(
     versions.map(
       async (version) =>
-        version === known ||
-        (await shakeHands(target, { min: version, max: version }, scan).then(
-          () => true,
-          () => false,
-        )),
+        version === known || (await isAccepted(target, { min: version, max: version }, scan).catch(() => false)),
     ),
   );
   return versions.filter((_, at) => accepted[at]);

@@ -40,33 +40,38 @@ export async function readFindings(
   allows: (owner: string) => boolean,
 ): Promise<Findings> {
   const findings: Findings = { certificates: [], endpoints: [], troubles: [] };
+  const reading = { source, allows, parsed: new Map() };
   for (const one of found) {
     if (one.kind === 'trouble') findings.troubles.push(one);
-    else if (one.kind === 'certificate') await readCertificate(findings, { source, allows }, one);
-    else await readEndpoint(findings, { source, allows }, one);
+    else if (one.kind === 'certificate') await readCertificate(findings, reading, one);
+    else await readEndpoint(findings, reading, one);
   }
   return findings;
 }
 
+type Parsed = Pick<Finding, 'uploaded' | 'facts'>;
+
 interface Reading {
   source: Source;
   allows: (owner: string) => boolean;
+  /** By the PEM of the chain: many endpoints serve the same one. Without those that have a private key. */
+  parsed: Map<string, Parsed>;
 }
 
 async function readCertificate(
   findings: Findings,
-  { source, allows }: Reading,
+  { source, allows, parsed }: Reading,
   found: Omit<FoundCertificate, 'kind'>,
 ): Promise<Finding | null> {
   try {
-    const uploaded = await readFound(found.chainPem, found.privateKeyPem);
+    const { uploaded, facts } = await parse(found, parsed);
     const owner = OwnerName.safeParse(found.owner);
     const finding = {
       location: found.location,
       externalId: found.externalId ?? null,
       owner: owner.success && allows(owner.data) ? owner.data : source.owner,
       uploaded,
-      facts: issuedFacts(uploaded.chainPem),
+      facts,
     };
     findings.certificates.push(finding);
     return finding;
@@ -79,6 +84,19 @@ async function readCertificate(
     });
     return null;
   }
+}
+
+async function parse(
+  { chainPem, privateKeyPem }: Pick<FoundCertificate, 'chainPem' | 'privateKeyPem'>,
+  parsed: Map<string, Parsed>,
+): Promise<Parsed> {
+  const key = chainPem.join('');
+  const known = privateKeyPem === undefined ? parsed.get(key) : undefined;
+  if (known) return known;
+  const uploaded = await readFound(chainPem, privateKeyPem);
+  const one = { uploaded, facts: issuedFacts(uploaded.chainPem) };
+  if (privateKeyPem === undefined) parsed.set(key, one);
+  return one;
 }
 
 async function readEndpoint(findings: Findings, reading: Reading, found: FoundEndpoint): Promise<void> {

@@ -65,16 +65,20 @@ export class SyncJob implements OnModuleInit {
   }
 
   private async scan(sync: OpenSync, signal: AbortSignal): Promise<void> {
-    let batch: Found[] = [];
+    const batch: Found[] = [];
+    // One batch is stored while the next one is found.
+    let storing = Promise.resolve();
     try {
       for await (const found of this.sources.scan(this.sources.ready(sync.source), signal)) {
         batch.push(found);
         if (batch.length < batchSize) continue;
         signal.throwIfAborted();
-        await this.store.store(sync, batch);
-        batch = [];
+        await storing;
+        storing = this.store.store(sync, batch.splice(0));
+        storing.catch(() => undefined);
       }
     } finally {
+      await storing;
       // The reports before a failure are stored too.
       if (!signal.aborted && batch.length > 0) await this.store.store(sync, batch);
     }
