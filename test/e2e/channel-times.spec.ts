@@ -157,4 +157,30 @@ describe('a channel with a digest', () => {
     expect(ofBea).toMatch(/^ {2}Notice: A certificate was revoked$/m);
     expect(ofBea).not.toContain('cid');
   });
+
+  it('drops a notice whose event is over by then, and sends the others', async () => {
+    const { id } = await channel('over', { digest: { at: clockAt(60), timeZone: 'UTC' } });
+    const [{ id: authorityId }] = (await program.ok('GET', '/authorities')).items;
+    const { id: subscriptionId } = await program.ok('POST', '/subscriptions', {
+      label: 'over',
+      channel: { id },
+      scope: 'authority',
+      authority: { id: authorityId },
+      events: ['authority.expiring', 'crl.overdue'],
+    });
+    // The list that was overdue has been made meanwhile.
+    await program.database.source.query(
+      `insert into notice (authority_id, subscription_id, event, dedupe_key, data, state, hold, next_attempt_at, created_at)
+       select $1, $2, event, 'over:' || event, '{}', 'due', 'digest', $3, $3
+       from unnest(array['authority.expiring', 'crl.overdue']) as event`,
+      [authorityId, subscriptionId, program.clock.now()],
+    );
+    program.clock.advance(60_000);
+    await eventually(async () => (await of(id)).every(({ state }) => state !== 'due'));
+    expect((await of(id)).map(({ event, state }) => `${event} ${state}`).sort()).toEqual([
+      'authority.expiring sent',
+      'crl.overdue dropped',
+    ]);
+    expect(await mailsTo('over@example.com')).toHaveLength(1);
+  });
 });

@@ -38,7 +38,8 @@ export class ChannelPreviews {
   private async ofNotice(channelId: number): Promise<NotificationMessage | null> {
     const notice = await this.notices.findNextOf(this.db.single, channelId);
     const { current } = await this.judge.sort(notice ? [notice] : [], this.clock.now());
-    return current[0] ? this.sender.compose([current[0]]) : null;
+    const composed = current[0] ? await this.sender.compose([current[0]]) : null;
+    return composed?.message ?? null;
   }
 
   /** Of the certificate that is warned of next. */

@@ -19,11 +19,18 @@ import { NoticeRepository } from './notice.repository.js';
 /** The notices of one message: same channel, and for a list of certificates the same owner. */
 type Sendable = readonly [Notice, ...Notice[]];
 
-/** A message and where it goes. `channel`: null for mail to its recipients. */
-export interface PreparedMessage {
-  channel: Channel | null;
+/** A message. `told`: the notices that it tells of; the others have nothing to tell any more. */
+export interface ComposedMessage {
   message: NotificationMessage;
+  told: Sendable;
 }
+
+/** A message and where it goes. `channel`: null for mail to its recipients. */
+export interface PreparedMessage extends ComposedMessage {
+  channel: Channel | null;
+}
+
+type MessagePart = Omit<NotificationMessage, 'dedupeKey'>;
 
 /** Writes the messages of notices, and sends them. */
 @Injectable()
@@ -41,17 +48,17 @@ export class NoticeSender {
 
   /** Their message and its channel; null when there is nothing to tell any more. */
   async prepare(notices: Sendable): Promise<PreparedMessage | null> {
-    const message = await this.compose(notices);
+    const composed = await this.compose(notices);
     const [{ escalatesId }] = notices;
     // A certificate that renews without anybody's help needs nobody else's attention.
-    if (message === null || (escalatesId !== null && message.severity === 'info')) return null;
-    return { message, channel: await this.channelOf(notices[0]) };
+    if (composed === null || (escalatesId !== null && composed.message.severity === 'info')) return null;
+    return { ...composed, channel: await this.channelOf(notices[0]) };
   }
 
   /** Until when the channel sends nothing, and why; null when it sends at once, as it does what is critical. */
-  async waitOf({ channel, message }: PreparedMessage, notices: Sendable, now: Date): Promise<NoticeWait | null> {
+  async waitOf({ channel, message, told }: PreparedMessage, now: Date): Promise<NoticeWait | null> {
     if (channel === null || message.severity === 'critical') return null;
-    const collected = notices.every(({ hold, attempts }) => hold === 'digest' || attempts > 0);
+    const collected = told.every(({ hold, attempts }) => hold === 'digest' || attempts > 0);
     return this.channels.waitOf(this.db.single, channel.id, now, collected);
   }
 
@@ -62,21 +69,31 @@ export class NoticeSender {
   }
 
   /** Their message; null when none of the certificates exists any more, or the event is over. */
-  async compose(notices: Sendable): Promise<NotificationMessage | null> {
-    const parts: Omit<NotificationMessage, 'dedupeKey'>[] = [];
-    for (const part of byEvent(notices)) parts.push(...(await this.composePart(part)));
-    const [first, ...more] = parts;
-    return first ? { ...digestOf([first, ...more]), dedupeKey: keyOf(notices) } : null;
+  async compose(notices: Sendable): Promise<ComposedMessage | null> {
+    const parts: MessagePart[] = [];
+    const told: Notice[] = [];
+    for (const ofOne of byEvent(notices)) {
+      const part = await this.composePart(ofOne);
+      if (part === null) continue;
+      parts.push(part);
+      told.push(...ofOne);
+    }
+    const [[part, ...otherParts], [notice, ...others]] = [parts, told];
+    if (!part || !notice) return null;
+    return {
+      message: { ...digestOf([part, ...otherParts]), dedupeKey: keyOf([notice, ...others]) },
+      told: [notice, ...others],
+    };
   }
 
-  /** The message about notices of one event; none when there is nothing to tell. */
-  private async composePart(notices: Sendable): Promise<Omit<NotificationMessage, 'dedupeKey'>[]> {
+  /** The message about notices of one event; null when there is nothing to tell. */
+  private async composePart(notices: Sendable): Promise<MessagePart | null> {
     const written = await this.write(notices);
-    if (written === null) return [];
+    if (written === null) return null;
     const [{ event, escalatesId }] = notices;
     const untended = escalatesId === null ? null : await this.notices.findSent(this.db.single, escalatesId);
     const text = untended ? escalated(written, untended) : {};
-    return [{ event, ...written, ...text }];
+    return { event, ...written, ...text };
   }
 
   /** The warning of a certificate of which there is no notice yet, for a channel that tells its owner besides. */

@@ -52,10 +52,15 @@ export class SendNotices implements OnModuleInit {
     try {
       const prepared = await this.sender.prepare([first, ...more]);
       if (prepared === null) return await this.record(current, (notice) => notice.drop());
-      const wait = await this.sender.waitOf(prepared, [first, ...more], now);
-      if (wait !== null) return await this.record(current, (notice) => notice.wait(wait));
+      const { told } = prepared;
+      await this.record(
+        current.filter((notice) => !told.includes(notice)),
+        (notice) => notice.drop(),
+      );
+      const wait = await this.sender.waitOf(prepared, now);
+      if (wait !== null) return await this.record(told, (notice) => notice.wait(wait));
       await this.sender.send(prepared, signal);
-      await this.recordSent(current);
+      await this.recordSent(told);
     } catch (error) {
       if (isCutOff(signal, error)) {
         await this.record(current, (notice) => notice.release(claimedUntil));
