@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { TaskReport } from '../jobs/task-report.js';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
 import { MovableClock } from '../../test/support/program.js';
 import type { Periodic } from '../jobs/periodic.js';
@@ -78,7 +79,7 @@ function anchors(env: Record<string, string> = {}): AuditAnchors {
   const periodic = { everyTick: () => undefined } as unknown as Periodic;
   return new AuditAnchors(config, test.db, keys, periodic, clock, log, new GuardedAgents(config));
 }
-const send = (sender: AuditAnchors): Promise<void> => sender.send(AbortSignal.timeout(10_000));
+const send = (sender: AuditAnchors): Promise<void> => sender.send(AbortSignal.timeout(10_000), new TaskReport());
 const lines = async (): Promise<string[]> => (await readFile(path, 'utf8')).split('\n').slice(0, -1);
 const head = async (): Promise<string> => {
   const [row] = await test.source.query('select seq, hash from audit_head');

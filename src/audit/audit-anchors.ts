@@ -4,6 +4,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Periodic } from '../jobs/periodic.js';
+import type { TaskReport } from '../jobs/task-report.js';
 import { Clock } from '../platform/clock.js';
 import { Config } from '../platform/config.js';
 import { Database } from '../platform/db/database.js';
@@ -55,26 +56,31 @@ export class AuditAnchors implements OnModuleInit {
 
   onModuleInit(): void {
     if (this.targets.length === 0) return;
-    this.periodic.everyTick('audit.anchor', this.config.sweepIntervalS, (signal) => this.send(signal));
+    this.periodic.everyTick('audit.anchor', this.config.sweepIntervalS, (signal, report) => this.send(signal, report));
   }
 
   /** Sends every anchor that is due. Tries all targets, then throws if one of them failed. */
-  async send(signal: AbortSignal): Promise<void> {
+  async send(signal: AbortSignal, report: TaskReport): Promise<void> {
     const head = await readHead(this.db.single, this.keys);
     if (!head || head.seq === 0) return;
     const failures: string[] = [];
     for (const target of this.targets) {
       signal.throwIfAborted();
-      await this.sendTo(target, head, signal).catch((error: unknown) =>
-        failures.push(`${target.name}: ${error instanceof Error ? error.message : String(error)}`),
+      await this.sendTo(target, head, signal).then(
+        (sent) => report.count('anchors', sent ? 1 : 0),
+        (error: unknown) => {
+          report.failed(target.name, error);
+          failures.push(`${target.name}: ${error instanceof Error ? error.message : String(error)}`);
+        },
       );
     }
     if (failures.length > 0) throw new Error(`Sending an anchor of the audit log failed. ${failures.join(' ')}`);
   }
 
-  private async sendTo(target: Target, head: AuditHead, signal: AbortSignal): Promise<void> {
+  /** False when it was not due. */
+  private async sendTo(target: Target, head: AuditHead, signal: AbortSignal): Promise<boolean> {
     const at = this.clock.now();
-    if (!(await this.isDue(target, head, at))) return;
+    if (!(await this.isDue(target, head, at))) return false;
     const hashHex = head.hash.toString('hex');
     await target.send({ seq: head.seq, hashHex, text: `${head.seq}:${hashHex}`, at }, signal);
     await this.db.single.query(
@@ -82,6 +88,7 @@ export class AuditAnchors implements OnModuleInit {
        on conflict (target) do update set (seq, hash, sent_at) = (excluded.seq, excluded.hash, excluded.sent_at)`,
       [target.name, head.seq, head.hash, at],
     );
+    return true;
   }
 
   /** `sent_at` in the table is not trusted: a manipulated row delays a new head by one interval at most. */

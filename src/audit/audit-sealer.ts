@@ -136,9 +136,7 @@ export class AuditSealJob implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.periodic.everyTick('audit.seal', 1, async () => {
-      await this.sealer.seal();
-    });
+    this.periodic.everyTick('audit.seal', 1, async (_, report) => report.count('events', await this.sealer.seal()));
   }
 }
 

@@ -39,11 +39,13 @@ export class AuthorityIssuersJob implements OnModuleInit {
       const { active } = await this.repository.get(this.db.single, authorityId);
       if (active) await this.issuers.refresh(systemActor(jobId), authorityId, signal);
     });
-    this.periodic.everyTick('authority-issuers', intervalS, () => this.db.write((tx) => this.sweep(tx)));
+    this.periodic.everyTick('authority-issuers', intervalS, async (_, report) =>
+      report.count('authorities', await this.db.write((tx) => this.sweep(tx))),
+    );
   }
 
-  /** Has every active authority asked whose issuer can answer. */
-  async sweep(tx: Tx): Promise<void> {
+  /** Has every active authority asked whose issuer can answer. Returns how many these are. */
+  async sweep(tx: Tx): Promise<number> {
     const authorities = await this.repository.all(tx);
     const answers = (pluginId: string): boolean => this.plugins.find('issuer', pluginId)?.describe !== undefined;
     const asked = authorities.filter(({ active, keyId, pluginId }) => active && keyId === null && answers(pluginId));
@@ -51,5 +53,6 @@ export class AuthorityIssuersJob implements OnModuleInit {
       tx,
       asked.map(({ id }) => ({ data: { authorityId: id }, lane: authorityLane.of(id) })),
     );
+    return asked.length;
   }
 }

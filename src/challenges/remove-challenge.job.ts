@@ -35,7 +35,9 @@ export class RemoveChallengeJob implements OnModuleInit {
 
   onModuleInit(): void {
     this.jobs.handle(removeChallenge, ({ challengeId }, context) => this.run(challengeId, context));
-    this.periodic.everyTick('challenges', this.config.sweepIntervalS, () => this.sweep());
+    this.periodic.everyTick('challenges', this.config.sweepIntervalS, async (_, report) =>
+      report.count('challenges', await this.sweep()),
+    );
   }
 
   private async run(id: number, { signal }: JobContext): Promise<void> {
@@ -64,13 +66,15 @@ export class RemoveChallengeJob implements OnModuleInit {
     await this.repository.notRemoved(this.db.single, challenge, again, detail);
   }
 
-  private async sweep(): Promise<void> {
-    await this.db.write(async (tx) => {
+  /** Returns how many answers are to be removed. */
+  private async sweep(): Promise<number> {
+    return this.db.write(async (tx) => {
       const due = await this.repository.due(tx, this.clock.now());
       await removeChallenge.enqueueMany(
         tx,
         due.map((challengeId) => ({ data: { challengeId } })),
       );
+      return due.length;
     });
   }
 }

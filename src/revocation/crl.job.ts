@@ -8,6 +8,7 @@ import { defineJob } from '../jobs/define-job.js';
 import { Jobs } from '../jobs/job-runner.js';
 import { defineLane } from '../jobs/lane.js';
 import { Periodic } from '../jobs/periodic.js';
+import type { TaskReport } from '../jobs/task-report.js';
 import { PluginError } from '../plugin-api/errors.js';
 import { Clock } from '../platform/clock.js';
 import { Config } from '../platform/config.js';
@@ -131,7 +132,7 @@ export class CrlJob implements OnModuleInit {
   onModuleInit(): void {
     this.jobs.handle(makeCrl, ({ crlId }, { signal }) => this.make(crlId, signal));
     this.jobs.handle(authorityChanged, ({ authorityId }) => this.lists.ensure(authorityId));
-    this.periodic.everyTick('crl', this.config.sweepIntervalS, (signal) => this.sweep(signal));
+    this.periodic.everyTick('crl', this.config.sweepIntervalS, (signal, report) => this.sweep(signal, report));
   }
 
   /** A failure is stored with the list, and tried again. */
@@ -147,14 +148,20 @@ export class CrlJob implements OnModuleInit {
     }
   }
 
-  private async sweep(signal: AbortSignal): Promise<void> {
+  private async sweep(signal: AbortSignal, report: TaskReport): Promise<void> {
     const now = this.clock.now();
     for (const id of await this.repository.withoutList(this.db.single, now)) {
       signal.throwIfAborted();
-      await this.lists.ensure(id).catch((error: unknown) => this.logger.warn(error));
+      await this.lists.ensure(id).catch((error: unknown) => {
+        this.logger.warn(error);
+        report.failed(`authority ${id}`, error);
+      });
     }
-    await this.db.write(async (tx) => {
-      await enqueueCrls(tx, await this.repository.takeDue(tx, now, new Date(now.getTime() + againMs)));
+    const taken = await this.db.write(async (tx) => {
+      const due = await this.repository.takeDue(tx, now, new Date(now.getTime() + againMs));
+      await enqueueCrls(tx, due);
+      return due.length;
     });
+    report.count('lists', taken);
   }
 }

@@ -2,6 +2,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { z } from 'zod';
 import { Audit } from '../audit/audit.js';
 import { defineJob } from '../jobs/define-job.js';
+import { inBatches } from '../jobs/in-batches.js';
 import { Periodic } from '../jobs/periodic.js';
 import { Clock } from '../platform/clock.js';
 import { Config } from '../platform/config.js';
@@ -39,7 +40,9 @@ export class SourceSyncs implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.periodic.everyTick('source-syncs', this.config.sweepIntervalS, (signal) => this.startDue(signal));
+    this.periodic.everyTick('source-syncs', this.config.sweepIntervalS, (signal, report) =>
+      inBatches({ db: this.db, signal, report }, { kind: 'syncs', most: batch }, (tx) => this.startDue(tx)),
+    );
   }
 
   /** Starts a sync now, also of an inactive source. Returns the planned or running sync when there is one. */
@@ -81,15 +84,10 @@ export class SourceSyncs implements OnModuleInit {
     return syncIds;
   }
 
-  private async startDue(signal: AbortSignal): Promise<void> {
-    for (let taken = batch; taken === batch && !signal.aborted;) {
-      taken = await this.db.write(async (tx) => {
-        const now = this.clock.now();
-        const again = new Date(now.getTime() + syncLostMs);
-        const due = await this.sources.takeDue(tx, now, { again, limit: batch });
-        await this.plan(tx, due);
-        return due.length;
-      });
-    }
+  private async startDue(tx: Tx): Promise<number> {
+    const now = this.clock.now();
+    const due = await this.sources.takeDue(tx, now, { again: new Date(now.getTime() + syncLostMs), limit: batch });
+    await this.plan(tx, due);
+    return due.length;
   }
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TaskReport } from '../../src/jobs/task-report.js';
 import { OcspResponderSweep } from '../../src/revocation/ocsp/ocsp-responder-maker.js';
 import { loadConfig } from '../../src/platform/config.js';
 import { createLog } from '../../src/platform/log.js';
@@ -456,7 +457,9 @@ describe('the certificates of the responder', () => {
     const later = async (days: number): Promise<Json[]> => {
       const second = await startSecond(days * dayMs);
       try {
-        await second.app.get(OcspResponderSweep, { strict: false }).sweep(new AbortController().signal);
+        await second.app
+          .get(OcspResponderSweep, { strict: false })
+          .sweep(new AbortController().signal, new TaskReport());
       } finally {
         await second.stop();
       }
@@ -479,7 +482,9 @@ describe('the certificates of the responder', () => {
     const at = async (days: number): Promise<string> => {
       const second = await startSecond(days * dayMs);
       try {
-        await second.app.get(OcspResponderSweep, { strict: false }).sweep(new AbortController().signal);
+        await second.app
+          .get(OcspResponderSweep, { strict: false })
+          .sweep(new AbortController().signal, new TaskReport());
         return await asked(`${second.url}${pathOf(ca)}`, 'lonely');
       } finally {
         await second.stop();

@@ -289,7 +289,7 @@ describe('an authority whose CA is an external one', () => {
   it('is refreshed by periodic work as well, unless it is not active', async () => {
     await outside.make('Three', 7, 'Outside Root');
     outside.told = ['Three'];
-    const sweep = (): Promise<void> =>
+    const sweep = (): Promise<number> =>
       program.database.db.write((tx) => program.perennial.app.get(AuthorityIssuersJob, { strict: false }).sweep(tx));
     await program.ok('PUT', `/authorities/${telling}`, { owner, active: false });
     const before = outside.asked;

@@ -24,10 +24,13 @@ export class AuthorityExpirySweep implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.periodic.everyTick('authority-notices', this.config.sweepIntervalS, () => this.db.write((tx) => this.run(tx)));
+    this.periodic.everyTick('authority-notices', this.config.sweepIntervalS, async (_, report) =>
+      report.count('notices', await this.db.write((tx) => this.run(tx))),
+    );
   }
 
-  private async run(tx: Tx): Promise<void> {
+  /** Returns how many notices were due. */
+  private async run(tx: Tx): Promise<number> {
     const now = this.clock.now();
     const leads = this.config.authorityNoticeDays;
     const longestMs = Math.max(0, ...leads) * dayMs;
@@ -36,8 +39,9 @@ export class AuthorityExpirySweep implements OnModuleInit {
       new Date(now.getTime() + longestMs),
       new Date(now.getTime() - endedMs),
     );
-    for (const notice of ending.flatMap((authority) => dueNotice(authority, leads, now) ?? []))
-      await this.notices.authorityExpiring(tx, notice);
+    const due = ending.flatMap((authority) => dueNotice(authority, leads, now) ?? []);
+    for (const notice of due) await this.notices.authorityExpiring(tx, notice);
+    return due.length;
   }
 }
 

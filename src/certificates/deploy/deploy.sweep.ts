@@ -2,6 +2,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { z } from 'zod';
 import { defineJob } from '../../jobs/define-job.js';
 import { defineLane } from '../../jobs/lane.js';
+import { inBatches } from '../../jobs/in-batches.js';
 import { Periodic } from '../../jobs/periodic.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
@@ -55,17 +56,15 @@ export class DeploySweep implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.periodic.everyTick('due-deliveries', this.config.sweepIntervalS, (signal) => this.run(signal));
+    this.periodic.everyTick('due-deliveries', this.config.sweepIntervalS, (signal, report) =>
+      inBatches({ db: this.db, signal, report }, { kind: 'deliveries', most: batch }, (tx) => this.take(tx)),
+    );
   }
 
-  private async run(signal: AbortSignal): Promise<void> {
-    for (let taken = batch; taken === batch && !signal.aborted;) {
-      taken = await this.db.write(async (tx) => {
-        const now = this.clock.now();
-        const due = await this.deliveries.takeDue(tx, now, { again: new Date(now.getTime() + againMs), limit: batch });
-        await enqueueDeliveries(tx, due);
-        return due.length;
-      });
-    }
+  private async take(tx: Tx): Promise<number> {
+    const now = this.clock.now();
+    const due = await this.deliveries.takeDue(tx, now, { again: new Date(now.getTime() + againMs), limit: batch });
+    await enqueueDeliveries(tx, due);
+    return due.length;
   }
 }

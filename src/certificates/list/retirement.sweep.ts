@@ -1,5 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { inBatches } from '../../jobs/in-batches.js';
 import { Periodic } from '../../jobs/periodic.js';
+import type { TaskReport } from '../../jobs/task-report.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database } from '../../platform/db/database.js';
@@ -22,14 +24,18 @@ export class RetirementSweep implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.periodic.everyTick('certificate-retirement', this.config.sweepIntervalS, (signal) => this.run(signal));
+    this.periodic.everyTick('certificate-retirement', this.config.sweepIntervalS, (signal, report) =>
+      this.run(signal, report),
+    );
   }
 
   /** Runs batches until one is not full. */
-  async run(signal: AbortSignal): Promise<void> {
+  async run(signal: AbortSignal, report: TaskReport): Promise<void> {
     for (const retired of [true, false]) {
       const before = new Date(this.clock.now().getTime() - this.config.hideExpiredAfterDays * 86_400_000);
-      while (!signal.aborted && (await this.db.write((tx) => this.due.retire(tx, retired, before, batch))) === batch);
+      await inBatches({ db: this.db, signal, report }, { kind: 'certificates', most: batch }, (tx) =>
+        this.due.retire(tx, retired, before, batch),
+      );
     }
   }
 }

@@ -19,10 +19,13 @@ export class CrlOverdueSweep implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.periodic.everyTick('crl-notices', this.config.sweepIntervalS, () =>
-      this.db.write(async (tx) => {
-        for (const lists of await this.lists.overdue(tx, this.clock.now())) await this.notices.crlOverdue(tx, lists);
-      }),
-    );
+    this.periodic.everyTick('crl-notices', this.config.sweepIntervalS, async (_, report) => {
+      const told = await this.db.write(async (tx) => {
+        const overdue = await this.lists.overdue(tx, this.clock.now());
+        for (const lists of overdue) await this.notices.crlOverdue(tx, lists);
+        return overdue.length;
+      });
+      report.count('authorities', told);
+    });
   }
 }

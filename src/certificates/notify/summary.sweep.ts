@@ -1,4 +1,5 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { inBatches } from '../../jobs/in-batches.js';
 import { Periodic } from '../../jobs/periodic.js';
 import { SubscriptionRepository } from '../../notifications/subscription.repository.js';
 import { nextSummaryAt } from '../../notifications/weekly.js';
@@ -23,9 +24,9 @@ export class SummarySweep implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.periodic.everyTick('weekly-summaries', this.config.sweepIntervalS, async (signal) => {
-      while (!signal.aborted && (await this.db.write((tx) => this.write(tx))) === batch);
-    });
+    this.periodic.everyTick('weekly-summaries', this.config.sweepIntervalS, (signal, report) =>
+      inBatches({ db: this.db, signal, report }, { kind: 'summaries', most: batch }, (tx) => this.write(tx)),
+    );
   }
 
   private async write(tx: Tx): Promise<number> {

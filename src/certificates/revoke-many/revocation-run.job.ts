@@ -157,17 +157,20 @@ export class RevocationRunJob implements OnModuleInit {
 
   onModuleInit(): void {
     this.jobs.handle(goOnWithRun, ({ runId }, context) => this.goOn(runId, context));
-    this.periodic.everyTick('revocation-runs', this.config.sweepIntervalS, () => this.sweep());
+    this.periodic.everyTick('revocation-runs', this.config.sweepIntervalS, async (_, report) =>
+      report.count('runs', await this.sweep()),
+    );
   }
 
-  /** The net below the jobs, which enqueue one another. */
-  private async sweep(): Promise<void> {
-    await this.db.write(async (tx) => {
+  /** The net below the jobs, which enqueue one another. Returns how many runs it has enqueued. */
+  private async sweep(): Promise<number> {
+    return this.db.write(async (tx) => {
       const due = await this.runs.due(tx, this.clock.now());
       await goOnWithRun.enqueueMany(
         tx,
         due.map((runId) => ({ data: { runId } })),
       );
+      return due.length;
     });
   }
 

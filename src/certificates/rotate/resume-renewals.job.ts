@@ -35,15 +35,20 @@ export class ResumeRenewals implements OnModuleInit {
 
   onModuleInit(): void {
     this.jobs.handle(resumeRenewals, ({ pauseId }) => this.release(pauseId));
-    this.periodic.everyTick('rotation-pauses', this.config.sweepIntervalS, () => this.endDue());
+    this.periodic.everyTick('rotation-pauses', this.config.sweepIntervalS, async (_, report) =>
+      report.count('pauses', await this.endDue()),
+    );
   }
 
-  private async endDue(): Promise<void> {
-    await this.db.write(async (tx) => {
-      for (const pauseId of await this.pauses.endDue(tx, this.clock.now())) {
+  /** Returns how many pauses it has ended. */
+  private async endDue(): Promise<number> {
+    return this.db.write(async (tx) => {
+      const ended = await this.pauses.endDue(tx, this.clock.now());
+      for (const pauseId of ended) {
         await this.audit.record(tx, systemActor('rotate'), event('ended', pauseId));
         await resumeRenewals.enqueue(tx, { pauseId });
       }
+      return ended.length;
     });
   }
 

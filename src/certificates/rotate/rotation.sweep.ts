@@ -1,4 +1,5 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { inBatches } from '../../jobs/in-batches.js';
 import { Periodic } from '../../jobs/periodic.js';
 import type { TaskReport } from '../../jobs/task-report.js';
 import { Clock } from '../../platform/clock.js';
@@ -44,7 +45,10 @@ export class RotationSweep implements OnModuleInit {
   /** Runs batches until nothing is due or the signal is aborted. */
   async run(signal: AbortSignal, report: TaskReport): Promise<void> {
     const giveOut = (kind: string, take: Take): Promise<void> =>
-      this.giveOut(signal, take, (taken) => report.count(kind, taken));
+      inBatches({ db: this.db, signal, report }, { kind, most: batch }, (tx) => {
+        const now = this.clock.now();
+        return take(tx, now, new Date(now.getTime() + againMs));
+      });
     await giveOut('renewals', (tx, now, again) => this.dispatch.takeDue(tx, now, again));
     await giveOut('waiting', (tx, now, again) => this.dispatch.takeWaiting(tx, now, again));
     await giveOut('orders', async (tx, now, again) => {
@@ -62,17 +66,6 @@ export class RotationSweep implements OnModuleInit {
       await enqueueWithdrawals(tx, due);
       return due.length;
     });
-  }
-
-  /** Runs `take` until it has no full batch. */
-  private async giveOut(signal: AbortSignal, take: Take, count: (taken: number) => void): Promise<void> {
-    for (let taken = batch; taken === batch && !signal.aborted;) {
-      taken = await this.db.write((tx) => {
-        const now = this.clock.now();
-        return take(tx, now, new Date(now.getTime() + againMs));
-      });
-      count(taken);
-    }
   }
 }
 

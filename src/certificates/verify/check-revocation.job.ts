@@ -3,12 +3,13 @@ import { z } from 'zod';
 import { defineJob } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
 import { defineLane } from '../../jobs/lane.js';
+import { inBatches } from '../../jobs/in-batches.js';
 import { Periodic } from '../../jobs/periodic.js';
 import { parseCertificate } from '../../pki/certificate.js';
 import { PkiError } from '../../pki/pki-error.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
-import { Database } from '../../platform/db/database.js';
+import { Database, type Tx } from '../../platform/db/database.js';
 import { systemActor } from '../../platform/http/actor.js';
 import { revocationHostOf } from '../../revocation/verify/revocation-check.js';
 import { RevocationCheckRepository } from './revocation-check.repository.js';
@@ -44,29 +45,28 @@ export class CheckRevocationJob implements OnModuleInit {
       this.checking.run(systemActor(jobId), certificateId),
     );
     if (this.config.revocationCheckHours === 0) return;
-    this.periodic.everyTick('revocation-enrolment', 3600, () => this.enrol());
-    this.periodic.everyTick('revocation-checks', this.config.sweepIntervalS, (signal) => this.sweep(signal));
+    this.periodic.everyTick('revocation-enrolment', 3600, async (_, report) =>
+      report.count('certificates', await this.enrol()),
+    );
+    this.periodic.everyTick('revocation-checks', this.config.sweepIntervalS, (signal, report) =>
+      inBatches({ db: this.db, signal, report }, { kind: 'checks', most: batch }, (tx) => this.take(tx)),
+    );
   }
 
-  /** Plans the first checks of what has been deployed since the last time. */
-  private async enrol(): Promise<void> {
+  /** Plans the first checks of what has been deployed since the last time. Returns their number. */
+  private async enrol(): Promise<number> {
     const now = this.clock.now();
-    await this.db.write((tx) => this.checks.enrol(tx, now, new Date(now.getTime() + hourMs)));
+    return this.db.write((tx) => this.checks.enrol(tx, now, new Date(now.getTime() + hourMs)));
   }
 
-  /** Enqueues batches until nothing is due or the signal is aborted. */
-  async sweep(signal: AbortSignal): Promise<void> {
-    for (let taken = batch; taken === batch && !signal.aborted;) {
-      taken = await this.db.write(async (tx) => {
-        const now = this.clock.now();
-        const due = await this.checks.takeDue(tx, now, new Date(now.getTime() + hourMs));
-        await checkRevocation.enqueueMany(
-          tx,
-          due.map(({ id, bodyDer }) => ({ data: { certificateId: id }, lane: hostLane.of(hostOf(bodyDer) ?? 'none') })),
-        );
-        return due.length;
-      });
-    }
+  private async take(tx: Tx): Promise<number> {
+    const now = this.clock.now();
+    const due = await this.checks.takeDue(tx, now, new Date(now.getTime() + hourMs));
+    await checkRevocation.enqueueMany(
+      tx,
+      due.map(({ id, bodyDer }) => ({ data: { certificateId: id }, lane: hostLane.of(hostOf(bodyDer) ?? 'none') })),
+    );
+    return due.length;
   }
 }
 

@@ -30,9 +30,9 @@ export class RevocationCheckRepository {
    * Plans checks of the certificates that are deployed or served, of CAs elsewhere, and that have none planned: at
    * random moments until `until`, so that no CA is asked about all of them at once.
    */
-  async enrol(tx: Tx, now: Date, until: Date): Promise<void> {
-    await tx.query(
-      `insert into revocation_check (certificate_id, next_check_at)
+  async enrol(tx: Tx, now: Date, until: Date): Promise<number> {
+    const [{ count }] = await tx.query<[{ count: number }]>(
+      `with planned as (insert into revocation_check (certificate_id, next_check_at)
        select c.id, $1::timestamptz + random() * ($2::timestamptz - $1) from certificate c
        where c.id in (
            select certificate_id from delivery where state not in ('planned', 'removing', 'removed', 'left')
@@ -42,9 +42,11 @@ export class RevocationCheckRepository {
          and not exists (
            select from revocation_check k where k.certificate_id = c.id and k.next_check_at is not null)
        on conflict (certificate_id) do update set next_check_at = excluded.next_check_at
-         where revocation_check.next_check_at is null`,
+         where revocation_check.next_check_at is null returning 1)
+       select count(*)::int as count from planned`,
       [now, until],
     );
+    return count;
   }
 
   /** At most 200 certificates that are due. They are due again at `again`, in case their job is lost. */

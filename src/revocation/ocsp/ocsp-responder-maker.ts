@@ -3,6 +3,7 @@ import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { Audit } from '../../audit/audit.js';
 import { Leases } from '../../jobs/lease.js';
 import { Periodic } from '../../jobs/periodic.js';
+import type { TaskReport } from '../../jobs/task-report.js';
 import { responderCertificate } from '../../pki/ocsp-responder.js';
 import { toPem } from '../../pki/pem.js';
 import { newSerial, serialHexOf } from '../../pki/serial.js';
@@ -104,22 +105,22 @@ export class OcspResponderSweep implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.periodic.everyTick('revocation.ocsp-responders', tickS, (signal) => this.sweep(signal));
+    this.periodic.everyTick('revocation.ocsp-responders', tickS, (signal, report) => this.sweep(signal, report));
   }
 
   /** Also destroys the keys of certificates that have expired. */
-  async sweep(signal: AbortSignal): Promise<void> {
+  async sweep(signal: AbortSignal, report: TaskReport): Promise<void> {
     await this.rows.forgetKeys(this.db.single, this.clock.now());
     const used = new Set((await this.rows.usedKeys(this.db.single)).map(nameOf));
     for (const issuer of await this.issuers.all()) {
       if (signal.aborted) return;
       if (!used.has(nameOf(issuer)) || issuer.certificate.notAfter <= this.clock.now()) continue;
       // Responses are signed with the present certificate until it expires: one failure costs nothing yet.
-      await this.maker
-        .make(issuer)
-        .catch((error: unknown) =>
-          this.log.error(`The OCSP responder of authority ${issuer.authorityId} was not renewed.`, error),
-        );
+      await this.maker.make(issuer).catch((error: unknown) => {
+        this.log.error(`The OCSP responder of authority ${issuer.authorityId} was not renewed.`, error);
+        report.failed(`authority ${issuer.authorityId}`, error);
+      });
+      report.count('authorities');
     }
   }
 }
