@@ -82,6 +82,7 @@ import { LayoutsAndSummaries1763700000113 } from './1763700000113-layouts-and-su
 import { NextNotices1763700000114 } from './1763700000114-next-notices.js';
 import { TaskRuns1763700000118 } from './1763700000118-task-runs.js';
 import { NoticesOfRuns1763700000119 } from './1763700000119-notices-of-runs.js';
+import { ClockWatch1763700000120 } from './1763700000120-clock-watch.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -169,4 +170,5 @@ export const migrations = [
   NextNotices1763700000114,
   TaskRuns1763700000118,
   NoticesOfRuns1763700000119,
+  ClockWatch1763700000120,
 ];

@@ -32,6 +32,7 @@ it('what was written before the clock was set back by three hours is due as if i
     `insert into periodic_task (name, last_started_at, last_success_at)
      values ('a.task', now() + interval '3 hours', now() + interval '3 hours')`,
   );
+  await test.source.query(`insert into clock_watch (seen_at) values (now() + interval '3 hours')`);
   await test.source.query(`insert into lease values ('a', 'dead', now() + interval '3 hours 20 seconds')`);
   await addJob('2 hours 59 minutes', null);
   await addJob('2 hours 59 minutes', '3 hours 20 seconds');
@@ -51,7 +52,47 @@ it('what was written before the clock was set back by three hours is due as if i
   expect(await due()).toBe(true);
 });
 
-it('nothing changes while the clock goes forward', async () => {
+it('a step forward by six days expires no lease, neither before nor after it is noticed', async () => {
+  await test.source.query(`insert into clock_watch (seen_at) values (now() - interval '6 days')`);
+  await test.source.query(`insert into lease values ('a', 'alive', now() - interval '6 days' + interval '20 seconds')`);
+  await addJob('-7 days', '-5 days -23 hours -59 minutes -40 seconds');
+  const isFree = async (): Promise<unknown> => ({
+    job: await due(),
+    lease: await new Leases(test.db).withLease('a', 30, async () => undefined),
+  });
+  expect(await isFree()).toEqual({ job: false, lease: false });
+  await steps().follow();
+  expect(await isFree()).toEqual({ job: false, lease: false });
+  const lefts = `select extract(epoch from until - now())::int as left from lease
+    union all select extract(epoch from lease_until - now())::int from outbox`;
+  for (const { left } of await test.source.query<{ left: number }[]>(lefts)) {
+    expect(left).toBeGreaterThan(0);
+    expect(left).toBeLessThanOrEqual(20);
+  }
+  // The holders have died: their leases end as they would have.
+  await test.source.query(`update lease set until = now() - interval '1 second'`);
+  await test.source.query(`update outbox set lease_until = now() - interval '1 second'`);
+  expect(await isFree()).toEqual({ job: true, lease: true });
+});
+
+it('a lease that was taken after the step, and before it is noticed, does not move', async () => {
+  for (const [seen, name] of [
+    ['-6 days', 'forward'],
+    ['3 hours', 'back'],
+  ]) {
+    await test.source.query('delete from clock_watch');
+    await test.source.query(`insert into clock_watch (seen_at) values (now() + $1::interval)`, [seen]);
+    await test.source.query(`insert into lease values ($1, 'new', now() + interval '30 seconds')`, [name]);
+    await steps().follow();
+  }
+  const leases = await test.source.query<{ left: number }[]>(
+    'select extract(epoch from until - now())::int as left from lease',
+  );
+  expect(leases.map(({ left }) => left > 0 && left <= 30)).toEqual([true, true]);
+});
+
+it('nothing changes while the clock goes on', async () => {
+  await steps().follow();
   await test.source.query(`insert into periodic_task (name, last_started_at) values ('a.task', now())`);
   await test.source.query(`insert into lease values ('a', 'alive', now() + interval '20 seconds')`);
   await addJob('3 hours', null);

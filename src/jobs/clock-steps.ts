@@ -1,16 +1,15 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { Database } from '../platform/db/database.js';
+import { Database, type Tx } from '../platform/db/database.js';
+import { smallestStepS } from './lease-time.js';
 import { Leases } from './lease.js';
 import { OutboxRepository } from './outbox.repository.js';
 import { PeriodicRepository } from './periodic.repository.js';
 
-/** Smaller steps only delay what is due by as much. */
-const smallestStepS = 5;
-
 /**
- * Notices when the clock of the database was set back: a task has then started in the future. Until that time comes
- * again, nothing would be due, and the leases of dead processes would not end. So every time of jobs and tasks that
- * lies ahead is set back as far as the clock.
+ * Notices when the clock of the database was set. After a step back nothing would be due, and the leases of dead
+ * processes would not end, until the old time comes again. After a step forward every lease would have expired, and
+ * what is being done would be done twice. So leases move with the clock, and after a step back also what is planned.
+ * The time in which no process looks at the clock counts as a step forward.
  */
 @Injectable()
 export class ClockSteps {
@@ -23,19 +22,41 @@ export class ClockSteps {
     private readonly leases: Leases,
   ) {}
 
-  /** Does nothing while the clock of the database only goes forward. */
+  /** Looks at the clock. At least one process must do so every few seconds, or leases expire late. */
   async follow(): Promise<void> {
-    if ((await this.tasks.aheadS(this.db.single)) < smallestStepS) return;
+    if (await this.isSteady()) return;
     const stepS = await this.db.write(async (tx) => {
-      // One process does it: for the next one, no task has started in the future any more.
-      const aheadS = await this.tasks.lockAheadS(tx);
-      if (aheadS < smallestStepS) return 0;
-      await this.tasks.setBack(tx, aheadS);
-      await this.leases.setBack(tx, aheadS);
-      await this.outbox.setBack(tx, aheadS);
-      return aheadS;
+      // One process does it: the next one sees that the step has been followed.
+      const seenS = await this.lockStepS(tx);
+      if (Math.abs(seenS) <= smallestStepS) return 0;
+      // The time of leases has gone on by this much already.
+      const movedS = seenS > 0 ? seenS - smallestStepS : seenS;
+      if (movedS < 0) await this.tasks.setBack(tx, -movedS);
+      await this.leases.move(tx, movedS);
+      await this.outbox.move(tx, movedS);
+      await tx.query('update clock_watch set seen_at = clock_timestamp()');
+      return seenS;
     });
-    if (stepS > 0)
-      this.log.warn(`The clock of the database was set back by ${Math.round(stepS)} s. Jobs and tasks follow it.`);
+    const inSeconds = `${Math.round(Math.abs(stepS))} s`;
+    if (stepS < 0) this.log.warn(`The clock of the database was set back by ${inSeconds}. Jobs and tasks follow it.`);
+    if (stepS > 0) this.log.log(`Leases pause for ${inSeconds}: the clock was set forward, or no process ran.`);
+  }
+
+  /** Stores that the clock was looked at, and returns true, unless it has moved. */
+  private async isSteady(): Promise<boolean> {
+    const stored = await this.db.single.query<unknown[]>(
+      `insert into clock_watch (seen_at) values (clock_timestamp())
+       on conflict (id) do update set seen_at = excluded.seen_at
+         where abs(extract(epoch from excluded.seen_at - clock_watch.seen_at)) <= ${smallestStepS}
+       returning id`,
+    );
+    return stored.length === 1;
+  }
+
+  private async lockStepS(tx: Tx): Promise<number> {
+    const [watch] = await tx.query<{ stepS: number }[]>(
+      `select extract(epoch from clock_timestamp() - seen_at)::float8 as "stepS" from clock_watch for update`,
+    );
+    return watch?.stepS ?? 0;
   }
 }

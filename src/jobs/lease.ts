@@ -1,6 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
 import { Database, type Tx } from '../platform/db/database.js';
+import { leaseTime, movedLease } from './lease-time.js';
+
+/** SQL: whether somebody holds the lease of this name, which is SQL, too. */
+export const isHeld = (name: string): string =>
+  `exists (select from lease where lease.name = ${name} and until > ${leaseTime})`;
 
 /** Named leases in the database, for work that only one of several processes may do at a time. */
 @Injectable()
@@ -36,17 +41,16 @@ export class Leases {
     return true;
   }
 
-  /** Sets back the end of every lease by these seconds, as the clock was. */
-  async setBack(tx: Tx, bySeconds: number): Promise<void> {
-    await tx.query(`update lease set until = until - $1::float8 * interval '1 second' where until > now()`, [
-      bySeconds,
-    ]);
+  /** Moves the end of every lease by these seconds, as the clock was. */
+  async move(tx: Tx, bySeconds: number): Promise<void> {
+    await tx.query(`update lease set until = ${movedLease('until')}`, [bySeconds]);
   }
 
   private async take(name: string, holder: string, ttlS: number): Promise<boolean> {
     const taken = await this.db.single.query<unknown[]>(
       `insert into lease (name, holder, until) values ($1, $2, now() + $3::float8 * interval '1 second')
-       on conflict (name) do update set holder = excluded.holder, until = excluded.until where lease.until <= now()
+       on conflict (name) do update set holder = excluded.holder, until = excluded.until
+         where lease.until <= ${leaseTime}
        returning name`,
       [name, holder, ttlS],
     );

@@ -6,6 +6,7 @@ import { type ListSource, listPage } from '../platform/db/list-page.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import type { OutboxEntry, OutboxState } from './outbox.entity.js';
 import { type LaneLimit, laneLimits } from './lane.js';
+import { leaseTime, movedLease } from './lease-time.js';
 import type { JobRef } from './queue.js';
 
 /**
@@ -42,7 +43,9 @@ const source: ListSource = {
 };
 
 const seconds = (parameter: string): string => `${parameter}::float8 * interval '1 second'`;
-const due = `state = 'due' and greatest(run_at, lease_until) <= now()`;
+/** The index has the first two. */
+const due = `state = 'due' and greatest(run_at, lease_until) <= now()
+  and (lease_until is null or lease_until <= ${leaseTime})`;
 const free = `lease_until = null, leased_by = null`;
 /** For a row that is to run again: it waits, unless another row of the same job and identity already waits. */
 const waitAgain = `waiting = not exists (
@@ -54,7 +57,7 @@ const waitAgain = `waiting = not exists (
 const runsAlone = `not exists (
   select from outbox other
   where other.job = outbox.job and other.identity = outbox.identity and other.state = 'due' and other.id <> outbox.id
-    and (other.lease_until > now() or (outbox.waiting and not other.waiting and other.run_at <= now())))`;
+    and (other.lease_until > ${leaseTime} or (outbox.waiting and not other.waiting and other.run_at <= now())))`;
 
 /** The ids of the due rows that the capacity of the queue and the limits of the lanes admit, the oldest first. */
 const pickDue = `
@@ -70,7 +73,7 @@ const pickDue = `
     from lane where lane is not null),
   leased(lane, count) as (
     select lane, count(*) from outbox
-    where state = 'due' and leased_by is not null and lease_until > now() and lane <> '' group by lane),
+    where state = 'due' and leased_by is not null and lease_until > ${leaseTime} and lane <> '' group by lane),
   -- What each lane may still start now; null when it has no limits. Starts are counted in lanes with a limit a minute.
   free(job, lane, capacity, counted, free) as (
     select lane.job, lane.lane, lane.capacity, bound.per_minute is not null, least(
@@ -156,7 +159,7 @@ export class OutboxRepository {
          update outbox set attempts = attempts + 1, lease_until = now() + ${seconds('$4')}, leased_by = $3::text,
            waiting = false
          where id = $1 and attempts = $2 - 1 and state = 'due'
-           and (lease_until is null or lease_until <= now() or leased_by = 'queue')
+           and (lease_until is null or lease_until <= ${leaseTime} or leased_by = 'queue')
          returning id, job, data, attempts),
        lost as (
          update job_run set outcome = 'lost', finished_at = now(), error = 'The worker died or lost its lease.'
@@ -305,11 +308,12 @@ export class OutboxRepository {
     return replayed[0]?.count ?? 0;
   }
 
-  /** Sets back every time of due rows that lies ahead by these seconds, as the clock was. */
-  async setBack(tx: Tx, bySeconds: number): Promise<void> {
+  /** Moves leases by these seconds, as the clock was; after a step back also what is planned. */
+  async move(tx: Tx, bySeconds: number): Promise<void> {
     await tx.query(
-      `update outbox set run_at = run_at - ${seconds('$1')}, lease_until = lease_until - ${seconds('$1')}
-       where state = 'due' and greatest(run_at, lease_until) > now()`,
+      `update outbox set lease_until = ${movedLease('lease_until')},
+         run_at = case when $1::float8 < 0 and run_at > now() then run_at + ${seconds('$1')} else run_at end
+       where state = 'due' and (lease_until is not null or ($1::float8 < 0 and run_at > now()))`,
       [bySeconds],
     );
   }

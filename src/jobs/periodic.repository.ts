@@ -4,6 +4,7 @@ import { Conditions } from '../platform/db/conditions.js';
 import { exactly } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
+import { isHeld } from './lease.js';
 import type { TaskReport } from './task-report.js';
 import type { TaskRun } from './task-run.entity.js';
 
@@ -108,23 +109,9 @@ export class PeriodicRepository {
       `select name from periodic_task where wanted_at is not null
        union
        select task from task_run r where outcome is null
-         and not exists (select from lease where lease.name = 'periodic:' || r.task and until > now())`,
+         and not ${isHeld("'periodic:' || r.task")}`,
     );
     return rows.map(({ name }) => name);
-  }
-
-  /** How many seconds ahead of the clock the newest start of a task is; not above 0 unless the clock was set back. */
-  async aheadS(tx: Tx): Promise<number> {
-    const [newest] = await tx.query<{ aheadS: number | null }[]>(
-      'select extract(epoch from max(last_started_at) - clock_timestamp())::float8 as "aheadS" from periodic_task',
-    );
-    return newest?.aheadS ?? 0;
-  }
-
-  /** As `aheadS`, for one transaction at a time. */
-  async lockAheadS(tx: Tx): Promise<number> {
-    await tx.query(`select pg_advisory_xact_lock(hashtextextended('clock', 0))`);
-    return this.aheadS(tx);
   }
 
   /** Sets back what lies ahead of the clock by these seconds. */

@@ -31,6 +31,8 @@ const longestSpreadS = 10;
 const graceMs = 10_000;
 /** Between two looks for tasks that must not wait for their time. */
 const urgentMs = 5_000;
+/** Between two looks at the clock; shorter than the smallest step that is noticed. */
+const clockMs = 2_000;
 
 /**
  * The periodic tasks. Every process of the roles `all` and `worker` ticks; a lease in the database makes sure that one
@@ -41,6 +43,7 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
   private readonly log = new Logger('Periodic');
   private readonly tasks = new Map<string, Task>();
   private stopping = false;
+  private isLooking = false;
 
   constructor(
     private readonly config: Config,
@@ -72,6 +75,10 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
       'urgent tasks',
       setInterval(() => void this.tickUrgent(), urgentMs),
     );
+    this.scheduler.addInterval(
+      'clock',
+      setInterval(() => void this.lookAtClock(), clockMs),
+    );
   }
 
   /** Aborts the work that runs now and waits for it, at most `graceMs`. The scheduler clears its own timers. */
@@ -97,14 +104,19 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
 
   private async tickUrgent(): Promise<void> {
     // While the database does not answer, no task can run either, and each one says so.
-    const urgent = await this.clockSteps
-      .follow()
-      .then(() => this.repository.urgent(this.db.single))
-      .catch(() => []);
+    const urgent = await this.repository.urgent(this.db.single).catch(() => []);
     for (const name of urgent) {
       const task = this.tasks.get(name);
       if (task) this.tick(task);
     }
+  }
+
+  private async lookAtClock(): Promise<void> {
+    if (this.isLooking) return;
+    this.isLooking = true;
+    // While the database does not answer, no lease expires either.
+    await this.clockSteps.follow().catch(() => undefined);
+    this.isLooking = false;
   }
 
   private tick(task: Task): void {

@@ -89,7 +89,37 @@ describe('a notice', () => {
         return open.length === 0;
       });
       expect(received.flatMap(({ names }) => names).sort()).toEqual(made.map(({ name }) => name).sort());
-      expect(await source.query('select distinct claimed_until from notice')).toEqual([{ claimed_until: null }]);
+      expect(await source.query('select distinct claimed_by from notice')).toEqual([{ claimed_by: null }]);
+    } finally {
+      await program.stop();
+    }
+  });
+
+  it('that is being sent is not sent again when the clock is set forward by a day', { timeout: 240_000 }, async () => {
+    const program = await startProgram(settings);
+    try {
+      await makeAuthority(program);
+      await subscribe(program);
+      received.splice(0);
+      const held: ServerResponse[] = [];
+      answer = (response) => void held.push(response);
+      await issue(program, 'late.example.com');
+      await eventually(async () => held.length > 0, 90_000);
+      const { source } = program.database;
+      program.clock.advance(86_400_000);
+      const db = program.perennial.app.get(Database, { strict: false });
+      const rows = await source.query<{ id: number }[]>('select id from notice where subscription_id > 0');
+      // With another one it is another job, which runs at the same time.
+      const noticeIds = [...rows.map(({ id }) => id), 1_000_000];
+      await db.write((tx) => sendNotices.enqueue(tx, { noticeIds }));
+      const isDone = `select from outbox where job = 'notice.send' and data->'noticeIds' @> '1000000' and state = 'done'`;
+      await eventually(async () => (await source.query<unknown[]>(isDone)).length > 0, 90_000);
+      held.forEach((response) => response.writeHead(204).end());
+      await eventually(async () => {
+        const [row] = await source.query<{ state: string }[]>('select state from notice where subscription_id > 0');
+        return row?.state === 'sent';
+      }, 90_000);
+      expect(received).toHaveLength(1);
     } finally {
       await program.stop();
     }
@@ -109,9 +139,7 @@ describe('a notice', () => {
         ENCRYPTION_KEYS: randomBytes(32).toString('base64'),
       };
       const notice = (): Promise<unknown> =>
-        database.source.query(
-          'select state, claimed_until is not null as claimed from notice where subscription_id > 0',
-        );
+        database.source.query('select state, claimed_by is not null as claimed from notice where subscription_id > 0');
       try {
         received.splice(0);
         answer = () => undefined;
@@ -128,7 +156,7 @@ describe('a notice', () => {
         // As if the restart had taken some minutes.
         await database.source.query(`with leases as (update lease set until = now()),
         jobs as (update outbox set lease_until = now() where lease_until is not null)
-        update notice set claimed_until = now(), next_attempt_at = now()`);
+        update notice set next_attempt_at = now()`);
         const second = await startChild(env);
         await eventually(async () => received.length === 2, 60_000);
         await eventually(async () => JSON.stringify(await notice()).includes('"sent"'), 60_000);

@@ -21,6 +21,7 @@ const withoutEntity: Record<string, string> = {
   kept_facts: 'one row, a version that triggers raise',
   revocation_version: 'one row, a version that triggers raise',
   lease: 'taken and given back by one statement each',
+  clock_watch: 'one row, the last look at the clock',
   periodic_task: 'started and finished by one statement each',
   domain_policy: 'one row, a version that is raised by one statement',
   domain_search: search,

@@ -46,6 +46,11 @@ export interface NoticeWait {
   hold: NoticeHold;
 }
 
+/** The name of the lease of a run that has claimed notices as `claim`. */
+export function leaseOfClaim(claim: string): string {
+  return `notices:${claim}`;
+}
+
 /** A notice is dropped after so many attempts when the last one was refused. */
 const mostRefusals = 5;
 
@@ -67,8 +72,8 @@ export class Notice {
   @Column('text', { nullable: true }) fault: string | null;
   @Column('text', { nullable: true }) faultDetail: string | null;
   @Column('timestamptz', { nullable: true }) nextAttemptAt: Date | null;
-  /** Until then only the run that claimed the notice sends it; null when no run has claimed it. */
-  @Column('timestamptz', { nullable: true }) claimedUntil: Date | null;
+  /** Only the run that has claimed the notice sends it, while it holds its lease; null when no run has claimed it. */
+  @Column('uuid', { nullable: true }) claimedBy: string | null;
   @Column('timestamptz', { nullable: true }) sentAt: Date | null;
   /** When the escalation channel of the subscription is told, unless the problem is over by then. */
   @Column('timestamptz', { nullable: true }) escalateAt: Date | null;
@@ -81,26 +86,26 @@ export class Notice {
     this.sentAt = now;
     this.hold = null;
     this.nextAttemptAt = null;
-    this.claimedUntil = null;
+    this.claimedBy = null;
   }
 
   drop(): void {
     this.state = 'dropped';
     this.hold = null;
     this.nextAttemptAt = null;
-    this.claimedUntil = null;
+    this.claimedBy = null;
   }
 
   /** Ends this claim without an attempt. A claim of a later run stays. */
-  release(claimedUntil: Date): void {
-    if (this.claimedUntil?.getTime() === claimedUntil.getTime()) this.claimedUntil = null;
+  release(claim: string): void {
+    if (this.claimedBy === claim) this.claimedBy = null;
   }
 
   /** Not sent before `until`, for this reason. */
   wait({ until, hold }: NoticeWait): void {
     this.hold = hold;
     this.nextAttemptAt = until;
-    this.claimedUntil = null;
+    this.claimedBy = null;
   }
 
   fail(failure: Failure, now: Date): void {
@@ -108,7 +113,7 @@ export class Notice {
     this.attempts += 1;
     this.fault = failure.fault;
     this.faultDetail = failure.detail;
-    this.claimedUntil = null;
+    this.claimedBy = null;
     // One refused recipient must not make the others get the same mail for ever.
     if (failure.fault === 'refused' && this.attempts >= mostRefusals) this.drop();
     else this.nextAttemptAt = retryAt(now, this.attempts, { hintS: failure.retryAfterS });
@@ -125,6 +130,6 @@ export class Notice {
       throw new Problem('wrong-state', `Notice ${this.id} is ${this.state}: there is nothing to send.`);
     this.state = 'due';
     this.attempts = 0;
-    this.nextAttemptAt = this.claimedUntil ?? now;
+    if (this.claimedBy === null) this.nextAttemptAt = now;
   }
 }

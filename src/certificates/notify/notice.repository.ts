@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
 import { factsOf, subscriptionsOf } from '../../notifications/subscription.repository.js';
+import { isHeld } from '../../jobs/lease.js';
 import type { NoticeEvent } from '../../plugin-api/events.js';
 import { Conditions } from '../../platform/db/conditions.js';
 import type { Tx } from '../../platform/db/database.js';
@@ -8,7 +9,7 @@ import { exactly, whole } from '../../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../../platform/db/list-page.js';
 import type { Page, PageQuery } from '../../platform/http/page.js';
 import { Problem } from '../../platform/http/problem.js';
-import { Notice, type NoticeState } from './notice.entity.js';
+import { leaseOfClaim, Notice, type NoticeState } from './notice.entity.js';
 
 /** A notice with the names of what it is about. */
 export type NoticeRow = Pick<
@@ -203,15 +204,18 @@ export class NoticeRepository {
   }
 
   /**
-   * Claims the notices of these ids that are due and not claimed, and returns their ids, in order. The claim ends at
-   * `until`: when a run crashes, the sweep then enqueues its notices again.
+   * Claims the notices of these ids that are due and not claimed, and returns their ids, in order. The claim lasts as
+   * long as the lease `leaseOfClaim(claim)`, which the run holds already. `again`: when the sweep enqueues the notices
+   * of a run that crashed.
    */
-  async claim(tx: Tx, ids: readonly number[], now: Date, until: Date): Promise<number[]> {
+  async claim(tx: Tx, ids: readonly number[], claim: string, again: Date): Promise<number[]> {
+    // Only a statement that begins after the rows are locked sees the leases of all who have claimed them.
+    await tx.query('select from notice where id = any($1) order by id for update', [ids]);
     const [rows]: [{ id: number }[], number] = await tx.query(
-      `update notice set claimed_until = $3, next_attempt_at = greatest(next_attempt_at, $3) where id in (
-         select id from notice where id = any($1) and state = 'due' and (claimed_until is null or claimed_until <= $2)
-         order by id for update) returning id`,
-      [ids, now, until],
+      `update notice set claimed_by = $2, next_attempt_at = greatest(next_attempt_at, $3)
+       where id = any($1) and state = 'due'
+         and (claimed_by is null or not ${isHeld(`'${leaseOfClaim('')}' || claimed_by`)}) returning id`,
+      [ids, claim, again],
     );
     return rows.map(({ id }) => id).sort((a, b) => a - b);
   }
@@ -249,14 +253,8 @@ export class NoticeRepository {
        order by n.next_attempt_at, n.id limit 1`,
       [channelId],
     );
-    return (
-      (
-        await this.getMany(
-          tx,
-          rows.map(({ id }) => id),
-        )
-      )[0] ?? null
-    );
+    const ids = rows.map(({ id }) => id);
+    return (await this.getMany(tx, ids))[0] ?? null;
   }
 
   /** `owners`: whose certificates and authorities, in lower case; null for all. */

@@ -1,12 +1,15 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { z } from 'zod';
 import { defineJob, type JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
+import { Leases } from '../../jobs/lease.js';
 import { lastingProblems } from '../../notifications/subscription.schema.js';
 import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
-import type { Notice } from './notice.entity.js';
+import { leaseOfClaim, type Notice } from './notice.entity.js';
 import { NoticeRepository } from './notice.repository.js';
 import { NoticeJudge } from './notice-judge.js';
 import { NoticeSender } from './notice-sender.js';
@@ -17,8 +20,13 @@ export const sendNotices = defineJob('notice.send', z.strictObject({ noticeIds: 
   timeoutS: 60,
 });
 
-/** How long a claim lasts: longer than a run can. */
-const claimMs = 2 * sendNotices.policy.timeoutS * 1000;
+/** A run that dies loses its claims after this time. */
+const claimS = 20;
+/** The notices of a lost job are due again after this time, which is longer than a run can take. */
+const againMs = 2 * sendNotices.policy.timeoutS * 1000;
+/** How long the database may be away after a message was sent, without the message being sent again. */
+const recordMs = 30_000;
+const recordPauseMs = 500;
 
 /** Handles `notice.send`: claims due notices, sends them and records the outcome. */
 @Injectable()
@@ -30,6 +38,7 @@ export class SendNotices implements OnModuleInit {
     private readonly judge: NoticeJudge,
     private readonly sender: NoticeSender,
     private readonly clock: Clock,
+    private readonly leases: Leases,
   ) {}
 
   onModuleInit(): void {
@@ -37,12 +46,17 @@ export class SendNotices implements OnModuleInit {
   }
 
   private async run(ids: readonly number[], { signal }: JobContext): Promise<void> {
-    const now = this.clock.now();
-    const claimedUntil = new Date(now.getTime() + claimMs);
-    const due = await this.notices.getMany(
-      this.db.single,
-      await this.notices.claim(this.db.single, ids, now, claimedUntil),
+    const claim = randomUUID();
+    await this.leases.withLease(leaseOfClaim(claim), claimS, (lost) =>
+      this.claimAndSend(ids, claim, AbortSignal.any([signal, lost])),
     );
+  }
+
+  private async claimAndSend(ids: readonly number[], claim: string, signal: AbortSignal): Promise<void> {
+    const now = this.clock.now();
+    const again = new Date(now.getTime() + againMs);
+    const claimed = await this.db.write((tx) => this.notices.claim(tx, ids, claim, again));
+    const due = await this.notices.getMany(this.db.single, claimed);
     if (due.length === 0) return;
     const { current, obsolete, waiting } = await this.judge.sort(due, now);
     await this.record(obsolete, (notice) => notice.drop());
@@ -63,7 +77,7 @@ export class SendNotices implements OnModuleInit {
       await this.recordSent(told);
     } catch (error) {
       if (isCutOff(signal, error)) {
-        await this.record(current, (notice) => notice.release(claimedUntil));
+        await this.record(current, (notice) => notice.release(claim));
         throw error;
       }
       if (!isExpected(error)) new Logger('notify').error(error);
@@ -71,7 +85,18 @@ export class SendNotices implements OnModuleInit {
     }
   }
 
+  /** Tries again while the database does not answer: what is not recorded would be sent twice. */
   private async recordSent(notices: readonly Notice[]): Promise<void> {
+    for (const end = performance.now() + recordMs; ; await sleep(recordPauseMs)) {
+      try {
+        return await this.recordSentOnce(notices);
+      } catch (error) {
+        if (performance.now() > end) throw error;
+      }
+    }
+  }
+
+  private async recordSentOnce(notices: readonly Notice[]): Promise<void> {
     const now = this.clock.now();
     await this.db.write(async (tx) => {
       const ids = notices.map(({ id }) => id);
