@@ -27,6 +27,8 @@ async function main([seed = '0']: readonly string[]): Promise<void> {
       ca.fate = () => 'late';
       ca.lateMs = () => ms;
     },
+    /** Serial numbers, hex. */
+    revoked: () => [...ca.revoked],
     orders: () =>
       ca.orders.map(({ request, chainPem }): CaRecord => ({
         idempotencyKey: request.idempotencyKey,

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { runCli } from '../support/child.js';
 import type { CaRecord } from './ca.child.js';
 import type { Faults } from './faults.js';
-import type { TakenMail } from './mail.child.js';
+import type { MailLine, TakenMail } from './mail.child.js';
+import { forEachAtOnce } from './parallel.js';
 import type { Population } from './population.js';
 import type { Stage } from './stage.js';
 
@@ -18,8 +19,10 @@ export interface Finding {
 }
 
 const fewest = 5;
-/** A sender that was struck within this time of sending cannot know whether its mail was taken. */
-const doubtMs = 25_000;
+/** A process that is killed within this time of a mail may not have stored that it was sent. */
+const storingMs = 10_000;
+/** A mail is written down this much later than it is sent, at most. */
+const closeMs = 200;
 
 const counted = (name: string, count: number): Finding => ({ name, count, examples: [], mustBeNone: false });
 const wrong = (name: string, found: readonly string[]): Finding => ({
@@ -37,7 +40,7 @@ export async function judge(stage: Stage, population: Population, faults: Faults
     await requests(stage, population),
     await orders(stage),
     await deliveries(stage),
-    await notices(stage, faults),
+    await notices(stage),
     await keys(stage),
     await upkeep(stage),
   ];
@@ -70,7 +73,8 @@ async function renewals({ database }: Stage, { stalled }: Faults): Promise<Findi
   );
   const twice = await database.query<object>(
     `select renews_id, array_agg(id) as successors from certificate
-     where renews_id is not null and state not in ('failed', 'cancelled') group by renews_id having count(*) > 1`,
+     where renews_id is not null and state not in ('failed', 'cancelled', 'revoked')
+     group by renews_id having count(*) > 1`,
   );
   return [
     wrong('certificates that expired and could have been renewed', linesOf(expired)),
@@ -99,11 +103,17 @@ async function orders({ database, ca }: Stage): Promise<Finding[]> {
     'select serial_hex as serial from certificate where serial_hex is not null',
   );
   const known = new Set(rows.map(({ serial }) => serial));
+  const withdrawn = await database.query<{ serial: string }>(
+    `select serial_hex as serial from withdrawal where kind = 'revoke' and state = 'done'`,
+  );
+  const revoked = new Set(await ca.call<string[]>('revoked'));
   const lost = records.filter(({ serialHex }) => serialHex !== null && !known.has(serialHex));
   const byKey = new Map<string, number>();
   for (const { idempotencyKey } of records) byKey.set(idempotencyKey, (byKey.get(idempotencyKey) ?? 0) + 1);
   return [
     counted('orders at the CA', records.length),
+    counted('revocations at the CA', revoked.size),
+    wrong('revocations that the CA does not know', linesOf(withdrawn.filter(({ serial }) => !revoked.has(serial)))),
     wrong('certificates of the CA that are not known here', linesOf(lost)),
     wrong('requests with two orders at the CA', [...byKey].filter(([, count]) => count > 1).map(String)),
   ];
@@ -125,11 +135,11 @@ async function deliveries(stage: Stage): Promise<Finding[]> {
      order by c.common_name, d.label, c.state = 'issued' desc, c.id desc`,
   );
   const found: string[] = [];
-  for (const one of wanted) {
+  await forEachAtOnce(wanted, async (one) => {
     const serial = await serialAt(stage, one);
     if (serial !== one.serialHex?.toLowerCase().replace(/^0+/, '') && (serial ?? null) !== one.serialHex)
       found.push(`${one.commonName} at ${one.label}: ${serial ?? 'nothing'} instead of ${one.serialHex ?? 'nothing'}`);
-  }
+  });
   return [
     counted('places with a certificate', wanted.filter(({ serialHex }) => serialHex !== null).length),
     wrong('places with another certificate than the newest good one', found),
@@ -172,6 +182,18 @@ interface SentNotice {
   key: string;
 }
 
+/** What the mail server has taken, and the ids of what it has answered, too: these the sender knows of. */
+async function mailsOf({ mailFile }: Stage): Promise<{ mails: TakenMail[]; answered: Set<string> }> {
+  const text = await readFile(mailFile, 'utf8').catch(() => '');
+  const lines = text.split('\n').filter(Boolean);
+  const mails: TakenMail[] = [];
+  const answered = new Set<string>();
+  for (const line of lines.map((one) => JSON.parse(one) as MailLine))
+    if ('taken' in line) mails.push(line.taken);
+    else answered.add(line.answered);
+  return { mails, answered };
+}
+
 /** The Message-ID that the program makes of a deduplication key, without its domain. */
 const messageIdOf = (key: string): string => createHash('sha256').update(key).digest('hex').slice(0, 40);
 
@@ -197,7 +219,7 @@ function messagesOf(rows: readonly SentNotice[]): Map<string, number[]> {
   return messages;
 }
 
-async function notices(stage: Stage, { doubtsAtMs }: Faults): Promise<Finding[]> {
+async function notices(stage: Stage): Promise<Finding[]> {
   const rows = await stage.database.query<SentNotice>(
     `select id, certificate_id as "certificateId", event, dedupe_key as key from notice
      where state = 'sent' and certificate_id is not null`,
@@ -206,28 +228,24 @@ async function notices(stage: Stage, { doubtsAtMs }: Faults): Promise<Finding[]>
     `select id, event, state, attempts, fault_detail from notice where state = 'due'`,
   );
   const unwarned = await stage.database.query<object>(
-    `select id, common_name, not_after, (select at from next_notice where certificate_id = c.id) from certificate c
+    `select id, common_name, not_after from certificate c
      where state = 'issued' and notify and not rotation and not_after < now() + interval '2 days'
        and not exists (select from notice n where n.certificate_id = c.id and n.event = 'certificate.expiring')`,
   );
-  const text = await readFile(stage.mailFile, 'utf8').catch(() => '');
-  const mails = text
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as TakenMail);
+  const { mails, answered } = await mailsOf(stage);
   const messages = messagesOf(rows);
   const copies = new Map<number, TakenMail[]>();
   for (const mail of mails)
     for (const id of messages.get(mail.messageId) ?? []) copies.set(id, [...(copies.get(id) ?? []), mail]);
   const killed = new Map(stage.slots.map(({ mailPort, killedAtMs }) => [mailPort, killedAtMs]));
-  const isDoubtful = ({ answered, atMs, port }: TakenMail): boolean =>
-    !answered || [...(killed.get(port) ?? []), ...doubtsAtMs].some((at) => Math.abs(at - atMs) < doubtMs);
+  const isDoubtful = ({ id, atMs, port }: TakenMail): boolean =>
+    !answered.has(id) || (killed.get(port) ?? []).some((at) => at > atMs - closeMs && at < atMs + storingMs);
   const repeated = [...copies].filter(([, all]) => all.length > 1);
   const excused = repeated.filter(([, all]) => all.filter((mail) => !isDoubtful(mail)).length <= 1);
   const inExcess = repeated.filter((one) => !excused.includes(one));
   return [
     counted('mails', mails.length),
-    counted('notices that were repeated because the outcome was unknown', excused.length),
+    counted('notices repeated because their outcome was unknown', excused.length),
     wrong(
       'notices that were repeated without need',
       inExcess.map(([id, all]) => `${id}: ${JSON.stringify(all)}`),
@@ -247,11 +265,11 @@ async function keys(stage: Stage): Promise<Finding[]> {
     `select id from certificate where sealed_key is not null and body_der is not null and state = 'issued'`,
   );
   const bad: string[] = [];
-  for (const { id } of rows) {
+  await forEachAtOnce(rows, async ({ id }) => {
     const { body } = await stage.ask('GET', `/certificates/${id}`);
     const { key } = await stage.ask('GET', `/certificates/${id}/key`);
     if (!new X509Certificate(body as string).checkPrivateKey(createPrivateKey(key as string))) bad.push(String(id));
-  }
+  });
   return [counted('keys opened', rows.length), wrong('keys of another certificate', bad)];
 }
 
@@ -259,6 +277,13 @@ async function upkeep(stage: Stage): Promise<Finding[]> {
   const dead = await stage.database.query<object>(`select job, data, last_error from outbox where state = 'dead'`);
   const failing = await stage.database.query<object>(
     'select name, failures, last_error from periodic_task where failures > 0',
+  );
+  const withdrawals = await stage.database.query<object>(
+    `select id, kind, fault_detail from withdrawal where state = 'due'`,
+  );
+  const orders = await stage.database.query<object>(
+    `select c.id, c.state, c.next_attempt_at from certificate c join authority a on a.id = c.authority_id
+     where c.state in ('requested', 'pending') and a.name <> 'waiting'`,
   );
   const open = await stage.database.query<object>(
     `select y.id, y.state, y.fault, y.fault_detail from delivery y join certificate c on c.id = y.certificate_id
@@ -268,7 +293,9 @@ async function upkeep(stage: Stage): Promise<Finding[]> {
   return [
     wrong('dead letters', linesOf(dead)),
     wrong('periodic tasks that fail', linesOf(failing)),
+    wrong('orders that are still open', linesOf(orders)),
     wrong('deliveries that are still open', linesOf(open)),
+    wrong('revocations and cancellations that are still open', linesOf(withdrawals)),
     wrong('faults in the audit log', audit.status === 0 ? [] : [audit.stdout + audit.stderr]),
     wrong(
       'processes that ended although nobody killed them',

@@ -1,8 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { buildCsr } from '../../src/pki/csr.js';
+import { forEachAtOnce } from './parallel.js';
 import type { Stage } from './stage.js';
-
-const atOnce = 8;
 
 /** How a certificate is requested, and how many of a hundred are. */
 const kinds = [
@@ -77,32 +76,30 @@ export class Population {
   /** Makes all requests that are not answered yet, and resolves when all are. Throws when one is refused. */
   ask(): Promise<unknown> {
     const wave = async (): Promise<void> => {
-      const left = [...this.open];
-      const one = async (): Promise<void> => {
-        for (let next = left.shift(); next; next = left.shift()) {
-          const [key, bodyOf] = next;
-          const { id } = await this.stage.ask('POST', '/certificates', await bodyOf(), key);
-          this.answered.set(key, Number(id));
-          this.open.delete(key);
-        }
-      };
-      await Promise.all(Array.from({ length: atOnce }, one));
+      await forEachAtOnce([...this.open], async ([key, bodyOf]) => {
+        const { id } = await this.stage.ask('POST', '/certificates', await bodyOf(), key);
+        this.answered.set(key, Number(id));
+        this.open.delete(key);
+      });
     };
     this.asking = this.asking.then(wave);
     return this.asking;
   }
 
-  /** A user renews or revokes some certificate of those that are in use. */
-  async meddle(): Promise<void> {
+  /** A user renews, revokes or cancels some certificate. Returns what was done. */
+  async meddle(): Promise<string> {
+    const cancels = this.random() < 0.15;
     const [row] = await this.stage.database.query<{ id: number }>(
-      `select id from certificate where state = 'issued' and rotation order by (id * $1::int) % 7919 limit 1`,
-      [1 + Math.floor(this.random() * 7_000)],
+      `select id from certificate where case when $2 then state = 'pending' else state = 'issued' and rotation end
+       order by (id * $1::int) % 7919 limit 1`,
+      [1 + Math.floor(this.random() * 7_000), cancels],
     );
-    if (!row) return;
-    const revokes = this.random() < 0.3;
+    const revokes = cancels || this.random() < 0.3;
     const replace = this.random() < 0.8;
-    if (revokes) await this.stage.call('PUT', `/certificates/${row.id}/revoke`, { crlReason: 'superseded', replace });
-    else await this.stage.call('POST', `/certificates/${row.id}/reissue`, {});
+    const path = `/certificates/${row?.id ?? 0}`;
+    if (revokes) await this.stage.call('PUT', `${path}/revoke`, { crlReason: 'superseded', replace });
+    else await this.stage.call('POST', `${path}/reissue`, {});
+    return `a user ${cancels ? 'cancels a request' : revokes ? 'revokes' : 'renews'}`;
   }
 
   private kind(): Kind {

@@ -93,7 +93,7 @@ export class Stage {
     await mkdir(join(folder, 'data'));
     const ports = await Promise.all(roles.map(() => freePort()));
     const [database, redis, mail, ca, plugin, ...vaults] = await Promise.all([
-      DatabaseServer.start(join(folder, 'postgres'), time.env),
+      DatabaseServer.start(join(folder, 'postgres'), time.exactEnv),
       startTestRedis(),
       Remote.start('mail', [join(folder, 'mails'), ...ports.map(String)]),
       Remote.start('ca', [String(seed)]),

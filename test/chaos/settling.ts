@@ -1,0 +1,45 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Stage } from './stage.js';
+
+/** How long the program may take to settle once nothing is wrong any more. */
+const settlingMs = 300_000;
+const pauseMs = 500;
+/** Longer than the program takes to notice that its clock was set. */
+const afterStepMs = 4_000;
+const longestStepS = 2 * 3_600;
+
+/**
+ * When each piece of work is due that is still to be done; null when it waits for another one. Jobs that are planned
+ * for later are not such work.
+ */
+const openWork = `with open (at) as (
+  select case when leased_by is null then run_at else now() end from outbox
+    where state = 'due' and job <> 'certificate.issue' and (run_at <= now() or attempts > 0 or leased_by is not null)
+  union all
+  select y.next_attempt_at from delivery y join certificate c on c.id = y.certificate_id
+    where y.state in ('planned', 'failing', 'removing', 'leaving') and c.state not in ('requested', 'pending')
+  union all
+  select next_attempt_at from notice where state = 'due'
+  union all
+  select next_renewal_at from certificate
+    where state in ('issued', 'revoked') and (next_renewal_at <= now() or renewal_fault is not null)
+      and next_renewal_at is not null
+  union all
+  select c.next_attempt_at from certificate c join authority a on a.id = c.authority_id
+    where c.state in ('requested', 'pending') and a.name <> 'waiting'
+  union all
+  select next_attempt_at from withdrawal where state = 'due')
+select count(*)::int as open, coalesce(extract(epoch from min(at) - now()), 0)::float8 as "waitsS" from open`;
+
+/** Lets the program work until nothing is left. While everything waits, the clock goes on to what is next. */
+export async function settle({ database, time }: Stage): Promise<void> {
+  for (const end = performance.now() + settlingMs; performance.now() < end; await sleep(pauseMs)) {
+    const [{ open, waitsS } = { open: 0, waitsS: 0 }] = await database.query<{ open: number; waitsS: number }>(
+      openWork,
+    );
+    if (open === 0) return;
+    if (waitsS <= 1) continue;
+    time.move(Math.min(waitsS, longestStepS));
+    await sleep(afterStepMs);
+  }
+}
