@@ -19,9 +19,14 @@ const failures: readonly [RegExp, PluginFault, string][] = [
 /** HAProxy closes the connection without a word when a payload is larger than its buffers. */
 const smallestLarge = 12_000;
 
-/** The SHA-1 fingerprint of the certificate in this file as HAProxy holds it; null when it holds none. */
+/**
+ * The SHA-1 fingerprint of the certificate in this file as HAProxy holds it; null when it holds none. Throws
+ * PluginError `misconfigured` when HAProxy does not tell.
+ */
 export async function findLoaded(haproxy: HaproxyRuntime, file: string): Promise<string | null> {
-  return fingerprintIn(await haproxy.ask(`show ssl cert ${file}`));
+  const answer = await haproxy.ask(`show ssl cert ${file}`);
+  if (/^(permission denied|unknown command|unknown keyword)/im.test(answer)) throw failureOf(answer);
+  return fingerprintIn(answer);
 }
 
 /** Whether HAProxy knows the file, also without a certificate in it. */

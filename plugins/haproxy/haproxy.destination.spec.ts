@@ -41,6 +41,10 @@ const remove = async (bundle: Bundle, changed: object = {}): Promise<void> => {
   const location = haproxy.locate({ bundle, fileNames: [] }, options(changed));
   await haproxy.remove?.({ bundle, location, files: [] }, options(changed), networkContext());
 };
+const verdict = (bundle: Bundle, changed: object = {}) => {
+  const location = haproxy.locate({ bundle, fileNames: [] }, options(changed));
+  return haproxy.verify?.({ bundle, location, files: [] }, options(changed), networkContext());
+};
 const checked = async (changed: object = {}): Promise<void> => haproxy.check?.(options(changed), networkContext());
 const fileOf = (name: string): string => `${server.certificates}/${name}.pem`;
 const loaded = async (name: string): Promise<string> =>
@@ -140,6 +144,22 @@ describe('haproxy', () => {
     expect(await listed()).toEqual(before);
     expect(await loaded('_wildcard.new.example.com')).toBe('none');
     expect(await server.served('a.new.example.com')).not.toBe(second.serialHex);
+  });
+
+  it('tells which certificate HAProxy holds, and whether its list names it', async () => {
+    const { crtList } = server;
+    const [bundle, other] = [authority.issue('held.example.com'), authority.issue('held.example.com')];
+    expect(await verdict(bundle, { crtList })).toEqual({ state: 'missing' });
+    await deliver(bundle, { crtList });
+    expect(await verdict(bundle, { crtList })).toEqual({ state: 'same' });
+    await deliver(other, { crtList });
+    const file = fileOf('held.example.com');
+    const detail = `HAProxy holds another certificate in ${file}.`;
+    expect(await verdict(bundle, { crtList })).toEqual({ state: 'different', detail });
+    await server.ask(`del ssl crt-list ${crtList} ${file}`);
+    expect(await verdict(other, { crtList })).toMatchObject({ detail: expect.stringMatching(/list .* does not name/) });
+    await remove(other, { crtList });
+    expect(await verdict(other, { crtList })).toEqual({ state: 'missing' });
   });
 
   it('takes a certificate off every line of a list', async () => {

@@ -48,10 +48,20 @@ export const haproxy = defineDestination({
     return { location: `${file} at ${addressOf(o)}` };
   },
 
+  async verify({ location, bundle: { chainPem } }, o, ctx) {
+    const file = fileAt(location, o);
+    const runtime = new HaproxyRuntime(o, ctx);
+    const loaded = await findLoaded(runtime, file);
+    if (loaded === null) return { state: 'missing' };
+    if (loaded !== fingerprintOf(chainPem[0] ?? ''))
+      return { state: 'different', detail: `HAProxy holds another certificate in ${file}.` };
+    if (o.crtList !== undefined && (await entriesOf(runtime, file, o.crtList)).length === 0)
+      return { state: 'different', detail: `The certificate list ${o.crtList} does not name ${file}.` };
+    return { state: 'same' };
+  },
+
   async remove({ location, bundle: { chainPem } }, o, ctx) {
-    const end = ` at ${addressOf(o)}`;
-    if (!location.endsWith(end)) throw new PluginError('misconfigured', `"${location}" is not at ${addressOf(o)}.`);
-    const file = location.slice(0, -end.length);
+    const file = fileAt(location, o);
     const runtime = new HaproxyRuntime(o, ctx);
     await turns.take(addressOf(o), async () => {
       if ((await findLoaded(runtime, file)) !== fingerprintOf(chainPem[0] ?? '')) return;
@@ -64,6 +74,13 @@ export const haproxy = defineDestination({
     });
   },
 });
+
+/** The file of a location. Throws PluginError `misconfigured` when the location is at another HAProxy. */
+function fileAt(location: string, o: HaproxyOptions): string {
+  const end = ` at ${addressOf(o)}`;
+  if (!location.endsWith(end)) throw new PluginError('misconfigured', `"${location}" is not at ${addressOf(o)}.`);
+  return location.slice(0, -end.length);
+}
 
 function fileOf(commonName: string, { file }: HaproxyOptions): string {
   return file.replaceAll(placeholder, fileStem(commonName));

@@ -1,35 +1,27 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Bundle } from '../../src/plugin-api/export.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
-import { type FakeKubernetes, kubernetesToken, startKubernetes } from '../../test/fakes/kubernetes.js';
+import { kubernetesToken } from '../../test/fakes/kubernetes.js';
 import type { StandInFault } from '../../test/fakes/stand-in.js';
-import { startTestAuthority, type TestAuthority } from '../../test/support/bundles.js';
 import { failureOf } from '../../test/support/issuer-faults.js';
+import { clusterOfEachTest, encoded } from '../../test/support/kubernetes-cluster.js';
 import { networkContext } from '../../test/support/signing-ca.js';
 import { kubernetes } from './kubernetes.destination.js';
 
-let authority: TestAuthority;
-let cluster: FakeKubernetes;
-beforeAll(() => {
-  authority = startTestAuthority();
-});
-afterAll(() => authority.close());
-beforeEach(async () => {
-  cluster = await startKubernetes();
-});
-afterEach(() => cluster.stop());
+const its = clusterOfEachTest();
 
 const options = (changed: object = {}) =>
-  kubernetes.options.parse({ url: cluster.url, token: kubernetesToken, timeoutS: 1, ...changed });
+  kubernetes.options.parse({ url: its.cluster.url, token: kubernetesToken, timeoutS: 1, ...changed });
 const deliver = (bundle: Bundle, changed: object = {}, ctx: PluginContext = networkContext()) =>
   kubernetes.deliver({ bundle, files: [] }, options(changed), ctx);
 const remove = async (bundle: Bundle, changed: object = {}, ctx: PluginContext = networkContext()): Promise<void> => {
   const location = kubernetes.locate({ bundle, fileNames: [] }, options(changed));
   await kubernetes.remove?.({ bundle, location, files: [] }, options(changed), ctx);
 };
+const verdict = (bundle: Bundle, changed: object = {}) =>
+  kubernetes.verify?.({ bundle, location: at, files: [] }, options(changed), networkContext());
 const checked = async (changed: object = {}): Promise<void> => kubernetes.check?.(options(changed), networkContext());
-const encoded = (...pems: string[]): string => Buffer.from(pems.join('')).toString('base64');
 const valuesOf = (bundle: Bundle): object => ({
   type: 'kubernetes.io/tls',
   'label.app.kubernetes.io/managed-by': 'perennial',
@@ -37,7 +29,7 @@ const valuesOf = (bundle: Bundle): object => ({
   'data.tls.key': encoded(bundle.privateKeyPem ?? ''),
 });
 const at = 'default/www.example.com';
-const issue = (): Required<Omit<Bundle, 'rootPem'>> => authority.issue('www.example.com');
+const issue = (): Required<Omit<Bundle, 'rootPem'>> => its.authority.issue('www.example.com');
 /** A context in which another writer acts right before the first request of this method. */
 function racing(method: string, act: () => void): PluginContext {
   const { site, ...rest } = networkContext();
@@ -68,7 +60,7 @@ describe('the options of kubernetes', () => {
     { token: '' },
     { other: 1 },
   ])('refuse %j', (changed) => {
-    expect(kubernetes.options.safeParse({ url: cluster.url, token: 'x', ...changed }).success).toBe(false);
+    expect(kubernetes.options.safeParse({ url: its.cluster.url, token: 'x', ...changed }).success).toBe(false);
   });
 });
 
@@ -76,7 +68,7 @@ describe('kubernetes delivers', () => {
   it('a TLS secret with the full chain and the key that fits', async () => {
     const bundle = issue();
     expect(await deliver(bundle)).toEqual({ location: at });
-    const values = cluster.valuesOf(at) ?? {};
+    const values = its.cluster.valuesOf(at) ?? {};
     expect(values).toEqual(valuesOf(bundle));
     const pem = (name: string): string => Buffer.from(values[name] ?? '', 'base64').toString();
     const leaf = new X509Certificate(pem('data.tls.crt'));
@@ -84,52 +76,52 @@ describe('kubernetes delivers', () => {
   });
 
   it('to the namespace and under the name of the options', async () => {
-    const bundle = authority.issue('*.example.com');
+    const bundle = its.authority.issue('*.example.com');
     const { location } = await deliver(bundle, { namespace: 'web', name: '{commonName}-tls' });
     expect(location).toBe('web/wildcard.example.com-tls');
-    expect([...cluster.secrets.keys()]).toEqual([location]);
+    expect([...its.cluster.secrets.keys()]).toEqual([location]);
   });
 
   it('a successor in place of its predecessor, beside what others added', async () => {
     const [before, after] = [issue(), issue()];
     await deliver(before);
-    cluster.edit(at, { 'data.ca.crt': encoded('of another'), 'label.team': 'web' });
+    its.cluster.edit(at, { 'data.ca.crt': encoded('of another'), 'label.team': 'web' });
     await deliver(after);
     const others = { 'data.ca.crt': encoded('of another'), 'label.team': 'web' };
-    expect(cluster.valuesOf(at)).toEqual({ ...valuesOf(after), ...others });
+    expect(its.cluster.valuesOf(at)).toEqual({ ...valuesOf(after), ...others });
   });
 
   it('the same certificate again without a change', async () => {
     const bundle = issue();
     await deliver(bundle);
-    const version = cluster.secrets.get(at)?.version;
+    const version = its.cluster.secrets.get(at)?.version;
     await deliver(bundle);
-    expect(cluster.secrets.get(at)?.version).toBe(version);
+    expect(its.cluster.secrets.get(at)?.version).toBe(version);
   });
 
   it('over fields that another manages only where that is allowed', async () => {
     const bundle = issue();
     const theirs = { type: 'kubernetes.io/tls', 'data.tls.crt': encoded('theirs'), 'data.tls.key': encoded('theirs') };
-    cluster.edit(at, theirs);
+    its.cluster.edit(at, theirs);
     const error = await failureOf(deliver(bundle));
     expect([error.fault, error.detail]).toEqual([
       'misconfigured',
       expect.stringMatching(/conflicts with "kubectl".*\.data\.tls\.crt.*allow to overwrite/),
     ]);
-    expect(cluster.valuesOf(at)).toEqual(theirs);
+    expect(its.cluster.valuesOf(at)).toEqual(theirs);
     await deliver(bundle, { overwrite: true });
-    expect(cluster.valuesOf(at)).toEqual(valuesOf(bundle));
+    expect(its.cluster.valuesOf(at)).toEqual(valuesOf(bundle));
     await deliver(issue());
   });
 
   it('nothing to a secret of another type, whose type cannot change', async () => {
-    cluster.edit(at, { type: 'Opaque', 'data.x': encoded('x') });
+    its.cluster.edit(at, { type: 'Opaque', 'data.x': encoded('x') });
     const error = await failureOf(deliver(issue(), { overwrite: true }));
     expect([error.fault, error.detail]).toEqual(['misconfigured', expect.stringContaining('field is immutable')]);
   });
 
   it('and tells of a cluster that changes what is applied', async () => {
-    cluster.mutate = (fields) => fields.set('data.tls.crt', encoded('changed'));
+    its.cluster.mutate = (fields) => fields.set('data.tls.crt', encoded('changed'));
     const error = await failureOf(deliver(issue()));
     expect([error.fault, error.detail]).toEqual(['misconfigured', expect.stringContaining(`the secret ${at}`)]);
   });
@@ -138,9 +130,41 @@ describe('kubernetes delivers', () => {
     ['no key', { privateKeyPem: undefined }],
     ['the key of another', { privateKeyPem: 'other' }],
   ])('no bundle with %s, and asks the cluster nothing', async (_, { privateKeyPem }) => {
-    const key = privateKeyPem === undefined ? undefined : authority.issue('other.example.com').privateKeyPem;
+    const key = privateKeyPem === undefined ? undefined : its.authority.issue('other.example.com').privateKeyPem;
     expect((await failureOf(deliver({ ...issue(), privateKeyPem: key }))).fault).toBe('refused');
-    expect(cluster.seen).toEqual([]);
+    expect(its.cluster.seen).toEqual([]);
+  });
+});
+
+describe('kubernetes reads back', () => {
+  it('whether the secret holds the certificate, its chain and its key', async () => {
+    const bundle = issue();
+    expect(await verdict(bundle)).toEqual({ state: 'missing' });
+    await deliver(bundle);
+    expect(await verdict(bundle)).toEqual({ state: 'same' });
+    const [leaf = ''] = bundle.chainPem;
+    for (const [changed, words] of [
+      [{ 'data.tls.crt': encoded(...issue().chainPem) }, 'holds another certificate.'],
+      [{ 'data.tls.crt': encoded(leaf) }, 'holds another certificate chain.'],
+      [{ 'data.tls.key': encoded(issue().privateKeyPem) }, 'holds no private key of the certificate.'],
+      [{ 'data.tls.crt': encoded('none') }, 'holds another certificate.'],
+    ] as const) {
+      await deliver(bundle, { overwrite: true });
+      its.cluster.edit(at, changed);
+      expect(await verdict(bundle)).toEqual({ state: 'different', detail: `The secret ${at} ${words}` });
+    }
+    its.cluster.secrets.clear();
+    expect(await verdict(bundle)).toEqual({ state: 'missing' });
+  });
+
+  it('nothing that a cluster does not tell', async () => {
+    const failed = async (changed: object): Promise<string> =>
+      (await failureOf(verdict(issue(), changed) ?? Promise.resolve(), [kubernetesToken])).fault;
+    its.cluster.fail({ on: /^GET /, kind: 'drop' });
+    expect(await failed({})).toBe('unavailable');
+    its.cluster.denied.add('get');
+    expect(await failed({})).toBe('misconfigured');
+    expect(await failed({ namespace: 'web' })).toBe('misconfigured');
   });
 });
 
@@ -150,22 +174,22 @@ describe('kubernetes removes', () => {
     await deliver(bundle);
     await remove(bundle);
     await remove(bundle);
-    expect(cluster.secrets.size).toBe(0);
+    expect(its.cluster.secrets.size).toBe(0);
   });
 
   it('certificate and key alone where others added keys to the secret', async () => {
     const bundle = issue();
     await deliver(bundle);
-    cluster.edit(at, { 'data.ca.crt': encoded('of another') });
+    its.cluster.edit(at, { 'data.ca.crt': encoded('of another') });
     await remove(bundle);
     await remove(bundle);
-    expect(cluster.valuesOf(at)).toMatchObject({
+    expect(its.cluster.valuesOf(at)).toMatchObject({
       'data.tls.crt': '',
       'data.tls.key': '',
       'data.ca.crt': encoded('of another'),
     });
     await deliver(bundle);
-    expect(cluster.valuesOf(at)).toMatchObject(valuesOf(bundle));
+    expect(its.cluster.valuesOf(at)).toMatchObject(valuesOf(bundle));
   });
 
   it('no successor, and no certificate that it has not applied', async () => {
@@ -173,20 +197,20 @@ describe('kubernetes removes', () => {
     await deliver(before);
     await deliver(after);
     await remove(before);
-    expect(cluster.valuesOf(at)).toEqual(valuesOf(after));
+    expect(its.cluster.valuesOf(at)).toEqual(valuesOf(after));
     const theirs = { type: 'kubernetes.io/tls', 'data.tls.crt': encoded(...before.chainPem), 'data.tls.key': '' };
-    cluster.edit('web/www.example.com', theirs);
+    its.cluster.edit('web/www.example.com', theirs);
     await remove(before, { namespace: 'web' });
-    expect(cluster.valuesOf('web/www.example.com')).toEqual(theirs);
+    expect(its.cluster.valuesOf('web/www.example.com')).toEqual(theirs);
   });
 
   it('nothing that has changed since it looked', async () => {
     const bundle = issue();
     await deliver(bundle);
-    const ctx = racing('DELETE', () => cluster.edit(at, { 'data.ca.crt': encoded('late') }));
+    const ctx = racing('DELETE', () => its.cluster.edit(at, { 'data.ca.crt': encoded('late') }));
     expect((await failureOf(remove(bundle, {}, ctx))).fault).toBe('unavailable');
     await remove(bundle, {}, ctx);
-    expect(cluster.valuesOf(at)).toMatchObject({ 'data.tls.key': '', 'data.ca.crt': encoded('late') });
+    expect(its.cluster.valuesOf(at)).toMatchObject({ 'data.tls.key': '', 'data.ca.crt': encoded('late') });
   });
 
   it('what is gone when it deletes', async () => {
@@ -195,7 +219,7 @@ describe('kubernetes removes', () => {
     await remove(
       bundle,
       {},
-      racing('DELETE', () => cluster.secrets.clear()),
+      racing('DELETE', () => its.cluster.secrets.clear()),
     );
   });
 
@@ -205,9 +229,9 @@ describe('kubernetes removes', () => {
   ])('nothing, and does not take 404 of %s for an answer', async (_, { path = '' }: { path?: string }, kind, fault) => {
     const bundle = issue();
     await deliver(bundle);
-    if (path === '') cluster.fail({ on: /^GET /, kind });
-    expect((await failureOf(remove(bundle, { url: `${cluster.url}${path}` }))).fault).toBe(fault);
-    expect(cluster.valuesOf(at)).toEqual(valuesOf(bundle));
+    if (path === '') its.cluster.fail({ on: /^GET /, kind });
+    expect((await failureOf(remove(bundle, { url: `${its.cluster.url}${path}` }))).fault).toBe(fault);
+    expect(its.cluster.valuesOf(at)).toEqual(valuesOf(bundle));
   });
 
   it('nothing in another namespace than that of the options', async () => {
@@ -228,10 +252,10 @@ describe('kubernetes fails', () => {
     ['is a proxy without a server', { status: 404, body: '<html>', headers: { 'content-type': 'text/html' } }],
   ])('for a while at a cluster that %s', async (_, kind) => {
     const bundle = issue();
-    cluster.fail({ on: /^PATCH /, kind });
+    its.cluster.fail({ on: /^PATCH /, kind });
     expect((await failureOf(deliver(bundle), [kubernetesToken])).fault).toBe('unavailable');
     await deliver(bundle);
-    expect(cluster.valuesOf(at)).toEqual(valuesOf(bundle));
+    expect(its.cluster.valuesOf(at)).toEqual(valuesOf(bundle));
   });
 
   it.each([
@@ -248,11 +272,11 @@ describe('kubernetes fails', () => {
 describe('the test of the connection', () => {
   it('stores nothing', async () => {
     await checked();
-    expect(cluster.secrets.size).toBe(0);
+    expect(its.cluster.secrets.size).toBe(0);
   });
 
   it.each(['get', 'patch', 'create', 'delete'])('tells of a token that may not %s secrets', async (verb) => {
-    cluster.denied.add(verb);
+    its.cluster.denied.add(verb);
     expect((await failureOf(checked())).fault).toBe('misconfigured');
   });
 });

@@ -2,7 +2,7 @@ import { isSameLeaf, pairFault } from '../../src/pki/key-pair.js';
 import { pemText } from '../../src/pki/pem.js';
 import { defineDestination } from '../../src/plugin-api/destination.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import { KubernetesSecrets } from './kubernetes.client.js';
+import { KubernetesSecrets, type TlsSecret } from './kubernetes.client.js';
 import { options, type KubernetesOptions } from './kubernetes.options.js';
 import { secretName } from './secret-name.js';
 
@@ -41,11 +41,15 @@ export const kubernetes = defineDestination({
     return { location: locationOf(name, o) };
   },
 
+  async verify({ location, bundle: { chainPem } }, o, ctx) {
+    const held = await new KubernetesSecrets(o, ctx).find(nameAt(location, o));
+    if (held === null || held.certificate === '') return { state: 'missing' };
+    const detail = differenceOf(held, chainPem);
+    return detail === null ? { state: 'same' } : { state: 'different', detail: `The secret ${location} ${detail}.` };
+  },
+
   async remove({ location, bundle: { chainPem } }, o, ctx) {
-    const start = locationOf('', o);
-    if (!location.startsWith(start))
-      throw new PluginError('misconfigured', `"${location}" is not in the namespace "${o.namespace}".`);
-    const [secrets, name] = [new KubernetesSecrets(o, ctx), location.slice(start.length)];
+    const [secrets, name] = [new KubernetesSecrets(o, ctx), nameAt(location, o)];
     const held = await secrets.find(name);
     if (!held?.isOurs || isSameLeaf(held.certificate, chainPem[0] ?? '') !== true) return;
     // A TLS secret cannot lack these two keys, and other keys in it belong to others.
@@ -53,6 +57,20 @@ export const kubernetes = defineDestination({
     else await secrets.delete(name, held);
   },
 });
+
+/** What of the secret is not as delivered, as the end of a sentence; null when nothing is. */
+function differenceOf({ certificate, privateKey }: TlsSecret, chainPem: readonly string[]): string | null {
+  if (isSameLeaf(certificate, chainPem[0] ?? '') !== true) return 'holds another certificate';
+  if (pairFault(chainPem[0], privateKey) !== null) return 'holds no private key of the certificate';
+  return certificate === pemText(chainPem) ? null : 'holds another certificate chain';
+}
+
+/** The secret of a location. Throws PluginError `misconfigured` when the location is in another namespace. */
+function nameAt(location: string, o: KubernetesOptions): string {
+  const start = locationOf('', o);
+  if (location.startsWith(start)) return location.slice(start.length);
+  throw new PluginError('misconfigured', `"${location}" is not in the namespace "${o.namespace}".`);
+}
 
 function locationOf(name: string, { namespace }: KubernetesOptions): string {
   return `${namespace}/${name}`;

@@ -1,27 +1,18 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Found } from '../../src/plugin-api/source.js';
-import { type FakeKubernetes, kubernetesToken, startKubernetes } from '../../test/fakes/kubernetes.js';
-import { scanned, startTestAuthority, type TestAuthority } from '../../test/support/bundles.js';
+import { kubernetesToken } from '../../test/fakes/kubernetes.js';
+import { scanned } from '../../test/support/bundles.js';
+import { clusterOfEachTest, encoded } from '../../test/support/kubernetes-cluster.js';
 import { networkContext } from '../../test/support/signing-ca.js';
 import { kubernetesSource } from './kubernetes.source.js';
 
-let authority: TestAuthority;
-let cluster: FakeKubernetes;
-beforeAll(() => {
-  authority = startTestAuthority();
-});
-afterAll(() => authority.close());
-beforeEach(async () => {
-  cluster = await startKubernetes();
-});
-afterEach(() => cluster.stop());
+const its = clusterOfEachTest();
 
 const options = (changed: object = {}) =>
-  kubernetesSource.options.parse({ url: cluster.url, token: kubernetesToken, timeoutS: 2, ...changed });
+  kubernetesSource.options.parse({ url: its.cluster.url, token: kubernetesToken, timeoutS: 2, ...changed });
 const scan = (changed: object = {}): Promise<Found[]> => scanned(kubernetesSource, options(changed), networkContext());
-const encoded = (text: string): string => Buffer.from(text).toString('base64');
 const tls = (at: string, certificate: string, privateKey = 'key', more: object = {}): void =>
-  cluster.edit(at, {
+  its.cluster.edit(at, {
     type: 'kubernetes.io/tls',
     'data.tls.crt': encoded(certificate),
     'data.tls.key': encoded(privateKey),
@@ -32,9 +23,9 @@ const places = (found: readonly Found[], kind: Found['kind']): string[] =>
 
 describe('the source of a Kubernetes cluster', () => {
   it('finds TLS secrets with their chains, and their keys only when an option permits it', async () => {
-    const { chainPem, privateKeyPem } = authority.issue('www.test');
+    const { chainPem, privateKeyPem } = its.authority.issue('www.test');
     tls('web/www', chainPem.join(''), privateKeyPem);
-    cluster.edit('web/opaque', { type: 'Opaque', 'data.tls.crt': encoded(chainPem.join('')) });
+    its.cluster.edit('web/opaque', { type: 'Opaque', 'data.tls.crt': encoded(chainPem.join('')) });
     expect(await scan()).toEqual([{ kind: 'certificate', location: 'web/www', chainPem }]);
     expect(await scan({ readKeys: true })).toEqual([
       { kind: 'certificate', location: 'web/www', chainPem, privateKeyPem },
@@ -42,12 +33,12 @@ describe('the source of a Kubernetes cluster', () => {
   });
 
   it('reads every page, also when the server forgets where one ended', async () => {
-    const [leaf = ''] = authority.issue('many.test').chainPem;
+    const [leaf = ''] = its.authority.issue('many.test').chainPem;
     for (let n = 0; n < 120; n += 1) tls(`web/s${n}`, leaf);
     expect(places(await scan({ ingresses: false }), 'certificate')).toHaveLength(120);
-    expect(cluster.seen.filter((line) => line.endsWith('/secrets'))).toHaveLength(3);
+    expect(its.cluster.seen.filter((line) => line.endsWith('/secrets'))).toHaveLength(3);
     // The second page begins where the server no longer knows.
-    cluster.fail({
+    its.cluster.fail({
       on: /secrets/,
       kind: ({ body }) => ({
         status: 200,
@@ -58,7 +49,7 @@ describe('the source of a Kubernetes cluster', () => {
   });
 
   it('looks only at the namespaces and labels of its options', async () => {
-    const [leaf = ''] = authority.issue('www.test').chainPem;
+    const [leaf = ''] = its.authority.issue('www.test').chainPem;
     tls('web/www', leaf, 'key', { 'label.env': 'prod' });
     tls('web/test', leaf, 'key', { 'label.env': 'test' });
     tls('default/www', leaf, 'key', { 'label.env': 'prod' });
@@ -67,9 +58,9 @@ describe('the source of a Kubernetes cluster', () => {
   });
 
   it('records each host of an ingress with the certificate of its secret', async () => {
-    const { chainPem } = authority.issue('www.test');
+    const { chainPem } = its.authority.issue('www.test');
     tls('web/www', chainPem.join(''), 'key', { 'label.env': 'other' });
-    cluster.ingresses.set('web/site', [
+    its.cluster.ingresses.set('web/site', [
       { hosts: ['www.test', '*.www.test'], secretName: 'www' },
       { hosts: ['gone.test'], secretName: 'gone' },
       { hosts: ['default.test'] },
@@ -89,7 +80,7 @@ describe('the source of a Kubernetes cluster', () => {
   });
 
   it('names a secret without a certificate, and finds the others', async () => {
-    const [leaf = ''] = authority.issue('www.test').chainPem;
+    const [leaf = ''] = its.authority.issue('www.test').chainPem;
     tls('web/empty', '');
     tls('web/broken', '-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n');
     tls('web/www', leaf);
@@ -99,7 +90,7 @@ describe('the source of a Kubernetes cluster', () => {
   });
 
   it('fails as a whole when it may not list', async () => {
-    cluster.denied.add('list ingresses');
+    its.cluster.denied.add('list ingresses');
     await expect(scan()).rejects.toMatchObject({ fault: 'misconfigured' });
     await expect(kubernetesSource.check?.(options(), networkContext())).rejects.toMatchObject({
       fault: 'misconfigured',

@@ -1,4 +1,4 @@
-import { isSameLeaf } from '../../src/pki/key-pair.js';
+import { isSameLeaf, pairFault } from '../../src/pki/key-pair.js';
 import { pemText } from '../../src/pki/pem.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { Bundle } from '../../src/plugin-api/export.js';
@@ -57,6 +57,16 @@ export function holds(present: KvFields, leafPem: string): boolean {
     const value = present[name];
     return typeof value === 'string' && isSameLeaf(value, leafPem) === true;
   });
+}
+
+/** What of these fields is not as delivered, as the end of a sentence; null when nothing is. */
+export function differenceOf(present: KvFields, bundle: Bundle, fields: VaultKvOptions['fields']): string | null {
+  const leafPem = bundle.chainPem[0] ?? '';
+  if (!holds(present, leafPem)) return 'holds another certificate';
+  const key = present[fields === 'tls' ? 'tls.key' : 'private_key'];
+  if (typeof key !== 'string' || pairFault(leafPem, key) !== null) return 'holds no private key of the certificate';
+  const changed = Object.entries(fieldsOf(bundle, key, fields)).filter(([name, value]) => present[name] !== value);
+  return changed.length === 0 ? null : `has other values in: ${changed.map(([name]) => name).join(', ')}`;
 }
 
 function oursIn({ [mark]: value }: KvFields): string[] {

@@ -3,7 +3,7 @@ import { fileStem } from '../../src/pki/file-stem.js';
 import { pairFault } from '../../src/pki/key-pair.js';
 import { defineDestination } from '../../src/plugin-api/destination.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import { fieldsOf, holds, merged } from './kv-fields.js';
+import { differenceOf, fieldsOf, holds, merged, withoutOurs } from './kv-fields.js';
 import { openKv } from './vault-kv.client.js';
 import { options, placeholder, type VaultKvOptions } from './vault-kv.options.js';
 import { signInOf } from './vault.options.js';
@@ -38,14 +38,26 @@ export const vaultKv = defineDestination({
     return { location: `${o.mount}/${path}` };
   },
 
+  async verify({ location, bundle }, o, ctx) {
+    const { fields } = await (await openKv(o, ctx)).read(pathAt(location, o));
+    if (Object.keys(withoutOurs(fields)).length === Object.keys(fields).length) return { state: 'missing' };
+    const detail = differenceOf(fields, bundle, o.fields);
+    return detail === null ? { state: 'same' } : { state: 'different', detail: `The secret ${location} ${detail}.` };
+  },
+
   async remove({ location, bundle: { chainPem } }, o, ctx) {
-    const start = `${o.mount}/`;
-    if (!location.startsWith(start))
-      throw new PluginError('misconfigured', `"${location}" is not in the engine at "${o.mount}".`);
+    const path = pathAt(location, o);
     const kv = await openKv(o, ctx);
-    await kv.forget(location.slice(start.length), (fields) => holds(fields, chainPem[0] ?? ''));
+    await kv.forget(path, (fields) => holds(fields, chainPem[0] ?? ''));
   },
 });
+
+/** The path of a location. Throws PluginError `misconfigured` when the location is in another engine. */
+function pathAt(location: string, { mount }: VaultKvOptions): string {
+  const start = `${mount}/`;
+  if (location.startsWith(start)) return location.slice(start.length);
+  throw new PluginError('misconfigured', `"${location}" is not in the engine at "${mount}".`);
+}
 
 function pathOf(commonName: string, { path }: VaultKvOptions): string {
   return path.replaceAll(placeholder, fileStem(commonName));

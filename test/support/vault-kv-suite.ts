@@ -57,6 +57,11 @@ export function describeVaultKv(serverOf: () => KvServer): void {
       networkContext(),
     );
   };
+  const verdict = (bundle: Bundle, mount: string) => {
+    const options = optionsWith(mount);
+    const placed = { bundle, files: [], location: vaultKv.locate({ bundle, fileNames: [] }, options) };
+    return vaultKv.verify?.(placed, options, networkContext());
+  };
   let made = 0;
   const issue = (name = `host-${++made}.example.com`) => authority.issue(name);
   const placeOf = ({ commonName }: Bundle): string => `certificates/${commonName}`;
@@ -96,6 +101,31 @@ export function describeVaultKv(serverOf: () => KvServer): void {
       expect(await location('*.example.com')).toBe(`${mount}/certificates/_wildcard.example.com`);
       expect(await location('../x y')).toMatch(/^kv\d\/certificates\/_\._x_y-[0-9a-f]{8}$/);
       expect((await deliver(issue(), mount, { path: 'one/place' })).location).toBe(`${mount}/one/place`);
+    });
+
+    it('tells what is at a place now', async () => {
+      const [bundle, other] = [issue('read-back.example.com'), issue('read-back.example.com')];
+      expect(await verdict(bundle, mount)).toEqual({ state: 'missing' });
+      await deliver(bundle, mount);
+      expect(await verdict(bundle, mount)).toEqual({ state: 'same' });
+      const fields = (await fieldsAt(mount, placeOf(bundle))) ?? {};
+      for (const [changed, words] of [
+        [{ private_key: other.privateKeyPem }, 'holds no private key of the certificate.'],
+        [{ chain: 'of another' }, 'has other values in: chain.'],
+      ] as const) {
+        await writeAt(mount, placeOf(bundle), { ...fields, ...changed });
+        expect(await verdict(bundle, mount)).toEqual({
+          state: 'different',
+          detail: `The secret ${mount}/${placeOf(bundle)} ${words}`,
+        });
+      }
+      await deliver(other, mount);
+      expect(await verdict(bundle, mount)).toMatchObject({
+        detail: expect.stringContaining('holds another certificate'),
+      });
+      await remove(other, mount);
+      await writeAt(mount, placeOf(bundle), { note: 'by hand' });
+      expect(await verdict(other, mount)).toEqual({ state: 'missing' });
     });
 
     it('replaces a predecessor, and keeps the fields of others', async () => {
