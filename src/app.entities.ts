@@ -8,6 +8,7 @@ import { AuthorityIssuer } from './authorities/authority-issuer.entity.js';
 import { AuthorityState } from './authorities/authority-state.entity.js';
 import { Certificate } from './certificates/certificate.entity.js';
 import { Delivery } from './certificates/deploy/delivery.entity.js';
+import { DestinationFilter } from './certificates/deploy/destination-filter.entity.js';
 import { Order } from './certificates/issue/order.entity.js';
 import { Acknowledgement } from './certificates/notify/acknowledgement.entity.js';
 import { Notice } from './certificates/notify/notice.entity.js';
@@ -49,6 +50,7 @@ export const entities = [
   Challenge,
   Channel,
   Delivery,
+  DestinationFilter,
   Destination,
   DnsProvider,
   Endpoint,

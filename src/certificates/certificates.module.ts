@@ -29,6 +29,7 @@ import { CurrentController } from './current/current.controller.js';
 import { CurrentRepository } from './current/current.repository.js';
 import { deployProviders } from './deploy/deploy-providers.js';
 import { DeliveryController } from './deploy/delivery.controller.js';
+import { DestinationFilterController } from './deploy/destination-filter.controller.js';
 import { DeleteController } from './delete/delete.controller.js';
 import { DeleteService, RestoreService } from './delete/delete.service.js';
 import { discoveryProviders } from './discover/discovery-providers.js';
@@ -164,6 +165,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     VisualizeController,
     CurrentController,
     DeliveryController,
+    DestinationFilterController,
     PendingController,
     PendingChangesController,
     EndpointController,

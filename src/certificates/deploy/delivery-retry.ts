@@ -5,7 +5,6 @@ import type { Actor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
 import { mayDeliverAnything } from '../../roles/permission.js';
 import { CertificateAccess } from '../access.js';
-import type { Delivery } from './delivery.entity.js';
 import { DeliveryRepository } from './delivery.repository.js';
 import { Deploying } from './deploying.js';
 
@@ -21,13 +20,10 @@ export class DeliveryRetry {
   ) {}
 
   /** Retries one delivery or removal. Throws Problem `wrong-state` when there is nothing to retry. */
-  async retry(actor: Actor, id: number): Promise<Delivery> {
+  async retry(actor: Actor, id: number): Promise<void> {
     const { certificateId } = await this.deliveries.get(this.db.single, id);
     await this.demandRight(actor, certificateId);
-    return this.db.write(async (tx) => {
-      await this.again(tx, actor, id);
-      return this.deliveries.get(tx, id);
-    });
+    await this.db.write((tx) => this.again(tx, actor, id));
   }
 
   /** Delivers a certificate again to all its destinations. Throws Problem `wrong-state` when it has none. */
@@ -54,10 +50,10 @@ export class DeliveryRetry {
   }
 
   /** Checks at once whether the certificate is in use. Throws Problem `wrong-state` when it is not delivered. */
-  async check(actor: Actor, id: number): Promise<Delivery> {
+  async check(actor: Actor, id: number): Promise<void> {
     const { certificateId } = await this.deliveries.get(this.db.single, id);
     await this.demandRight(actor, certificateId);
-    return this.db.write(async (tx) => {
+    await this.db.write(async (tx) => {
       await this.deliveries.change(tx, id, async (delivery) => {
         if (delivery.state !== 'delivered')
           throw new Problem('wrong-state', `Delivery ${id} is ${delivery.state}: there is nothing to check.`);
@@ -65,7 +61,6 @@ export class DeliveryRetry {
         await this.deploying.note(tx, 'delivery.checked', delivery, { actor });
       });
       await this.deploying.start(tx, [id]);
-      return this.deliveries.get(tx, id);
     });
   }
 

@@ -6,8 +6,8 @@ import { Answers, Id, QueryOf, Summary } from '../../platform/http/contract.js';
 import { instantOrNull, InstantOut } from '../../platform/http/instant.js';
 import { listQuery, type Page, pageOf } from '../../platform/http/page.js';
 import { queryInt } from '../../platform/http/query.js';
-import { type Delivery, deliveryStates } from './delivery.entity.js';
-import { DeliveryRepository } from './delivery.repository.js';
+import { deliveryStates } from './delivery.entity.js';
+import { DeliveryRepository, type ShownDelivery } from './delivery.repository.js';
 import { DeliverySight } from './delivery-sight.js';
 import { verifications } from './verification.js';
 import { DeliveryRetry } from './delivery-retry.js';
@@ -48,12 +48,20 @@ const DeliveryView = z
     verificationDetail: z.string().nullable().meta({ description: 'Why; shown as `detail`.' }),
     verifiedAt: InstantOut.nullable().meta({ description: 'When it was last seen in use.' }),
     checkedAt: InstantOut.nullable().meta({ description: 'When it was last checked.' }),
+    matches: z
+      .boolean()
+      .nullable()
+      .meta({
+        description:
+          'Whether the filter of the destination selects the certificate. False: it stays until it is detached. ' +
+          'Null: the destination has no filter.',
+      }),
   })
   .meta({ id: 'Delivery' });
 type DeliveryView = z.output<typeof DeliveryView>;
 
 /** The response for a delivery. `isSeen`: whether the actor may see the location. */
-function deliveryView(d: Delivery, isSeen: boolean): DeliveryView {
+function deliveryView(d: ShownDelivery, isSeen: boolean): DeliveryView {
   return {
     id: d.id,
     certificateId: d.certificateId,
@@ -71,6 +79,7 @@ function deliveryView(d: Delivery, isSeen: boolean): DeliveryView {
     verificationDetail: isSeen ? d.verificationDetail : null,
     verifiedAt: instantOrNull(d.verifiedAt),
     checkedAt: instantOrNull(d.checkedAt),
+    matches: d.matches,
   };
 }
 
@@ -97,7 +106,7 @@ export class DeliveryController {
   @Summary('One delivery')
   @Answers(200, DeliveryView)
   async get(@Who() actor: Actor, @Id() id: number): Promise<DeliveryView> {
-    return this.one(actor, await this.deliveries.get(this.db.single, id));
+    return this.one(actor, id);
   }
 
   @Get('certificates/:id/deliveries')
@@ -126,7 +135,8 @@ export class DeliveryController {
   @Summary('Try a delivery again now')
   @Answers(200, DeliveryView)
   async retry(@Who() actor: Actor, @Id() id: number): Promise<DeliveryView> {
-    return this.one(actor, await this.retrying.retry(actor, id));
+    await this.retrying.retry(actor, id);
+    return this.one(actor, id);
   }
 
   @Post('deliveries/:id/check')
@@ -137,7 +147,8 @@ export class DeliveryController {
   )
   @Answers(200, DeliveryView)
   async check(@Who() actor: Actor, @Id() id: number): Promise<DeliveryView> {
-    return this.one(actor, await this.retrying.check(actor, id));
+    await this.retrying.check(actor, id);
+    return this.one(actor, id);
   }
 
   private async page(actor: Actor, query: Parameters<DeliveryRepository['list']>[1]): Promise<Page<DeliveryView>> {
@@ -146,7 +157,8 @@ export class DeliveryController {
     return { ...page, items: page.items.map((delivery) => deliveryView(delivery, isSeen(delivery))) };
   }
 
-  private async one(actor: Actor, delivery: Delivery): Promise<DeliveryView> {
+  private async one(actor: Actor, id: number): Promise<DeliveryView> {
+    const delivery = await this.deliveries.shown(this.db.single, id);
     return deliveryView(delivery, (await this.sight.of(actor, [delivery]))(delivery));
   }
 }

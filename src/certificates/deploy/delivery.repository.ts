@@ -9,6 +9,7 @@ import type { Page, PageQuery } from '../../platform/http/page.js';
 import { Problem } from '../../platform/http/problem.js';
 import { rolesOf } from '../certificate-roles.js';
 import { Delivery, type DeliveryState } from './delivery.entity.js';
+import { isSelected } from './destination-filter.repository.js';
 
 /** The page of deliveries to list, and its filters. */
 export interface DeliveryQuery extends PageQuery {
@@ -21,7 +22,9 @@ const source: ListSource = {
   columns: `id, certificate_id as "certificateId", destination_id as "destinationId", state, location, attempts, fault,
     fault_detail as "faultDetail", next_attempt_at as "nextAttemptAt", last_attempt_at as "lastAttemptAt",
     delivered_at as "deliveredAt", created_at as "createdAt", verification, verification_detail as "verificationDetail",
-    verified_at as "verifiedAt", checked_at as "checkedAt"`,
+    verified_at as "verifiedAt", checked_at as "checkedAt",
+    (select ${isSelected} from destination_filter f join certificate c on c.id = delivery.certificate_id
+     where f.destination_id = delivery.destination_id) as matches`,
   from: 'delivery',
   sorts: { id: { sql: 'id', type: 'int' } },
   filters: {
@@ -43,6 +46,9 @@ const line = `
     newer(id) as (select $1::int union select r.certificate_id from certificate_replacement r
       join newer on r.replaced_id = newer.id),
     line(id) as (select id from older union select id from newer)`;
+
+/** A delivery with `matches`: whether the filter of its destination selects its certificate; null without a filter. */
+export type ShownDelivery = Delivery & { matches: boolean | null };
 
 /** A planned delivery is due for the sweep after this time, in case its job is lost. */
 const safetyNetMs = 60_000;
@@ -118,12 +124,19 @@ export class DeliveryRepository {
     return tx.find(Delivery, { where: { certificateId }, order: { id: 'ASC' } });
   }
 
+  /** Throws Problem `not-found`. */
+  async shown(tx: Tx, id: number): Promise<ShownDelivery> {
+    const [found] = await tx.query<ShownDelivery[]>(`select ${source.columns} from ${source.from} where id = $1`, [id]);
+    if (!found) throw new Problem('not-found', `There is no delivery ${id}.`);
+    return found;
+  }
+
   find(tx: Tx, id: number): Promise<Delivery | null> {
     return tx.findOneBy(Delivery, { id });
   }
 
   /** Newest first unless the query sorts otherwise. */
-  async list(tx: Tx, query: DeliveryQuery): Promise<Page<Delivery>> {
+  async list(tx: Tx, query: DeliveryQuery): Promise<Page<ShownDelivery>> {
     const where = new Conditions();
     if (query.certificateId !== undefined) where.add('certificate_id = ?', query.certificateId);
     if (query.destinationId !== undefined) where.add('destination_id = ?', query.destinationId);

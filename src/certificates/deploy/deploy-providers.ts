@@ -6,7 +6,10 @@ import { DeliveryRepository } from './delivery.repository.js';
 import { DeployJob } from './deploy.job.js';
 import { DeployRecord } from './deploy.record.js';
 import { DeploySweep } from './deploy.sweep.js';
+import { DestinationFilterRepository } from './destination-filter.repository.js';
+import { DestinationFilters } from './destination-filter.service.js';
 import { Deploying } from './deploying.js';
+import { JoinJobs, Joining } from './join.job.js';
 import { Places } from './places.js';
 import { Rollbacks } from './rollbacks.js';
 
@@ -22,4 +25,8 @@ export const deployProviders: Provider[] = [
   Rollbacks,
   DeploySweep,
   Places,
+  DestinationFilterRepository,
+  DestinationFilters,
+  Joining,
+  JoinJobs,
 ];

@@ -5,6 +5,7 @@ import { camelCase } from '../../platform/http/input.js';
 import { Instant } from '../../platform/http/instant.js';
 import type { Filter } from '../../platform/http/page.js';
 import { invalid } from '../../platform/http/problem.js';
+import { hasLabel } from '../certificate-scope.js';
 import type { KnownValues } from './known-values.js';
 import type { Selection } from './selection.js';
 
@@ -54,7 +55,7 @@ const filters: Readonly<Record<string, Apply>> = {
   serial,
   serialHex: (s, v) => bySerial(s, v.replace(/^(-?)(0x)?/i, '$10x'), 'filter'),
   fingerprint: (s, v) => s.add('c.sha256 = ?', v.replaceAll(':', '').toLowerCase()),
-  label: (s, v) => s.add(`c.labels <> '{}' and c.labels @> array[lower(?)]`, unquoted(v) ?? v),
+  label: (s, v) => s.add(hasLabel('lower(?)'), unquoted(v) ?? v),
   description: (s, v) => s.add('lower(c.description) like ?', namePattern(v)),
   distinguishedName: (s, v) => s.add('lower(c.distinguished_name) like ?', namePattern(v)),
   externalId: (s, v) => s.add('lower(c.external_id) like ?', namePattern(v)),

@@ -3,6 +3,7 @@ import { factsOf, subscriptionsOf } from '../../notifications/subscription.repos
 import type { Summary } from '../../notifications/notice-data.js';
 import type { Tx } from '../../platform/db/database.js';
 import { timestamp } from '../../platform/db/timestamp.js';
+import { hasLabel, hasOwner, isOfAuthority } from '../certificate-scope.js';
 
 /**
  * One certificate with the active subscriptions that warn before it expires. `leads` has one entry for each
@@ -41,12 +42,12 @@ const facts = 'c.id, c.notify, c.deleted_at, c.state, c.awaits_deployment, c.not
 const inScope = `(
   select ${facts} from certificate_subscription l join certificate c on c.id = l.certificate_id
    where l.subscription_id = any($1::int[])
-  union select ${facts} from subscription s join certificate c on lower(c.owner) = s.owner
+  union select ${facts} from subscription s join certificate c on ${hasOwner('s.owner')}
    where s.id = any($1::int[]) and (not s.built_in or c.hears_defaults)
-  union select ${facts} from subscription s join certificate c on c.authority_id = s.authority_id
+  union select ${facts} from subscription s join certificate c on ${isOfAuthority('s.authority_id')}
    where s.id = any($1::int[])
   union select ${facts} from subscription s
-   join certificate c on c.labels <> '{}' and c.labels @> array[s.certificate_label]
+   join certificate c on ${hasLabel('s.certificate_label')}
    where s.id = any($1::int[]) and s.scope = 'label'
   union select ${facts} from subscription s cross join certificate c
    where s.id = any($1::int[]) and s.scope = 'all' and (not s.built_in or c.hears_defaults))`;

@@ -78,6 +78,12 @@ export class Fixtures {
   csrBody = (): object => ({ name: this.word(), owner: team, commonName: this.word() });
   authorityCsr = (): Promise<number> => this.make('/authorities/csrs', this.csrBody());
   destination = (): Promise<number> => this.make('/destinations', this.destinationBody());
+  /** It gets no certificates: none has this label. */
+  filteredDestination = async (): Promise<number> => {
+    const id = await this.destination();
+    await this.program.ok('PUT', `/destinations/${id}/filter`, { label: 'of-no-certificate' });
+    return id;
+  };
   dnsProvider = (): Promise<number> => this.make('/dns_providers', this.dnsProviderBody());
   source = (more: object = {}): Promise<number> => this.make('/sources', { ...this.sourceBody(), ...more });
   notification = (): Promise<number> => this.make('/notifications', this.notificationBody());

@@ -170,6 +170,12 @@ export const requests: Readonly<Record<string, Ask>> = {
   ),
   'get /destinations/:id/roles': on((f) => f.destination()),
   'delete /destinations/:id': on((f) => f.destination()),
+  'get /destinations/:id/filter': on((f) => f.filteredDestination()),
+  'put /destinations/:id/filter': on(
+    (f) => f.destination(),
+    () => ({ owner: team }),
+  ),
+  'delete /destinations/:id/filter': on((f) => f.filteredDestination()),
   'post /destinations/:id/test': on((f) => f.destination()),
   'post /dns_providers': (f) => ({ body: f.dnsProviderBody() }),
   'get /dns_providers/:id': on((f) => f.dnsProvider()),

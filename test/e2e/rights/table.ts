@@ -137,6 +137,9 @@ GET    /destinations/:id                  401       ok        ok        ok      
 PUT    /destinations/:id                  401       403       403       403       403       403       ok        403
 GET    /destinations/:id/roles             401       ok        ok        ok        ok        ok        ok        403
 DELETE /destinations/:id                  401       403       403       403       403       403       ok        403
+GET    /destinations/:id/filter           401       ok        ok        ok        ok        ok        ok        403
+PUT    /destinations/:id/filter           401       403       403       403       403       403       ok        403
+DELETE /destinations/:id/filter           401       403       403       403       403       403       ok        403
 POST   /destinations/:id/test             401       403       403       403       403       403       ok        403
 GET    /destinations/stats                401       ok        ok        ok        ok        ok        ok        ok
 
