@@ -76,6 +76,7 @@ import { ExportSteps1763700000105 } from './1763700000105-export-steps.js';
 import { VerifiedDeliveries1763700000106 } from './1763700000106-verified-deliveries.js';
 import { CertificateFetches1763700000107 } from './1763700000107-certificate-fetches.js';
 import { FiltersOfDestinations1763700000108 } from './1763700000108-filters-of-destinations.js';
+import { HooksOfDestinations1763700000109 } from './1763700000109-hooks-of-destinations.js';
 import { Acknowledgements1763700000110 } from './1763700000110-acknowledgements.js';
 import { Escalations1763700000111 } from './1763700000111-escalations.js';
 import { TimesOfChannels1763700000112 } from './1763700000112-times-of-channels.js';
@@ -165,6 +166,7 @@ export const migrations = [
   VerifiedDeliveries1763700000106,
   CertificateFetches1763700000107,
   FiltersOfDestinations1763700000108,
+  HooksOfDestinations1763700000109,
   Acknowledgements1763700000110,
   Escalations1763700000111,
   TimesOfChannels1763700000112,

@@ -4,6 +4,9 @@ import { Sealed, SealedColumn, sealedColumn } from '../platform/secrets/sealed.j
 /** What the secrets of export steps are bound to, beside the `secretId` of their row. */
 export const exportTable = 'destination.export';
 
+/** What the secrets of hooks are bound to, beside the `secretId` of their row. */
+export const hookTable = 'destination.hook';
+
 /** A configured destination: a destination plugin with its options. */
 @Entity('destination')
 export class Destination {
@@ -18,6 +21,11 @@ export class Destination {
   @Column('jsonb') exportOptions: Record<string, unknown>;
   @Column('bytea', { nullable: true, transformer: new SealedColumn(`${exportTable}.sealed_options`) })
   sealedExportOptions: Sealed | null;
+  /** The notification plugin that is told after each delivery; null for none. */
+  @Column('text', { nullable: true }) hookPluginId: string | null;
+  @Column('jsonb') hookOptions: Record<string, unknown>;
+  @Column('bytea', { nullable: true, transformer: new SealedColumn(`${hookTable}.sealed_options`) })
+  sealedHookOptions: Sealed | null;
   /** Where servers serve what is delivered: `host:port`. Each is asked after a delivery. */
   @Column('text', { array: true }) verifyAt: string[];
   /** The name to ask for where a certificate is for it; null: a name of the certificate. */

@@ -25,6 +25,12 @@ export const DestinationRequest = z
         'The export plugin that makes the files of each delivery, with its options, for a plugin that takes files. ' +
         'Default: that of the plugin; in an update, unchanged.',
     }),
+    hook: PluginInput.nullish().meta({
+      description:
+        'A notification plugin with its options, for example `webhook`, that is told after each delivery: a program ' +
+        'that makes a server load the certificate. Retried until it succeeds; verification comes after it. Default: ' +
+        'none; in an update, unchanged; null removes it.',
+    }),
     verifyAt: z
       .array(ServerAddress)
       .max(20)
@@ -78,6 +84,7 @@ export const DestinationView = z
     export: PluginView.nullable().meta({
       description: 'What makes the files of each delivery; null when the plugin takes no files. Hidden as `plugin`.',
     }),
+    hook: PluginView.nullable().meta({ description: 'What is told after each delivery. Hidden as `plugin`.' }),
     verifyAt: z.array(z.string()),
     verifyName: z.string().nullable(),
     repush: z.boolean(),
@@ -94,18 +101,18 @@ export function destinationView(
   actor: Actor,
   { id, label, description, verifyAt, verifyName, repush }: Destination,
   { roles, open }: DestinationAccess,
-  plugins: { plugin: PluginView; export: PluginView | null },
+  plugins: { plugin: PluginView; export: PluginView | null; hook: PluginView | null },
 ): DestinationView {
   const access = { open, roleIds: roles.map((role) => role.id) };
   const seen = maySeeOptionsOf(actor, access);
   const shown = seen ? plugins.plugin : bare(plugins.plugin);
-  const step = plugins.export && !seen ? bare(plugins.export) : plugins.export;
   return {
     id,
     label,
     description,
     plugin: shown,
-    export: step,
+    export: seen || !plugins.export ? plugins.export : bare(plugins.export),
+    hook: seen || !plugins.hook ? plugins.hook : bare(plugins.hook),
     verifyAt: seen ? verifyAt : [],
     verifyName: seen ? verifyName : null,
     repush,

@@ -13,10 +13,9 @@ import type { Page, PageQuery } from '../platform/http/page.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { probed, type ProbeView } from '../platform/plugins/probe.js';
 import type { Destination } from './destination.entity.js';
+import { DestinationForm } from './destination-form.js';
 import { DestinationRepository } from './destination.repository.js';
-import type { PluginView } from '../platform/plugins/plugin.schema.js';
 import { type DestinationRequest, type DestinationView, destinationView } from './destination.schema.js';
-import { ExportSteps } from './export-step.js';
 import { Destinations } from './destinations.js';
 
 /** The use cases on destinations. */
@@ -30,7 +29,7 @@ export class DestinationService {
     private readonly repository: DestinationRepository,
     private readonly destinations: Destinations,
     private readonly roles: RoleRepository,
-    private readonly exports: ExportSteps,
+    private readonly form: DestinationForm,
   ) {}
 
   async list(actor: Actor, query: PageQuery): Promise<Page<DestinationView>> {
@@ -49,19 +48,9 @@ export class DestinationService {
   }
 
   create(actor: Actor, request: DestinationRequest): Promise<DestinationView> {
-    const plugin = this.configured.chosen('destination', request.plugin);
-    const stored = this.configured.seal(plugin, request.plugin, 'destination');
-    const step = this.exports.seal(plugin, request.export, stored.secretId);
+    const columns = this.form.columns(request);
     return this.db.write(async (tx) => {
-      const row = await this.repository.add(tx, {
-        label: request.label,
-        description: request.description ?? null,
-        ...stored,
-        ...step,
-        ...checksOf(request),
-        open: request.open ?? false,
-        createdAt: this.clock.now(),
-      });
+      const row = await this.repository.add(tx, { ...columns, createdAt: this.clock.now() });
       await this.destinations.admit(this.destinations.ready(row));
       // The system actor has no stored roles.
       const own = actor.userId === 0 ? [] : actor.roles;
@@ -82,15 +71,8 @@ export class DestinationService {
     return this.db.write(async (tx) => {
       const row = await this.repository.lock(tx, id);
       const before = await this.view(tx, actor, row);
-      const plugin = this.configured.chosen('destination', request.plugin);
-      demandKeyScope(actor, plugin);
-      Object.assign(
-        row,
-        { label: request.label, description: request.description ?? null, open: request.open ?? row.open },
-        this.configured.seal(plugin, request.plugin, 'destination', row),
-        this.exports.seal(plugin, request.export, row.secretId, row),
-        checksOf(request, row),
-      );
+      demandKeyScope(actor, this.form.chosen(request));
+      Object.assign(row, this.form.columns(request, row));
       await this.destinations.admit(this.destinations.ready(row));
       await this.repository.save(tx, row);
       if (request.roles) await this.linkRoles(tx, id, request.roles);
@@ -102,6 +84,7 @@ export class DestinationService {
         before: recorded(before),
         after: recorded(after),
       });
+      await this.destinations.changed(tx, id);
       return after;
     });
   }
@@ -154,29 +137,13 @@ export class DestinationService {
     const byId = new Map(accesses.map((access) => [access.id, access]));
     return rows.flatMap((row) => {
       const access = byId.get(row.id);
-      return access ? [destinationView(actor, row, access, this.pluginsOf(row))] : [];
+      return access ? [destinationView(actor, row, access, this.form.plugins(row))] : [];
     });
-  }
-
-  private pluginsOf(row: Destination): { plugin: PluginView; export: PluginView | null } {
-    return { plugin: this.configured.view('destination', row), export: this.exports.view(row) };
   }
 
   private async view(tx: Tx, actor: Actor, row: Destination): Promise<DestinationView> {
     return (await this.views(tx, actor, [row]))[0] as DestinationView;
   }
-}
-
-/** How deliveries are verified. */
-function checksOf(
-  { verifyAt, verifyName, repush }: DestinationRequest,
-  before?: Destination,
-): Pick<Destination, 'verifyAt' | 'verifyName' | 'repush'> {
-  return {
-    verifyAt: verifyAt ?? before?.verifyAt ?? [],
-    verifyName: verifyName === undefined ? (before?.verifyName ?? null) : verifyName,
-    repush: repush ?? before?.repush ?? false,
-  };
 }
 
 /** The audited form: without `mayDeliver`, which depends on the reader. */

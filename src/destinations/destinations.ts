@@ -11,6 +11,7 @@ import { mayDeliverTo, maySeeOptionsOf } from '../roles/permission.js';
 import type { Destination } from './destination.entity.js';
 import { DestinationRepository } from './destination.repository.js';
 import { ExportSteps } from './export-step.js';
+import { type Arrival, Hooks } from './hooks.js';
 
 /** A destination ready for use. */
 export interface ReadyDestination {
@@ -25,16 +26,21 @@ export interface ReadyDestination {
 /** Runs in the transaction that creates a destination; throwing undoes the destination. */
 export type CreatedListener = (tx: Tx, actor: Actor, created: ReadyDestination) => Promise<void>;
 
+/** Runs in the transaction that changes a destination. */
+export type ChangedListener = (tx: Tx, destinationId: number) => Promise<void>;
+
 /** Delivers to configured destinations; independent of certificate rows. */
 @Injectable()
 export class Destinations {
   private readonly createdListeners: CreatedListener[] = [];
+  private readonly changedListeners: ChangedListener[] = [];
 
   constructor(
     private readonly repository: DestinationRepository,
     private readonly configured: ConfiguredPlugins,
     private readonly exports: ExportSteps,
     private readonly contexts: PluginContexts,
+    private readonly hooks: Hooks,
   ) {}
 
   async get(tx: Tx, id: number): Promise<ReadyDestination> {
@@ -90,9 +96,20 @@ export class Destinations {
     for (const listener of this.createdListeners) await listener(tx, actor, created);
   }
 
+  /** Registers a listener for changed destinations. Call at startup. */
+  onChanged(listener: ChangedListener): void {
+    this.changedListeners.push(listener);
+  }
+
+  /** Runs the listeners in `tx`. */
+  async changed(tx: Tx, destinationId: number): Promise<void> {
+    for (const listener of this.changedListeners) await listener(tx, destinationId);
+  }
+
   /** Throws Problem `invalid-request` when this installation does not permit the options. */
-  async admit({ plugin, options }: ReadyDestination): Promise<void> {
+  async admit({ destination, plugin, options }: ReadyDestination): Promise<void> {
     await this.contexts.admit(plugin, options());
+    await this.hooks.admit(destination);
   }
 
   /** The location that the bundle will have. Throws PluginError. */
@@ -115,6 +132,11 @@ export class Destinations {
   async deliver({ plugin, options }: ReadyDestination, request: DeliveryRequest, signal: AbortSignal): Promise<string> {
     const { location } = await plugin.deliver(request, options(), this.contexts.make(signal));
     return location;
+  }
+
+  /** Tells the hook of the destination, if it has one, that a certificate has arrived. Throws PluginError. */
+  async runHook({ destination }: ReadyDestination, arrival: Arrival, signal: AbortSignal): Promise<void> {
+    await this.hooks.run(destination, arrival, signal);
   }
 
   /** What is at the place now; null when the plugin cannot tell. Throws PluginError. */

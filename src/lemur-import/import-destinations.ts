@@ -1,5 +1,6 @@
 import { DestinationRepository } from '../destinations/destination.repository.js';
 import { ExportSteps } from '../destinations/export-step.js';
+import { noHook } from '../destinations/hooks.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { destinations, type LemurPlugin } from './lemur-rows.js';
 import { pluginOf } from './plugin-options.js';
@@ -51,6 +52,7 @@ async function take(run: Run, step: Step, row: LemurPlugin, labels: Set<string>)
       ...stored,
       ...made,
       ...unverified,
+      ...noHook,
       open: true,
       createdAt: run.parts.now,
     });

@@ -32,8 +32,11 @@ export interface Incident {
 }
 
 export interface NotificationMessage {
-  /** `notification.test` for a test message, `notification.digest` for notices about several events. */
-  event: NoticeEvent | 'notification.test' | 'notification.digest';
+  /**
+   * `notification.test` for a test message, `notification.digest` for notices about several events, `delivery.arrived`
+   * for the hook of a destination, which a certificate has reached.
+   */
+  event: NoticeEvent | 'notification.test' | 'notification.digest' | 'delivery.arrived';
   subject: string;
   text: string;
   html?: string;

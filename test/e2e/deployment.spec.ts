@@ -154,6 +154,15 @@ describe('a delivery to a destination with the address of its server', () => {
     const wild = await issue('*.example.com', 'wild');
     const delivery = await inState(wild, { verification: 'not-verifiable' });
     expect(delivery).toMatchObject({ state: 'delivered', verificationDetail: expect.stringContaining('verifyName') });
+    // Another setting of the destination may tell what nobody could tell before.
+    reload('wild', '_wildcard.example.com');
+    const changed = await program.ok('GET', '/destinations?filter=label;wild').then(({ items }: Json) => items[0]);
+    await program.ok('PUT', `/destinations/${changed.id}`, {
+      label: 'wild',
+      plugin: { id: 'filesystem', options: { path: join(folder, 'wild') } },
+      verifyName: 'other.example.com',
+    });
+    await inState(wild, { verification: 'verified' });
     await destination('wild-named', { verifyName: 'probe.example.com' });
     const named = await issue('*.example.com', 'wild-named');
     await inState(named, { state: 'delivered' });
@@ -171,6 +180,24 @@ describe('a delivery to a destination with the address of its server', () => {
       verification: 'pending',
       verificationDetail: expect.stringContaining('127.0.0.1:1 cannot be reached'),
     });
+  });
+});
+
+describe('a check that cannot be done', () => {
+  it('says so to the person who asked for it, is tried again, and leaves what was known', async () => {
+    const { id } = await destination('unchecked', { verifyAt: [] });
+    const certificate = await issue('unchecked.example.com', 'unchecked');
+    const { id: deliveryId } = await inState(certificate, { verification: 'verified' });
+    const usePlugin = (name: string): Promise<unknown> =>
+      program.database.source.query('update destination set plugin_id = $2 where id = $1', [id, name]);
+    await usePlugin('of-another-version');
+    await program.ok('POST', `/deliveries/${deliveryId}/check`);
+    const failed = await inState(certificate, { attempts: 1, state: 'delivered', verification: 'verified' });
+    expect([failed.fault, failed.detail]).toEqual([expect.any(String), expect.stringMatching(/of-another-version/)]);
+    expect(await actionsOf(certificate)).toContain('delivery.unchecked');
+    await usePlugin('filesystem');
+    await check(certificate);
+    expect(await deliveryOf(certificate)).toMatchObject({ attempts: 0, fault: null, verification: 'verified' });
   });
 });
 

@@ -6,7 +6,7 @@ import { Answers, Id, QueryOf, Summary } from '../../platform/http/contract.js';
 import { instantOrNull, InstantOut } from '../../platform/http/instant.js';
 import { listQuery, type Page, pageOf } from '../../platform/http/page.js';
 import { queryInt } from '../../platform/http/query.js';
-import { deliveryStates } from './delivery.entity.js';
+import { deliveryStates, hookStates } from './delivery.entity.js';
 import { DeliveryRepository, type ShownDelivery } from './delivery.repository.js';
 import { DeliverySight } from './delivery-sight.js';
 import { verifications } from './verification.js';
@@ -48,6 +48,15 @@ const DeliveryView = z
     verificationDetail: z.string().nullable().meta({ description: 'Why; shown as `detail`.' }),
     verifiedAt: InstantOut.nullable().meta({ description: 'When it was last seen in use.' }),
     checkedAt: InstantOut.nullable().meta({ description: 'When it was last checked.' }),
+    hook: z
+      .enum(hookStates)
+      .nullable()
+      .meta({
+        description:
+          'Whether the hook of the destination has run for the delivered certificate; `fault` and `detail` say why ' +
+          'it is still `due`. Null: it has none.',
+      }),
+    hookedAt: InstantOut.nullable().meta({ description: 'When the hook succeeded.' }),
     matches: z
       .boolean()
       .nullable()
@@ -79,6 +88,8 @@ function deliveryView(d: ShownDelivery, isSeen: boolean): DeliveryView {
     verificationDetail: isSeen ? d.verificationDetail : null,
     verifiedAt: instantOrNull(d.verifiedAt),
     checkedAt: instantOrNull(d.checkedAt),
+    hook: d.hook,
+    hookedAt: instantOrNull(d.hookedAt),
     matches: d.matches,
   };
 }

@@ -32,6 +32,32 @@ describe('a delivery', () => {
     expect([delivery.verifiedAt, delivery.nextAttemptAt]).toEqual([at(0), at(60)]);
   });
 
+  it('waits for the hook of its destination, and has its patience from then on', () => {
+    const delivery = planned();
+    delivery.noteArrival('place');
+    expect(delivery.arriveBeforeHook(at(0))).toBe('waiting');
+    expect(delivery).toMatchObject({ state: 'delivered', hook: 'due', isComplete: false, nextAttemptAt: at(0) });
+    delivery.fail({ fault: 'unavailable', detail: 'The receiver is down.' }, at(0));
+    expect(delivery).toMatchObject({ state: 'delivered', hook: 'due', attempts: 1, fault: 'unavailable' });
+    delivery.noteHook(at(60));
+    expect(delivery).toMatchObject({ hook: 'done', attempts: 0, fault: null, nextAttemptAt: at(60) });
+    expect([delivery.check(differs, at(69), hourMs), delivery.check(differs, at(70), hourMs)]).toEqual([
+      'waiting',
+      'overdue',
+    ]);
+    delivery.retry(at(71));
+    expect([delivery.state, delivery.hook]).toEqual(['planned', null]);
+  });
+
+  it('keeps what is known when a check fails, until one succeeds', () => {
+    const delivery = planned();
+    delivery.arrive(at(0), match, hourMs);
+    delivery.fail({ fault: 'internal', detail: 'Something broke.' }, at(60));
+    expect(delivery).toMatchObject({ state: 'delivered', verification: 'verified', attempts: 1, fault: 'internal' });
+    delivery.check(match, at(61), hourMs);
+    expect(delivery).toMatchObject({ attempts: 0, fault: null, faultDetail: null });
+  });
+
   it('is never checked again when nobody can tell, or checks are turned off', () => {
     for (const [finding, everyMs] of [
       [{ outcome: 'not-verifiable', detail: 'x' }, hourMs],

@@ -40,6 +40,10 @@ const moves: Partial<Record<DeliveryState, readonly DeliveryState[]>> = {
   left: ['planned', 'removing'],
 };
 
+/** The states of the hook after a delivery. */
+export const hookStates = ['due', 'done'] as const;
+type HookState = (typeof hookStates)[number];
+
 /** A delivery: one certificate at one destination, with its state and its attempts. */
 @Entity('delivery')
 export class Delivery {
@@ -62,6 +66,9 @@ export class Delivery {
   @Column('text', { nullable: true }) verificationDetail: string | null;
   @Column('timestamptz', { nullable: true }) verifiedAt: Date | null;
   @Column('timestamptz', { nullable: true }) checkedAt: Date | null;
+  /** Of a delivered certificate, whether the hook of its destination has run; null when it has none. */
+  @Column('text', { nullable: true }) hook: HookState | null;
+  @Column('timestamptz', { nullable: true }) hookedAt: Date | null;
   @Column('timestamptz') createdAt: Date;
 
   /** True while the certificate is still to be delivered or removed. */
@@ -103,15 +110,33 @@ export class Delivery {
     return this.check(finding, now, everyMs);
   }
 
+  /** The certificate was written. It is not in use before the hook of its destination has run, which is due now. */
+  arriveBeforeHook(now: Date): CheckResult {
+    const result = this.arrive(now, { outcome: 'unknown', detail: 'The hook of the destination is to run first.' }, 0);
+    this.hook = 'due';
+    this.nextAttemptAt = now;
+    return result;
+  }
+
+  /** The hook has run: the certificate is checked now. */
+  noteHook(now: Date): void {
+    this.hook = 'done';
+    this.hookedAt = now;
+    this.forgetFailures();
+    this.nextAttemptAt = now;
+  }
+
   /** Stores what a check of a delivered certificate found. The next one is due after `everyMs`; 0: none is. */
   check(finding: Finding, now: Date, everyMs: number): CheckResult {
     const before = this.verification;
-    const { verification, result } = judged(before, finding, now.getTime() - (this.deliveredAt ?? now).getTime());
+    this.forgetFailures();
+    const since = this.hookedAt ?? this.deliveredAt ?? now;
+    const { verification, result } = judged(before, finding, now.getTime() - since.getTime());
     this.verification = verification;
     this.verificationDetail = finding.detail;
     this.checkedAt = now;
     if (finding.outcome === 'match') this.verifiedAt = now;
-    const waitMs = result === 'waiting' ? waitAfter(now, this.deliveredAt ?? now) : everyMs;
+    const waitMs = result === 'waiting' ? waitAfter(now, since) : everyMs;
     const isLast = verification === 'not-verifiable' || waitMs === 0;
     this.nextAttemptAt = isLast ? null : new Date(now.getTime() + waitMs);
     return result;
@@ -138,8 +163,9 @@ export class Delivery {
     );
   }
 
+  /** An attempt failed. A delivered certificate stays delivered when its check fails. It is tried again later. */
   fail(failure: Failure, now: Date): void {
-    if (this.state !== 'removing') this.become('failing');
+    if (this.state !== 'removing' && this.state !== 'delivered') this.become('failing');
     this.attempts += 1;
     this.fault = failure.fault;
     this.faultDetail = failure.detail;
@@ -162,6 +188,7 @@ export class Delivery {
     if (this.state === 'rolled-back') this.location = null;
     if (['delivered', 'failing', 'rolled-back'].includes(this.state)) this.become('planned');
     this.verification = null;
+    this.hook = null;
     if (this.state === 'left' || this.state === 'leaving') this.become('removing');
     if (!this.open)
       throw new Problem('wrong-state', `Delivery ${this.id} is ${this.state}: there is nothing to try again.`);
@@ -215,10 +242,16 @@ export class Delivery {
   private rest(): void {
     this.verification = null;
     this.verificationDetail = null;
+    this.hook = null;
+    this.hookedAt = null;
+    this.forgetFailures();
+    this.nextAttemptAt = null;
+  }
+
+  private forgetFailures(): void {
     this.attempts = 0;
     this.fault = null;
     this.faultDetail = null;
-    this.nextAttemptAt = null;
   }
 
   private become(to: DeliveryState): void {

@@ -23,6 +23,7 @@ const source: ListSource = {
     fault_detail as "faultDetail", next_attempt_at as "nextAttemptAt", last_attempt_at as "lastAttemptAt",
     delivered_at as "deliveredAt", created_at as "createdAt", verification, verification_detail as "verificationDetail",
     verified_at as "verifiedAt", checked_at as "checkedAt",
+    hook, hooked_at as "hookedAt",
     (select ${isSelected} from destination_filter f join certificate c on c.id = delivery.certificate_id
      where f.destination_id = delivery.destination_id) as matches`,
   from: 'delivery',
@@ -246,6 +247,15 @@ export class DeliveryRepository {
     return rows[0];
   }
 
+  /** Deliveries of which nobody could tell whether they are in use are due for a check. */
+  async recheck(tx: Tx, destinationId: number, now: Date): Promise<void> {
+    await tx.query(
+      `update delivery set next_attempt_at = $2
+       where destination_id = $1 and state = 'delivered' and verification = 'not-verifiable'`,
+      [destinationId, now],
+    );
+  }
+
   /** The destinations of these deliveries. */
   async boundOf(tx: Tx, ids: readonly number[]): Promise<Bound[]> {
     if (ids.length === 0) return [];
@@ -255,12 +265,12 @@ export class DeliveryRepository {
     );
   }
 
-  /** Twenty deliveries and removals that fail or were rolled back, in order of id. */
+  /** Twenty deliveries, removals, hooks and checks that fail, or that were rolled back, in order of id. */
   async failing(tx: Tx): Promise<{ certificate: string; destination: string; detail: string | null }[]> {
     return tx.query(
       `select c.name as certificate, d.label as destination, l.fault_detail as detail from delivery l
        join certificate c on c.id = l.certificate_id join destination d on d.id = l.destination_id
-       where l.state in ('failing', 'removing', 'rolled-back') and l.fault is not null order by l.id limit 20`,
+       where l.state in ('failing', 'removing', 'rolled-back', 'delivered') and l.fault is not null order by l.id limit 20`,
     );
   }
 

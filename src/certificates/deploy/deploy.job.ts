@@ -14,7 +14,7 @@ import { Bundles } from '../bundle.js';
 import type { Certificate } from '../certificate.entity.js';
 import { isCutOff, isExpected } from '../failure.js';
 import type { Delivery } from './delivery.entity.js';
-import { type Attempt, DeployRecord } from './deploy.record.js';
+import { type Attempt, DeployRecord, kindOf } from './deploy.record.js';
 import { DeliveryChecks } from './delivery-checks.js';
 import { deployCertificate } from './deploy.sweep.js';
 
@@ -71,7 +71,7 @@ export class DeployJob implements OnModuleInit {
 
   private async prepare(tx: Tx, delivery: Delivery, certificate: Certificate): Promise<Attempt> {
     const target = await this.destinations.get(tx, delivery.destinationId);
-    const kind = delivery.state === 'delivered' ? 'check' : delivery.state === 'removing' ? 'remove' : 'deliver';
+    const kind = kindOf(delivery) ?? 'deliver';
     const withKey = target.needsPrivateKey && kind === 'deliver' && certificate.sealedKey !== null;
     return {
       kind,
@@ -101,6 +101,7 @@ export class DeployJob implements OnModuleInit {
     // A delivery that crashed may have written the certificate without storing its location.
     const placed = { location: delivery.location ?? place, files: delivery.files ?? [] };
     if (attempt.kind === 'remove') await this.remove(attempt, placed, signal);
+    else if (attempt.kind === 'hook') await this.hook(attempt, placed.location, delivery.deliveredAt, signal);
     else if (attempt.kind === 'check') await this.check(attempt, placed, delivery.deliveredAt, signal);
     else await this.deliver(attempt, place, signal);
   }
@@ -124,8 +125,19 @@ export class DeployJob implements OnModuleInit {
     if (files.length > 0) await this.record.sending(attempt, files);
     const location = await this.destinations.deliver(target, request, signal);
     if (location === '') throw new PluginError('unavailable', `${target.plugin.title} did not say where it is now.`);
-    const finding = await this.checks.check(target, { location, bundle: request.bundle, files }, signal);
-    await this.record.arrived(attempt, location, finding);
+    const hasHook = target.destination.hookPluginId !== null;
+    const placed = { location, bundle: request.bundle, files };
+    await this.record.arrived(attempt, location, hasHook ? null : await this.checks.check(target, placed, signal));
+  }
+
+  /** A job of its own: a receiver that is down causes no second delivery. */
+  private async hook(attempt: Attempt, location: string, deliveredAt: Date | null, signal: AbortSignal): Promise<void> {
+    const { deliveryId, certificateId: id, target, bundle } = attempt;
+    if (deliveredAt === null) return;
+    const { name, commonName, serialHex: serialNumber } = bundle;
+    const certificate = { id, name, commonName, serialNumber };
+    await this.destinations.runHook(target, { deliveryId, location, deliveredAt, certificate }, signal);
+    await this.record.hooked(attempt, deliveredAt);
   }
 
   private async check(

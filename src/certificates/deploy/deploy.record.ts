@@ -16,9 +16,12 @@ import { DeliveryRepository } from './delivery.repository.js';
 import { Rollbacks } from './rollbacks.js';
 import type { CheckResult, Finding } from './verification.js';
 
-/** One attempt to deliver a certificate, or to remove or check it at `location`, where it is known to be. */
+/**
+ * One attempt to deliver a certificate, or to remove or check it at `location`, where it is known to be, or to tell the
+ * hook of the destination that it is there.
+ */
 export interface Attempt {
-  kind: 'deliver' | 'remove' | 'check';
+  kind: 'deliver' | 'remove' | 'check' | 'hook';
   deliveryId: number;
   certificateId: number;
   /** The owner of the certificate. */
@@ -37,9 +40,17 @@ const leaveMs = 60_000;
 /** The owner gets a notice after so many consecutive failures. */
 const tellAfter = 5;
 
+/** The event of the first of consecutive failures. */
+const failures = {
+  deliver: 'delivery.failed',
+  remove: 'delivery.failed',
+  check: 'delivery.unchecked',
+  hook: 'delivery.hook-failed',
+} as const;
+
 /** What is to be done for a delivery; null when nothing is. */
-function kindOf({ state, open }: Delivery): Attempt['kind'] | null {
-  if (state === 'delivered') return 'check';
+export function kindOf({ state, open, hook }: Delivery): Attempt['kind'] | null {
+  if (state === 'delivered') return hook === 'due' ? 'hook' : 'check';
   if (!open) return null;
   return state === 'removing' ? 'remove' : 'deliver';
 }
@@ -94,7 +105,7 @@ export class DeployRecord {
         } catch (error) {
           // A transaction in which a statement has failed can store nothing.
           if (sqlState(error) !== undefined) throw error;
-          if (!isCheck) await this.noteFailure(tx, delivery, error);
+          await this.noteFailure(tx, delivery, error);
           return null;
         }
       }),
@@ -133,10 +144,10 @@ export class DeployRecord {
   }
 
   /**
-   * The certificate is at the location, and `finding` tells whether it is in use there. A certificate of its line that
-   * was there is replaced.
+   * The certificate is at the location, and `finding` tells whether it is in use there; null: nobody has looked,
+   * because the hook of the destination must run first. A certificate of its line that was there is replaced.
    */
-  async arrived(attempt: Attempt, location: string, finding: Finding): Promise<void> {
+  async arrived(attempt: Attempt, location: string, finding: Finding | null): Promise<void> {
     const { deliveryId, certificateId, target, bundle } = attempt;
     await this.db.write(async (tx) => {
       await this.certificates.lockLines(tx, [certificateId]);
@@ -149,7 +160,8 @@ export class DeployRecord {
         }
         if (standing && standing.id !== deliveryId)
           await this.deliveries.change(tx, standing.id, (old) => old.replace());
-        const result = delivery.arrive(this.clock.now(), finding, attempt.everyMs);
+        const now = this.clock.now();
+        const result = finding ? delivery.arrive(now, finding, attempt.everyMs) : delivery.arriveBeforeHook(now);
         await this.deploying.note(tx, 'delivery.arrived', delivery);
         return this.followed(tx, delivery, result);
       });
@@ -158,13 +170,26 @@ export class DeployRecord {
     });
   }
 
+  /** The hook has run for what was delivered at `deliveredAt`: the delivery is checked now. */
+  async hooked({ deliveryId }: Attempt, deliveredAt: Date): Promise<void> {
+    await this.db.write((tx) =>
+      this.deliveries.change(tx, deliveryId, async (delivery) => {
+        if (kindOf(delivery) !== 'hook' || delivery.deliveredAt?.getTime() !== deliveredAt.getTime()) return;
+        const now = this.clock.now();
+        delivery.noteHook(now);
+        await this.deploying.note(tx, 'delivery.hooked', delivery);
+        await enqueueCheck(tx, delivery, now);
+      }),
+    );
+  }
+
   /** A check of what was delivered at `deliveredAt` has ended. */
   async checked(attempt: Attempt, deliveredAt: Date | null, finding: Finding): Promise<void> {
     const { deliveryId, certificateId, target } = attempt;
     await this.db.write(async (tx) => {
       await this.certificates.lockLines(tx, [certificateId]);
       const result = await this.deliveries.change(tx, deliveryId, async (delivery) => {
-        if (delivery.state !== 'delivered' || delivery.deliveredAt?.getTime() !== deliveredAt?.getTime()) return null;
+        if (kindOf(delivery) !== 'check' || delivery.deliveredAt?.getTime() !== deliveredAt?.getTime()) return null;
         const outcome = delivery.check(finding, this.clock.now(), attempt.everyMs);
         if (outcome === 'settled') await this.deploying.note(tx, 'delivery.verified', delivery);
         await this.followed(tx, delivery, outcome);
@@ -182,7 +207,7 @@ export class DeployRecord {
       this.deliveries.change(tx, deliveryId, async (delivery) => {
         // A failed delivery may have written the certificate after its removal.
         if (kind === 'deliver') await this.removeLate(tx, delivery);
-        if (kind === 'check' || kindOf(delivery) !== kind) return;
+        if (kindOf(delivery) !== kind) return;
         await this.noteFailure(tx, delivery, error);
       }),
     );
@@ -222,8 +247,10 @@ export class DeployRecord {
   /** The history gets the first of consecutive failures; the delivery shows the last. */
   private async noteFailure(tx: Tx, delivery: Delivery, error: unknown): Promise<void> {
     delivery.fail(failureOf(error), this.clock.now());
-    if (delivery.attempts === 1)
-      await this.deploying.note(tx, 'delivery.failed', delivery, { detail: delivery.faultDetail ?? undefined });
+    if (delivery.attempts === 1) {
+      const action = failures[kindOf(delivery) ?? 'deliver'];
+      await this.deploying.note(tx, action, delivery, { detail: delivery.faultDetail ?? undefined });
+    }
     if (delivery.attempts === tellAfter)
       await this.notices.deliveryFailing(tx, await this.certificates.get(tx, delivery.certificateId), delivery);
   }

@@ -1,5 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { z } from 'zod';
+import { Destinations } from '../../destinations/destinations.js';
 import { defineJob } from '../../jobs/define-job.js';
 import { defineLane } from '../../jobs/lane.js';
 import { inBatches } from '../../jobs/in-batches.js';
@@ -53,12 +54,15 @@ export class DeploySweep implements OnModuleInit {
     private readonly clock: Clock,
     private readonly config: Config,
     private readonly deliveries: DeliveryRepository,
+    private readonly destinations: Destinations,
   ) {}
 
   onModuleInit(): void {
     this.periodic.everyTick('due-deliveries', this.config.sweepIntervalS, (signal, report) =>
       inBatches({ db: this.db, signal, report }, { kind: 'deliveries', most: batch }, (tx) => this.take(tx)),
     );
+    // Other options or addresses may tell what nobody could tell before.
+    this.destinations.onChanged((tx, id) => this.deliveries.recheck(tx, id, this.clock.now()));
   }
 
   private async take(tx: Tx): Promise<number> {

@@ -77,12 +77,12 @@ export class NoticeJudge {
     return new Map(rows.map((one) => [one.id, one]));
   }
 
-  /** The ids of the deliveries and removals of these notices that still fail, or that are still not in use. */
+  /** The ids of the deliveries of these notices of which something still fails, or that are still not in use. */
   private async troubledDeliveries(notices: readonly Notice[]): Promise<Set<number>> {
     const ids = notices.filter(({ event }) => event === 'delivery.failing').map(({ data }) => Number(data.deliveryId));
     if (ids.length === 0) return new Set();
     const rows = await this.db.single.findBy(Delivery, [
-      { id: In(ids), state: In(['failing', 'removing', 'rolled-back']), fault: Not(IsNull()) },
+      { id: In(ids), state: In(['failing', 'removing', 'rolled-back', 'delivered']), fault: Not(IsNull()) },
       { id: In(ids), state: 'delivered', verification: 'differs' },
     ]);
     return new Set(rows.map(({ id }) => id));
