@@ -24,6 +24,7 @@ export async function fillProgram({ ok, clock, database }: TestProgram, folder: 
   const waiting = { name: 'waiting', owner: 'pki@example.com', commonName: 'Waiting CA' };
   ids['csrs'] = (await ok('POST', '/authorities/csrs', waiting)).id;
   await make('destinations', { label: 'web', plugin: { id: 'filesystem', options: { path: folder } } });
+  await ok('PUT', `/destinations/${ids['destinations']}/filter`, { label: 'of-no-certificate' });
   await make('channels', { label: 'mail', plugin: { id: 'email', options: { recipients: 'ops@example.com' } } });
   await make('subscriptions', { label: 'revoked', channel: { label: 'mail' }, events: ['certificate.revoked'] });
   await make('channels', { label: 'spare', plugin: { id: 'email', options: { recipients: 'spare@example.com' } } });
