@@ -17,6 +17,7 @@ const packageOf = {
   slapd: 'slapd',
   named: 'bind9',
   haproxy: 'haproxy',
+  nginx: 'nginx-light',
   sshd: 'openssh-server',
   'ssh-keygen': 'openssh-client',
   faketime: 'faketime',

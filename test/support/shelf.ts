@@ -11,8 +11,8 @@ export interface Shelf {
   readonly standing: ReadonlyMap<string, string>;
   /** Every leaf that a delivery has put there, in order. */
   readonly written: string[];
-  /** `down`: nothing is done. `lost`: a delivery is done, and its answer is lost. */
-  mode: 'up' | 'down' | 'lost';
+  /** `down`: nothing is done. `lost`: a delivery is done, and its answer is lost. `nameless`: it answers no location. */
+  mode: 'up' | 'down' | 'lost' | 'nameless';
   /** Deliveries begin, and go no further until the function is called that comes back; they pay no heed to the signal. */
   hold(): { begun: () => boolean; release: () => void };
 }
@@ -61,7 +61,7 @@ export function shelf(): Shelf {
       standing.set(location, bundle.chainPem[0] ?? '');
       made.written.push(bundle.chainPem[0] ?? '');
       if (made.mode === 'lost') throw new PluginError('unavailable', 'The answer was lost.');
-      return { location };
+      return { location: made.mode === 'nameless' ? '' : location };
     },
   });
   made.plugins.push(fixed, {

@@ -1,0 +1,133 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { plugins } from '../../plugins/index.js';
+import { ScriptedCa } from '../fakes/scripted-ca.js';
+import type { Json } from '../support/json.js';
+import { eventually, startProgram, type TestProgram } from '../support/program.js';
+import { dayMs } from '../support/requests.js';
+import { shelf } from '../support/shelf.js';
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 });
+
+const ca = new ScriptedCa();
+const [near, far] = [shelf(), shelf()];
+let program: TestProgram;
+
+beforeAll(async () => {
+  const farther = far.plugins.map((plugin) => ({ ...plugin, id: `far-${plugin.id}` }));
+  program = await startProgram({}, { plugins: [...plugins, ca.plugin, ...near.plugins, ...farther] });
+  const { ok } = program;
+  await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Root' });
+  const slow = { id: 'scripted-ca', options: { behaviour: 'pending' } };
+  await ok('POST', '/authorities', { name: 'slow', owner: 'pki@example.com', commonName: 'Slow', plugin: slow });
+  for (const [label, id] of [
+    ['near', 'shelf'],
+    ['far', 'far-shelf'],
+  ])
+    await ok('POST', '/destinations', { label, plugin: { id, options: {} } });
+});
+afterEach(() => {
+  near.mode = far.mode = 'up';
+});
+afterAll(async () => {
+  await program.stop();
+  await ca.stop();
+});
+
+const issue = (commonName: string, more: object = {}): Promise<Json> =>
+  program.ok('POST', '/certificates', {
+    owner: 'joe@example.com',
+    commonName,
+    authority: { name: 'root' },
+    validityDays: 90,
+    destinations: [{ label: 'near' }],
+    ...more,
+  });
+const get = ({ id }: Json): Promise<Json> => program.ok('GET', `/certificates/${id}`);
+const deliveriesOf = async ({ id }: Json): Promise<Json[]> =>
+  (await program.ok('GET', `/certificates/${id}/deliveries`)).items;
+/** The states of the deliveries of a certificate, in order of id. */
+const states = async (certificate: Json): Promise<string[]> =>
+  (await deliveriesOf(certificate)).sort((a, b) => a.id - b.id).map(({ state }) => state);
+const inStates = (certificate: Json, ...expected: string[]): Promise<unknown> =>
+  eventually(async () => JSON.stringify(await states(certificate)) === JSON.stringify(expected));
+const warnings = async ({ id }: Json): Promise<number> =>
+  (await program.ok('GET', `/notices?certificateId=${id}`)).items.filter(
+    ({ event }: Json) => event === 'certificate.expiring',
+  ).length;
+
+describe('a delivery', () => {
+  it('to a destination that is added later has a state of its own (row 6)', async () => {
+    const certificate = await issue('later.example.com');
+    await inStates(certificate, 'delivered');
+    const [first] = await deliveriesOf(certificate);
+    far.mode = 'down';
+    await program.ok('PUT', `/certificates/${certificate.id}`, { destinations: [{ label: 'near' }, { label: 'far' }] });
+    await inStates(certificate, 'delivered', 'failing');
+    expect(far.standing.get('shelf/later.example.com')).toBeUndefined();
+    far.mode = 'up';
+    const failing = (await deliveriesOf(certificate)).find(({ state }) => state === 'failing');
+    await program.ok('POST', `/deliveries/${failing?.id}/retry`);
+    await inStates(certificate, 'delivered', 'delivered');
+    expect(far.standing.get('shelf/later.example.com')?.trim()).toBe(certificate.body.trim());
+    expect((await deliveriesOf(certificate)).find(({ id }) => id === first?.id)?.deliveredAt).toBe(first?.deliveredAt);
+  });
+
+  it('whose destination does not say where the certificate is has failed, and replaces nothing (row 10)', async () => {
+    const old = await issue('nameless.example.com');
+    await inStates(old, 'delivered');
+    near.mode = 'nameless';
+    const fresh = await program.ok('POST', `/certificates/${old.id}/reissue`, {});
+    await inStates(fresh, 'failing');
+    expect((await deliveriesOf(fresh))[0]).toMatchObject({ location: null, deliveredAt: null, fault: 'unavailable' });
+    expect([(await get(old)).lifecycle, await states(old)]).toEqual(['issued', ['delivered']]);
+    near.mode = 'up';
+    await program.ok('POST', `/deliveries/${(await deliveriesOf(fresh))[0]?.id}/retry`);
+    await inStates(fresh, 'delivered');
+    await eventually(async () => (await get(old)).lifecycle === 'superseded');
+  });
+
+  it('waits for a CA that answers later, and is one alone however often it is asked for (row 13)', async () => {
+    const made = await program.call('POST', '/certificates', {
+      owner: 'joe@example.com',
+      commonName: 'slow.example.com',
+      authority: { name: 'slow' },
+      destinations: [{ label: 'near' }],
+    });
+    const certificate = made.body;
+    expect(await states(certificate)).toEqual(['planned']);
+    expect(near.standing.has('shelf/slow.example.com')).toBe(false);
+    const before = near.written.length;
+    const held = near.hold();
+    ca.deliver();
+    await program.ok('PUT', `/pending_certificates/${certificate.id}/retry`);
+    await eventually(() => Promise.resolve(held.begun()));
+    const [{ id } = { id: 0 }] = await deliveriesOf(certificate);
+    for (let times = 0; times < 3; times += 1) await program.ok('POST', `/deliveries/${id}/retry`);
+    held.release();
+    await inStates(certificate, 'delivered');
+    const { body } = await get(certificate);
+    expect(new Set(near.written.slice(before).map((leaf) => leaf.trim()))).toEqual(new Set([body.trim()]));
+    const actions: { action: string }[] = await program.database.source.query(
+      `select action from audit_event where target_id = $1 and action in ('delivery.arrived', 'delivery.failed')`,
+      [certificate.id],
+    );
+    expect(new Set(actions.map(({ action }) => action))).toEqual(new Set(['delivery.arrived']));
+  });
+});
+
+describe('a successor that is deployed', () => {
+  it('warns before it expires although its predecessor has warned, which warns no more (row 19)', async () => {
+    const old = await issue('warns.example.com');
+    await inStates(old, 'delivered');
+    program.clock.advance(61 * dayMs);
+    await eventually(async () => (await warnings(old)) > 0);
+    const fresh = await program.ok('POST', `/certificates/${old.id}/reissue`, {});
+    await inStates(fresh, 'delivered');
+    await eventually(async () => (await get(old)).lifecycle === 'superseded');
+    const told = await warnings(old);
+    expect([await warnings(fresh), (await get(old)).nextNoticeAt]).toEqual([0, null]);
+    program.clock.advance(61 * dayMs);
+    await eventually(async () => (await warnings(fresh)) > 0);
+    expect(await warnings(old)).toBe(told);
+  });
+});
