@@ -56,7 +56,7 @@ const warnings = async ({ id }: Json): Promise<number> =>
   ).length;
 
 describe('a delivery', () => {
-  it('to a destination that is added later has a state of its own (row 6)', async () => {
+  it('to a destination that is added later has a state of its own (6: certimate#287)', async () => {
     const certificate = await issue('later.example.com');
     await inStates(certificate, 'delivered');
     const [first] = await deliveriesOf(certificate);
@@ -72,7 +72,7 @@ describe('a delivery', () => {
     expect((await deliveriesOf(certificate)).find(({ id }) => id === first?.id)?.deliveredAt).toBe(first?.deliveredAt);
   });
 
-  it('whose destination does not say where the certificate is has failed, and replaces nothing (row 10)', async () => {
+  it('whose destination does not say where the certificate is has failed, and replaces nothing (10: certimate#624)', async () => {
     const old = await issue('nameless.example.com');
     await inStates(old, 'delivered');
     near.mode = 'nameless';
@@ -86,7 +86,7 @@ describe('a delivery', () => {
     await eventually(async () => (await get(old)).lifecycle === 'superseded');
   });
 
-  it('waits for a CA that answers later, and is one alone however often it is asked for (row 13)', async () => {
+  it('waits for a CA that answers later, and is one alone however often it is asked for (13: Infisical#6610)', async () => {
     const made = await program.call('POST', '/certificates', {
       owner: 'joe@example.com',
       commonName: 'slow.example.com',
@@ -116,7 +116,7 @@ describe('a delivery', () => {
 });
 
 describe('a successor that is deployed', () => {
-  it('warns before it expires although its predecessor has warned, which warns no more (row 19)', async () => {
+  it('warns before it expires although its predecessor has warned, which warns no more (19: Issues#7978)', async () => {
     const old = await issue('warns.example.com');
     await inStates(old, 'delivered');
     program.clock.advance(61 * dayMs);

@@ -11,9 +11,9 @@ export interface Shelf {
   readonly standing: ReadonlyMap<string, string>;
   /** Every leaf that a delivery has put there, in order. */
   readonly written: string[];
-  /** `down`: nothing is done. `lost`: a delivery is done, and its answer is lost. `nameless`: it answers no location. */
+  /** `down`: nothing is done. `lost`: a delivery is done, its answer is lost. `nameless`: it answers no location. */
   mode: 'up' | 'down' | 'lost' | 'nameless';
-  /** Deliveries begin, and go no further until the function is called that comes back; they pay no heed to the signal. */
+  /** Deliveries begin, and go no further until `release` is called; they pay no heed to the signal. */
   hold(): { begun: () => boolean; release: () => void };
 }
 

@@ -270,7 +270,8 @@ export class DeliveryRepository {
     return tx.query(
       `select c.name as certificate, d.label as destination, l.fault_detail as detail from delivery l
        join certificate c on c.id = l.certificate_id join destination d on d.id = l.destination_id
-       where l.state in ('failing', 'removing', 'rolled-back', 'delivered') and l.fault is not null order by l.id limit 20`,
+       where l.state in ('failing', 'removing', 'rolled-back', 'delivered') and l.fault is not null
+       order by l.id limit 20`,
     );
   }
 

@@ -115,7 +115,8 @@ export function bySerial(selection: Selection, text: string, field: string): voi
   const [, sign = '', prefix = '', digits = ''] = /^(-?)(0x)?([0-9a-f:]{1,8000})$/i.exec(text) ?? [];
   const isHex = prefix !== '' || digits.includes(':');
   const hex = digits.replaceAll(':', '');
-  if (isHex ? hex === '' : !/^\d+$/.test(digits)) throw invalid(field, 'Expected a decimal number, 0x… or aa:bb:….');
+  const isNumber = isHex ? hex !== '' : /^\d+$/.test(digits);
+  if (!isNumber) throw invalid(field, 'Expected a decimal number, 0x… or aa:bb:….');
   const magnitude = BigInt(isHex ? `0x${hex}` : digits);
   selection.add('c.serial_hex = ?', serialHexOf(sign === '' ? magnitude : -magnitude));
 }

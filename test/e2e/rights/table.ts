@@ -3,7 +3,7 @@
  * the scope `certificate:read`.
  */
 const columns = ['none', 'user', 'reader', 'owner', 'operator', 'auditor', 'admin', 'key'] as const;
-/** `bareKey` is an API key of the owner without scopes, which has no column: it answers as the owner but for a few routes. */
+/** `bareKey` is an API key of the owner without scopes, and has no column: it answers as the owner on most routes. */
 export const actors = [...columns, 'bareKey'] as const;
 export type WhoAsks = (typeof actors)[number];
 
