@@ -17,8 +17,8 @@ const around = [
    select 'team-' || n || '@example.com', '' from generate_series(0, 499) n on conflict do nothing`,
   `insert into destination (label, plugin_id, secret_id, open)
    select 'place-' || n, 'filesystem', gen_random_uuid(), true from generate_series(1, 20) n`,
-  `insert into channel (label, plugin_id, options, secret_id, origin)
-   values ('bench', 'email', '{"recipients": "ops@example.com"}', gen_random_uuid(), 'person')`,
+  `insert into channel (label, plugin_id, options, recipients, secret_id, origin)
+   values ('bench', 'email', '{"recipients": "ops@example.com"}', '{ops@example.com}', gen_random_uuid(), 'person')`,
   `insert into subscription (label, channel_id, events, leads_s, lead_unit, scope, active)
    select 'bench-' || n, c.id, '{certificate.expiring}', array[86400 * (1 + n % 60)], 'days', 'certificates', true
    from channel c, generate_series(1, 100) as n where c.label = 'bench'`,

@@ -155,13 +155,16 @@ function lifecycleRows({ rotation, sweeps, ledger }, waiting) {
 }
 
 function scanRows(results) {
-  return results.map(({ probeVersions, perS }) => [
-    `TLS scan of ${size.sockets.toLocaleString('en')} sockets${probeVersions ? ', and of their versions' : ''}`,
-    rate(perS),
-    '',
-    '',
-    probeVersions ? '' : `≥ ${rate(scansPerS)}`,
-    probeVersions ? '' : perS >= scansPerS ? 'ok' : 'missed',
+  return results.flatMap(({ probeVersions, perS, cpuMs }) => [
+    [
+      `TLS scan of ${size.sockets.toLocaleString('en')} sockets${probeVersions ? ', and of their versions' : ''}`,
+      rate(perS),
+      '',
+      '',
+      probeVersions ? '' : `≥ ${rate(scansPerS)}`,
+      probeVersions ? '' : perS >= scansPerS ? 'ok' : 'missed',
+    ],
+    timeRow('  CPU of the program for each', cpuMs),
   ]);
 }
 

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { cpuMs } from './cpu.mjs';
 import { issueNew, makeAuthority } from './issue.mjs';
 import { query } from './postgres.mjs';
 import { startProgram } from './program.mjs';
@@ -27,10 +28,7 @@ export async function scanBench({ server, folders, build, sockets }) {
     const [port] = await once(servers, 'message');
     const results = [];
     for (const probeVersions of [false, true])
-      results.push({
-        probeVersions,
-        perS: await scannedPerS({ ...program, databaseUrl, port, sockets, probeVersions }),
-      });
+      results.push({ probeVersions, ...(await scan({ ...program, databaseUrl, port, sockets, probeVersions })) });
     return results;
   } finally {
     servers.disconnect();
@@ -48,9 +46,11 @@ async function issuedForServers(caller) {
   return issued;
 }
 
-async function scannedPerS({ caller, databaseUrl, port, sockets, probeVersions }) {
+/** Servers a second, and CPU time of the program for each in ms. */
+async function scan({ caller, pid, databaseUrl, port, sockets, probeVersions }) {
   stage(`scanning ${sockets.toLocaleString('en')} TLS servers${probeVersions ? ' and their versions' : ''}`);
   const options = { hosts: networksOf(sockets), port, probeVersions, largeScan: true, atOnce: 128, perSecond: 5000 };
+  const before = cpuMs(pid);
   const { id } = await caller.json('POST', '/sources', {
     label: `servers-${probeVersions}`,
     owner: 'network@example.com',
@@ -64,7 +64,8 @@ async function scannedPerS({ caller, databaseUrl, port, sockets, probeVersions }
        from source_sync where source_id = $1 and finished_at is not null`,
       [id],
     );
-    if (sync?.state === 'done' && sync.endpoints === sockets) return sockets / sync.seconds;
+    if (sync?.state === 'done' && sync.endpoints === sockets)
+      return { perS: sockets / sync.seconds, cpuMs: (cpuMs(pid) - before) / sockets };
     if (sync) throw new Error(`The scan has seen ${sync.endpoints} servers: ${JSON.stringify(sync)}`);
   }
   throw new Error('The scan did not end.');
