@@ -82,6 +82,8 @@ import { Escalations1763700000111 } from './1763700000111-escalations.js';
 import { TimesOfChannels1763700000112 } from './1763700000112-times-of-channels.js';
 import { LayoutsAndSummaries1763700000113 } from './1763700000113-layouts-and-summaries.js';
 import { NextNotices1763700000114 } from './1763700000114-next-notices.js';
+import { StaleFindings1763700000116 } from './1763700000116-stale-findings.js';
+import { StillServed1763700000117 } from './1763700000117-still-served.js';
 import { TaskRuns1763700000118 } from './1763700000118-task-runs.js';
 import { NoticesOfRuns1763700000119 } from './1763700000119-notices-of-runs.js';
 import { ClockWatch1763700000120 } from './1763700000120-clock-watch.js';
@@ -172,6 +174,8 @@ export const migrations = [
   TimesOfChannels1763700000112,
   LayoutsAndSummaries1763700000113,
   NextNotices1763700000114,
+  StaleFindings1763700000116,
+  StillServed1763700000117,
   TaskRuns1763700000118,
   NoticesOfRuns1763700000119,
   ClockWatch1763700000120,

@@ -60,6 +60,7 @@ async function take(
     active: false,
     ...stored,
     creatorId: null,
+    position: null,
     pollS,
     lastRunAt: null,
     nextRunAt: null,

@@ -20,6 +20,13 @@ type Told = { [E in keyof NoticeData]: Omit<NoticeData[E], keyof typeof setting>
 const data: Told = {
   'certificate.issued': { certificates: [facts(7)] },
   'certificate.discovered': { certificates: [facts(7)] },
+  'certificate.unexpected': {
+    certificates: [
+      { ...facts(7), issuer: 'CA' },
+      { ...facts(8), issuer: 'CA' },
+    ],
+  },
+  'certificate.still-served': { certificate: facts(7, 1), reason: 'expiring', endpoints: 1, servedAt: ['lb:443'] },
   'certificate.expiring': {
     certificates: [
       { ...facts(7), renewal: { renewsAt: null, reason: 'off' }, endpoints: 0, servedAt: [] },
@@ -53,6 +60,8 @@ const data: Told = {
 const expected: Record<keyof Told, [string, ...string[]]> = {
   'certificate.issued': ['info'],
   'certificate.discovered': ['info'],
+  'certificate.unexpected': ['error', `open ${at}/7#unexpected error`, `open ${at}/8#unexpected error`],
+  'certificate.still-served': ['critical', `open ${at}/7#still-served critical`],
   'certificate.expiring': [
     'critical',
     `open ${at}/7 warning`,

@@ -2,7 +2,7 @@ import type { NoticeEvent } from '../plugin-api/events.js';
 import type { Incident, Severity } from '../plugin-api/notification.js';
 import { inSubject } from './message-layout.js';
 import type { NoticeData } from './notice-data.js';
-import { expiry } from './notice-texts.js';
+import { expiry } from './notice-words.js';
 
 type Judges = { [E in NoticeEvent]: (data: NoticeData[E], summary: string) => Incident[] };
 type Place = { publicUrl: string };
@@ -17,6 +17,17 @@ const dayMs = 86_400_000;
 const judges: Judges = {
   'certificate.issued': () => [],
   'certificate.discovered': () => [],
+  'certificate.unexpected': ({ certificates, ...at }) =>
+    certificates.map(({ id, commonName }) =>
+      open(ofCertificate(at, id, 'unexpected'), 'error', `${inSubject(commonName)}: nobody requested it here`),
+    ),
+  'certificate.still-served': ({ certificate, reason, now, ...at }, summary) => [
+    open(
+      ofCertificate(at, certificate.id, 'still-served'),
+      reason === 'superseded' ? 'warning' : worst(['error', urgency(certificate.notAfter, now)]),
+      summary,
+    ),
+  ],
   'certificate.expiring': ({ certificates, now, ...at }) =>
     certificates.map(({ id, commonName, notAfter, renewal }) => {
       const renews = renewal.renewsAt !== null && renewal.failure === undefined;

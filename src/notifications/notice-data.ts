@@ -42,6 +42,15 @@ export interface NoticeData extends Record<NoticeEvent, Setting> {
   'certificate.issued': Setting & { certificates: readonly CertificateFacts[] };
   /** Found by a source, and not known before. */
   'certificate.discovered': Setting & { certificates: readonly CertificateFacts[] };
+  /** A public log shows that they were issued, and nobody requested them here. */
+  'certificate.unexpected': Setting & { certificates: readonly (CertificateFacts & { issuer: string })[] };
+  /** A scan has seen it at endpoints where it should not be any more. `endpoints` and `servedAt` as below. */
+  'certificate.still-served': Setting & {
+    certificate: CertificateFacts;
+    reason: 'revoked' | 'superseded' | 'expiring';
+    endpoints: number;
+    servedAt: readonly string[];
+  };
   /**
    * `endpoints`: how many endpoints serve the certificate. `servedAt`: the names of the first.
    */

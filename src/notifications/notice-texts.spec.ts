@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { NoticeEvent } from '../plugin-api/events.js';
 import type { CertificateFacts, NoticeData } from './notice-data.js';
-import { inWords, renderNotice } from './notice-texts.js';
+import { renderNotice } from './notice-texts.js';
+import { inWords } from './notice-words.js';
 
 const now = new Date('2026-03-01T12:00:00Z');
 const setting = { publicUrl: 'https://pki.example.org', now };
@@ -26,6 +27,14 @@ const manual = { renewsAt: null, reason: 'rotation is off' } as const;
 const messages: { [E in NoticeEvent]: NoticeData[E] } = {
   'certificate.issued': { ...setting, certificates: [before, after] },
   'certificate.discovered': { ...setting, certificates: [before] },
+  'certificate.unexpected': { ...setting, certificates: [{ ...before, issuer: 'OtherCA' }] },
+  'certificate.still-served': {
+    ...setting,
+    certificate: before,
+    reason: 'superseded',
+    endpoints: 6,
+    servedAt: ['lb:443', 'mail:465'],
+  },
   'certificate.expiring': { ...setting, certificates: [{ ...before, renewal, endpoints: 0, servedAt: [] }] },
   'certificate.rotated': { ...setting, before, after, destinations: ['Edge', 'Mail'] },
   'certificate.rotation-failed': {
@@ -87,6 +96,16 @@ describe('renderNotice', () => {
       ['2 certificates were issued', 'www.example.org-CA-1', 'https://pki.example.org/api/1/certificates/8'],
     ],
     ['certificate.discovered', 'www.example.org: discovered', ['A source found it, and it was not known here.']],
+    [
+      'certificate.unexpected',
+      'www.example.org: issued by a CA that was not asked here',
+      ['A certificate was issued that nobody requested here', 'Issuer: OtherCA', 'Serial number: 0a01'],
+    ],
+    [
+      'certificate.still-served',
+      'www.example.org: replaced, and still served',
+      ['Served at: lb:443, mail:465 and 4 more endpoints', 'Install the successor there'],
+    ],
     [
       'certificate.expiring',
       'www.example.org expires in 12 days',

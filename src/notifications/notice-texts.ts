@@ -1,8 +1,9 @@
 import type { NoticeEvent } from '../plugin-api/events.js';
-import type { MessageCard } from '../plugin-api/notification.js';
 import { deliveryFailures } from './delivery-failures.js';
+import { discoveryTexts } from './discovery-texts.js';
 import { inSubject, type MessageDraft, type RenderedMessage, renderMessage } from './message-layout.js';
-import type { CertificateFacts, NoticeData, RenewalOutlook, Setting } from './notice-data.js';
+import type { NoticeData } from './notice-data.js';
+import { attempt, card, end, expiry, outlook, serving, several, succession, utc } from './notice-words.js';
 
 type Writers = { [E in NoticeEvent]: (data: NoticeData[E]) => MessageDraft };
 
@@ -16,20 +17,12 @@ const notDone = {
 } as const;
 
 const writers: Writers = {
+  ...discoveryTexts,
+
   'certificate.issued': ({ certificates, ...setting }) => ({
     subject: several(certificates, 'issued'),
     heading: certificates.length === 1 ? 'A certificate was issued' : `${certificates.length} certificates were issued`,
     paragraphs: [],
-    cards: certificates.map((one) => card(one, setting, [end(one.notAfter, setting.now)])),
-  }),
-
-  'certificate.discovered': ({ certificates, ...setting }) => ({
-    subject: several(certificates, 'discovered'),
-    heading:
-      certificates.length === 1
-        ? 'A certificate was discovered'
-        : `${certificates.length} certificates were discovered`,
-    paragraphs: ['A source found it, and it was not known here. Its owner is warned before it expires.'],
     cards: certificates.map((one) => card(one, setting, [end(one.notAfter, setting.now)])),
   }),
 
@@ -265,78 +258,4 @@ const writers: Writers = {
 /** Writes the message for an event. Names and reasons are shown unchanged. */
 export function renderNotice<E extends NoticeEvent>(event: E, data: NoticeData[E]): RenderedMessage {
   return renderMessage(writers[event](data));
-}
-
-function several(certificates: readonly CertificateFacts[], what: string): string {
-  const names = certificates.slice(0, 1).map(({ commonName }) => inSubject(commonName));
-  const more = certificates.length - names.length;
-  return `${names.join()}${more > 0 ? ` and ${more} more` : ''}: ${what}`;
-}
-
-/** The distance in its largest whole unit: `in 12 days`, `3 hours ago`, `now`. */
-export function inWords(date: Date, now: Date): string {
-  const minutes = Math.floor(Math.abs(date.getTime() - now.getTime()) / 60_000);
-  const [count, unit] =
-    minutes >= 2880
-      ? [Math.floor(minutes / 1440), 'day']
-      : minutes >= 120
-        ? [Math.floor(minutes / 60), 'hour']
-        : [minutes, 'minute'];
-  if (count === 0) return 'now';
-  const words = `${count} ${unit}${count === 1 ? '' : 's'}`;
-  return date > now ? `in ${words}` : `${words} ago`;
-}
-
-/** `expires in 12 days`, `expired 3 hours ago`. */
-export function expiry(notAfter: Date, now: Date): string {
-  return `${notAfter > now ? 'expires' : 'expired'} ${inWords(notAfter, now)}`;
-}
-
-function end(notAfter: Date, now: Date): MessageCard['facts'][number] {
-  return [notAfter > now ? 'Expires' : 'Expired', `${inWords(notAfter, now)}, ${utc(notAfter)}`];
-}
-
-function utc(date: Date): string {
-  return `${date.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
-}
-
-function outlook(renewal: RenewalOutlook): string {
-  if (renewal.renewsAt === null) return `not automatic (${renewal.reason})`;
-  const failure = renewal.failure === undefined ? '' : `; the last attempt failed (${renewal.failure})`;
-  return `automatic, on ${utc(renewal.renewsAt)}${failure}`;
-}
-
-function attempt(nextAttemptAt: Date | null, now: Date): string {
-  if (!nextAttemptAt) return 'There is no further attempt until someone acts.';
-  return `The next attempt is ${inWords(nextAttemptAt, now)}, at ${utc(nextAttemptAt)}.`;
-}
-
-function succession(before: CertificateFacts, after: CertificateFacts, setting: Setting): MessageCard[] {
-  return [
-    card(after, setting, [
-      ['Serial number', after.serialHex],
-      ['Expires', utc(after.notAfter)],
-    ]),
-    card({ ...before, name: `Old: ${before.name}` }, setting, [
-      ['Serial number', before.serialHex],
-      ['Expires', utc(before.notAfter)],
-    ]),
-  ];
-}
-
-function serving({ endpoints, servedAt }: { endpoints: number; servedAt: readonly string[] }): string {
-  const more = endpoints - servedAt.length;
-  return more > 0 ? `${servedAt.join(', ')} and ${more} more endpoints` : servedAt.join(', ');
-}
-
-function card(
-  { id, name, commonName, owner }: CertificateFacts,
-  { publicUrl }: Setting,
-  facts: MessageCard['facts'],
-): MessageCard {
-  return {
-    title: name,
-    url: `${publicUrl}/api/1/certificates/${id}`,
-    facts: [['Common name', commonName], ['Owner', owner], ...facts],
-  };
 }

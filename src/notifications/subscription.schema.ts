@@ -29,6 +29,7 @@ export const lastingProblems = [
   'certificate.expiring',
   'certificate.rotation-failed',
   'certificate.no-destination',
+  'certificate.still-served',
   'delivery.failing',
   'delivery.left',
 ] as const satisfies readonly NoticeEvent[];

@@ -2,11 +2,13 @@
 export const noticeEvents = [
   'certificate.issued',
   'certificate.discovered',
+  'certificate.unexpected',
   'certificate.expiring',
   'certificate.rotated',
   'certificate.rotation-failed',
   'certificate.no-destination',
   'certificate.revoked',
+  'certificate.still-served',
   'certificate.handed-over',
   'certificate.taken-over',
   'delivery.failing',

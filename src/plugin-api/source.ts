@@ -16,6 +16,12 @@ export interface FoundCertificate {
   owner?: string;
   /** PEM, unencrypted. Only when an option says that private keys are taken too. */
   privateKeyPem?: string;
+  /**
+   * True when a public log shows that it was issued, and not a place that uses it. It may be a precertificate (RFC 6962
+   * §3.1). It is known when a certificate here has its serial number and key; otherwise its owner is told, since
+   * nobody asked for it here. Nobody is warned before it expires.
+   */
+  logged?: true;
 }
 
 /**
@@ -54,7 +60,19 @@ export interface FoundTrouble {
   detail: string;
 }
 
+/**
+ * How far a source that reports only what is new has come: everything before it has been reported. It is stored with
+ * the reports before it, so that after a crash none is lost. At most 100,000 characters, whose form is the plugin's.
+ */
+export interface FoundPosition {
+  kind: 'position';
+  position: string;
+}
+
 export type Found = FoundCertificate | FoundEndpoint | FoundTrouble;
+
+/** One report of a scan. */
+export type Report = Found | FoundPosition;
 
 /** A certificate as a source found it earlier. `sha256` is its fingerprint, hex. */
 export interface FoundRef {
@@ -63,8 +81,16 @@ export interface FoundRef {
 }
 
 export interface SourcePlugin<S extends OptionSchema> extends Plugin<'source', S> {
-  /** Everything that is there now, in any order. Throws PluginError when it cannot be seen as a whole. */
-  scan(options: Options<S>, ctx: PluginContext): AsyncIterable<Found>;
+  /**
+   * `present` (default): a scan reports everything that is there now, so that what two complete scans in a row do not
+   * report is stale. `news`: it reports only what came since the last position, and nothing becomes stale.
+   */
+  reports?: 'present' | 'news';
+  /**
+   * Everything that is there now, in any order; with `news`, what came after the position `from`, which is the last one
+   * that it reported with whatever options, and null at first. Throws PluginError when it cannot be seen as a whole.
+   */
+  scan(options: Options<S>, ctx: PluginContext, from: string | null): AsyncIterable<Report>;
   /**
    * Removes exactly this certificate. Idempotent: absent is done. `refused` when another certificate is at the location
    * by now.

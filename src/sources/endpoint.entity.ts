@@ -24,6 +24,12 @@ export class Endpoint {
   @Column('jsonb') ciphers: EndpointCipher[];
   /** Why the last scan did not see it; null when it did. */
   @Column('text', { nullable: true }) faultDetail: string | null;
+  /** The sync that saw it last; null when that was before syncs were stored here. */
+  @Column('integer', { nullable: true }) syncId: number | null;
+  /** How many complete syncs in a row have not seen it. */
+  @Column('integer') missed: number;
+  /** When the second complete sync in a row has not seen it; null until then. */
+  @Column('timestamptz', { nullable: true }) staleSince: Date | null;
   @Column('timestamptz') firstSeenAt: Date;
   @Column('timestamptz') lastSeenAt: Date;
 }

@@ -10,7 +10,10 @@ import { Problem } from '../platform/http/problem.js';
 import { Endpoint } from './endpoint.entity.js';
 
 /** The columns of an endpoint that a source reports. Its key is (external id, port). */
-export type SeenEndpoint = Omit<Endpoint, 'id' | 'sourceId' | 'faultDetail' | 'firstSeenAt' | 'lastSeenAt'>;
+export type SeenEndpoint = Omit<
+  Endpoint,
+  'id' | 'sourceId' | 'faultDetail' | 'syncId' | 'missed' | 'staleSince' | 'firstSeenAt' | 'lastSeenAt'
+>;
 
 /** An endpoint, and whether it is active. */
 export interface EndpointRow {
@@ -27,18 +30,31 @@ export interface EndpointName {
   type: string;
   owner: string;
   lastSeenAt: Date | string;
+  /** When the second complete scan in a row has not seen it; null until then. */
+  staleSince: Date | string | null;
   /** The interval in seconds between scans of its source. */
   pollS: number;
 }
 
 /** The page of endpoints to list, and its filters. `owner` is in lower case. */
-export type EndpointSelection = PageQuery & { owner?: string; active?: boolean };
+export type EndpointSelection = PageQuery & { owner?: string; active?: boolean; stale?: boolean };
+
+/** Where a certificate is served: how many endpoints, the first names, and when the last of them was seen. */
+export interface Serving {
+  endpoints: number;
+  servedAt: string[];
+  seenAt: Date | null;
+}
 
 /** An endpoint is deleted when no scan has seen it for so long. */
 const keptDays = 90;
 const mostNamed = 100;
+const unmissed = { faultDetail: null, missed: 0, staleSince: null };
 
-/** An endpoint last seen before this time is inactive, unless that is within three poll intervals of its source. */
+/**
+ * An endpoint last seen before this time is inactive, unless that is within three poll intervals of its source. A stale
+ * endpoint is inactive at once.
+ */
 export function staleBefore({ endpointStaleAfterHours }: Pick<Config, 'endpointStaleAfterHours'>, now: Date): Date {
   return new Date(now.getTime() - endpointStaleAfterHours * 3_600_000);
 }
@@ -46,13 +62,14 @@ export function staleBefore({ endpointStaleAfterHours }: Pick<Config, 'endpointS
 /** SQL that is true for an active endpoint `e` of a source `s`. `before` comes from `staleBefore`. */
 function activeAt(before: Date, now: Date): string {
   return (
-    `e.last_seen_at >= least('${before.toISOString()}'::timestamptz, '${now.toISOString()}'::timestamptz ` +
+    `e.stale_since is null and e.last_seen_at >= least('${before.toISOString()}'::timestamptz, '${now.toISOString()}'::timestamptz ` +
     `- s.poll_s * 3 * interval '1 second')`
   );
 }
 
 /** The same as `activeAt`, for an endpoint that has been read. */
-export function isActive({ lastSeenAt, pollS }: EndpointName, before: Date, now: Date): boolean {
+export function isActive({ lastSeenAt, staleSince, pollS }: EndpointName, before: Date, now: Date): boolean {
+  if (staleSince !== null) return false;
   return new Date(lastSeenAt).getTime() >= Math.min(before.getTime(), now.getTime() - pollS * 3000);
 }
 
@@ -61,7 +78,7 @@ export function endpointNameColumns(endpoint: string, source: string): string {
   const members = { id: 'id', name: 'name', dnsName: 'dns_name', port: 'port', type: 'type', owner: 'owner' };
   return [
     ...Object.entries(members).map(([name, column]) => `'${name}', ${endpoint}.${column}`),
-    `'lastSeenAt', ${endpoint}.last_seen_at, 'pollS', ${source}.poll_s`,
+    `'lastSeenAt', ${endpoint}.last_seen_at, 'staleSince', ${endpoint}.stale_since, 'pollS', ${source}.poll_s`,
   ].join(', ');
 }
 
@@ -70,6 +87,7 @@ function listOf(before: Date, now: Date): ListSource {
   const filters: ListFilters = {
     id: whole('e.id'),
     active: (where, value) => where.add(`(${active}) = ?`, truthValue(value)),
+    stale: (where, value) => where.add('(e.stale_since is not null) = ?', truthValue(value)),
     port: whole('e.port'),
     ciphers: (where, value) =>
       where.add(
@@ -113,6 +131,7 @@ export class EndpointRepository {
     const where = new Conditions();
     if (query.owner !== undefined) where.add('lower(e.owner) = ?', query.owner);
     if (query.active !== undefined) where.add(`(${activeAt(before, now)}) = ?`, query.active);
+    if (query.stale !== undefined) where.add('(e.stale_since is not null) = ?', query.stale);
     return this.withRows(tx, await listPage<{ id: number; active: boolean }>(tx, listOf(before, now), query, where));
   }
 
@@ -143,14 +162,12 @@ export class EndpointRepository {
     return new Map(rows.map(({ id, ...rest }) => [id, rest]));
   }
 
-  /** How many endpoints serve each certificate, and the first five names. Certificates with none are left out. */
-  async serving(
-    tx: Tx,
-    certificateIds: readonly number[],
-  ): Promise<Map<number, { endpoints: number; servedAt: string[] }>> {
-    const rows: { id: number; endpoints: number; servedAt: string[] }[] = await tx.query(
-      `select certificate_id as id, count(*)::int as endpoints, (array_agg(name order by id))[1:5] as "servedAt"
-       from endpoint where certificate_id = any($1) group by certificate_id`,
+  /** Where each certificate is served, stale endpoints apart, with five names. Certificates with none are left out. */
+  async serving(tx: Tx, certificateIds: readonly number[]): Promise<Map<number, Serving>> {
+    const rows: (Serving & { id: number })[] = await tx.query(
+      `select certificate_id as id, count(*)::int as endpoints, (array_agg(name order by id))[1:5] as "servedAt",
+         max(last_seen_at) as "seenAt"
+       from endpoint where certificate_id = any($1) and stale_since is null group by certificate_id`,
       [certificateIds],
     );
     return new Map(rows.map(({ id, ...rest }) => [id, rest]));
@@ -175,8 +192,22 @@ export class EndpointRepository {
     return found;
   }
 
-  /** Stores the endpoints that a scan has seen. */
-  async see(tx: Tx, sourceId: number, seen: readonly SeenEndpoint[], now: Date): Promise<void> {
+  /** The names of those of these endpoints that serve this certificate and are not stale, by id. */
+  async namesServing(tx: Tx, certificateId: number, ids: readonly number[]): Promise<string[]> {
+    const rows: { name: string }[] = await tx.query(
+      'select name from endpoint where id = any($2) and certificate_id = $1 and stale_since is null order by id',
+      [certificateId, ids],
+    );
+    return rows.map(({ name }) => name);
+  }
+
+  /** Stores the endpoints that the sync `syncId` has seen: they are not stale any more. */
+  async see(
+    tx: Tx,
+    { sourceId, syncId }: { sourceId: number; syncId: number },
+    seen: readonly SeenEndpoint[],
+    now: Date,
+  ): Promise<void> {
     // Only the last report of each endpoint: `on conflict do update` must not touch a row twice.
     const rows = [...new Map(seen.map((one) => [`${one.externalId}\n${one.port}`, one])).values()].sort((a, b) =>
       a.externalId < b.externalId ? -1 : 1,
@@ -186,7 +217,7 @@ export class EndpointRepository {
       .createQueryBuilder()
       .insert()
       .into(Endpoint)
-      .values(rows.map((one) => ({ ...one, sourceId, faultDetail: null, firstSeenAt: now, lastSeenAt: now })))
+      .values(rows.map((one) => ({ ...one, sourceId, syncId, ...unmissed, firstSeenAt: now, lastSeenAt: now })))
       .orUpdate(
         [
           'name',
@@ -204,6 +235,9 @@ export class EndpointRepository {
           'ciphers',
           'fault_detail',
           'last_seen_at',
+          'sync_id',
+          'missed',
+          'stale_since',
         ],
         ['source_id', 'external_id', 'port'],
       )
@@ -220,18 +254,20 @@ export class EndpointRepository {
   }
 
   /**
-   * Marks the endpoints of a source that a complete scan, started at `since`, did not report, and deletes those that no
-   * scan has seen for 90 days.
+   * After a complete sync: counts a miss for each endpoint of the source that it has not seen. After two in a row the
+   * endpoint is stale. Deletes endpoints that no scan has seen for 90 days.
    */
-  async noteUnseen(tx: Tx, sourceId: number, since: Date): Promise<void> {
+  async noteMissed(tx: Tx, { sourceId, syncId }: { sourceId: number; syncId: number }, now: Date): Promise<void> {
     await tx.query(
-      `update endpoint set fault_detail = 'The source no longer reports it.'
-        where source_id = $1 and last_seen_at < $2 and fault_detail is null`,
-      [sourceId, since],
+      `update endpoint set missed = missed + 1, stale_since = case when missed > 0 then coalesce(stale_since, $3) end,
+         fault_detail = coalesce(fault_detail, 'The source no longer reports it.')
+       where source_id = $1 and sync_id is distinct from $2`,
+      [sourceId, syncId, now],
     );
-    await tx.query('delete from endpoint where source_id = $1 and last_seen_at < $2', [
+    await tx.query('delete from endpoint where source_id = $1 and sync_id is distinct from $2 and last_seen_at < $3', [
       sourceId,
-      new Date(since.getTime() - keptDays * 86_400_000),
+      syncId,
+      new Date(now.getTime() - keptDays * 86_400_000),
     ]);
   }
 

@@ -28,7 +28,7 @@ export class SourceSync {
   /** The reported certificates that were not stored before. */
   @Column('integer') imported: number;
   @Column('integer') endpoints: number;
-  /** Certificates that an earlier scan found and that the source no longer reports. */
+  /** Certificates that became stale: two complete scans in a row have not found them. */
   @Column('integer') gone: number;
   @Column('integer') troubles: number;
   /** The first hundred. */

@@ -33,6 +33,8 @@ export class Source {
   @Column('integer') attempts: number;
   @Column('text', { nullable: true }) fault: string | null;
   @Column('text', { nullable: true }) faultDetail: string | null;
+  /** Where the next scan begins, in the words of a plugin that reports only what is new; null for the beginning. */
+  @Column('text', { nullable: true }) position: string | null;
   @Column('timestamptz') createdAt: Date;
 
   recordSync(now: Date): void {

@@ -118,6 +118,11 @@ export class SourceRepository {
     await tx.save(source);
   }
 
+  /** Stores how far a source that reports only what is new has come. */
+  async advance(tx: Tx, id: number, position: string): Promise<void> {
+    await tx.update(Source, { id }, { position });
+  }
+
   /** Deletes its syncs, endpoints and links to certificates too. The certificates stay. */
   async remove(tx: Tx, source: Source): Promise<void> {
     await tx.remove(source);

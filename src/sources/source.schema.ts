@@ -48,7 +48,7 @@ export const SyncView = z
     endpoints: z.int(),
     gone: z
       .int()
-      .meta({ description: 'Certificates that the source no longer reports. They are kept, without a link to it.' }),
+      .meta({ description: 'Certificates that two complete scans in a row have not found: they are stale there.' }),
     troubles: z.int(),
     troubleList: z
       .array(z.object({ location: z.string(), detail: z.string() }))
@@ -71,6 +71,9 @@ export const EndpointNameView = z
     type: z.string(),
     owner: z.string(),
     active: z.boolean(),
+    staleSince: InstantOut.nullable().meta({
+      description: 'When the second complete scan in a row has not seen it; null until then.',
+    }),
   })
   .meta({ id: 'EndpointName' });
 export type EndpointNameView = z.output<typeof EndpointNameView>;
@@ -166,5 +169,6 @@ export function endpointNameView(
   { before, now }: { before: Date; now: Date },
 ): EndpointNameView {
   const { id, name, dnsName, port, type, owner } = endpoint;
-  return { id, name, dnsname: dnsName, port, type, owner, active: isActive(endpoint, before, now) };
+  const staleSince = endpoint.staleSince === null ? null : instant(new Date(endpoint.staleSince));
+  return { id, name, dnsname: dnsName, port, type, owner, active: isActive(endpoint, before, now), staleSince };
 }

@@ -114,6 +114,7 @@ export class SourceService {
       attempts: 0,
       fault: null,
       faultDetail: null,
+      position: null,
       createdAt: now,
     });
     await this.audit.record(tx, actor, {
@@ -131,7 +132,10 @@ export class SourceService {
       const before = this.reader.recorded(row);
       const { owner = row.owner } = request;
       if (owner !== row.owner) demandAllowedOwner(owner, this.config);
-      Object.assign(row, this.columns(request, row), { owner });
+      const columns = this.columns(request, row);
+      // A position is in the words of its plugin.
+      if (columns.pluginId !== row.pluginId) row.position = null;
+      Object.assign(row, columns, { owner });
       await this.sources.admit(this.sources.ready(row));
       row.begin(this.clock.now());
       await this.repository.save(tx, row);

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { OptionSchema } from '../plugin-api/options.js';
-import type { Found, FoundRef, SourcePlugin } from '../plugin-api/source.js';
+import type { FoundRef, Report, SourcePlugin } from '../plugin-api/source.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import type { Source } from './source.entity.js';
@@ -32,9 +32,9 @@ export class Sources {
     await this.contexts.admit(plugin, options());
   }
 
-  /** Everything that the source reports now. Throws PluginError. */
-  scan({ plugin, options }: ReadySource, signal: AbortSignal): AsyncIterable<Found> {
-    return plugin.scan(options(), this.contexts.make(signal));
+  /** Everything that the source reports now, or since its position. Throws PluginError. */
+  scan({ source, plugin, options }: ReadySource, signal: AbortSignal): AsyncIterable<Report> {
+    return plugin.scan(options(), this.contexts.make(signal), source.position);
   }
 
   /** Removes a certificate at the source, when the plugin can. Throws PluginError. */

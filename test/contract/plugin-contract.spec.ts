@@ -242,7 +242,7 @@ function attempts(plugin: AnyPlugin): Attempt[] {
         ...(plugin.remove ? over('remove', async (bundle, ctx) => plugin.remove?.(placed(bundle), options, ctx)) : []),
       ];
     case 'source':
-      return [...probe, one('scan', async (ctx) => plugin.scan(options, ctx)[Symbol.asyncIterator]().next())];
+      return [...probe, one('scan', async (ctx) => plugin.scan(options, ctx, null)[Symbol.asyncIterator]().next())];
     case 'notification':
       return [...probe, one('send', async (ctx) => plugin.send({ ...message, ...fromLater }, options, ctx))];
     case 'dns':

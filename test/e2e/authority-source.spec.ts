@@ -150,6 +150,7 @@ describe('a source for the certificates in the CA of an authority', () => {
     isDown = false;
     expect(await synced(id)).toMatchObject({ state: 'done', gone: 0 });
     held.shift();
+    expect(await synced(id)).toMatchObject({ state: 'done', gone: 0 });
     expect(await synced(id)).toMatchObject({ state: 'done', gone: 1 });
     expect(await found('a.example.com')).toMatchObject({ lifecycle: 'issued' });
   });

@@ -48,6 +48,7 @@ const withoutEntity: Record<string, string> = {
   imported_crl: 'written and read by one statement each',
   revocation_run: 'read with the counts of its items, by its repository',
   revocation_run_item: 'written in sets of thousands, by the repository of runs',
+  still_served: 'one statement claims what to tell',
   source_certificate: 'what a source reports is written in sets, a batch at a time',
 };
 

@@ -152,7 +152,7 @@ describe('a source of folders', () => {
     expect(await synced(id)).toMatchObject({ state: 'done', imported: 1, troubles: 0 });
   });
 
-  it('unlinks certificates that are gone without deleting them, but none in a folder that it cannot read', async () => {
+  it('marks certificates that two scans miss as stale, but none in a folder that it cannot read', async () => {
     const { id } = await ofFolder('gone');
     const { chainPem } = authority.issue('gone.test');
     put('gone', 'a.pem', chainPem.join(''));
@@ -170,9 +170,12 @@ describe('a source of folders', () => {
     writeFileSync(join(base, 'gone', 'a.pem'), Buffer.alloc(1_048_577));
     expect(await synced(id)).toMatchObject({ state: 'done', gone: 0, troubles: 1 });
     unlinkSync(join(base, 'gone', 'a.pem'));
+    expect(await synced(id)).toMatchObject({ gone: 0 });
     expect(await synced(id)).toMatchObject({ gone: 1 });
     expect(await program.ok('GET', `/sources/${id}`)).toMatchObject({ attempts: 0, fault: null });
-    expect((await program.ok('GET', `/certificates/${certificateId}/sources`)).total).toBe(0);
+    expect((await program.ok('GET', `/certificates/${certificateId}/sources`)).items[0].locations).toMatchObject([
+      { staleSince: expect.any(String) },
+    ]);
     expect(await byName('gone.test')).toHaveLength(1);
   });
 
@@ -444,6 +447,7 @@ describe('a source of TLS servers', () => {
         type: 'tls',
         owner: 'web@example.com',
         active: true,
+        staleSince: null,
       },
     ]);
     expect(await program.ok('GET', `/sources/${id}`)).toMatchObject({
@@ -603,6 +607,7 @@ describe('sources of AWS IAM', () => {
       }),
     ]);
     await iam.deleteServerCertificate({ ServerCertificateName: 'by-hand' });
+    expect(await synced(id)).toMatchObject({ gone: 0, troubleList: [] });
     expect(await synced(id)).toMatchObject({
       gone: 1,
       troubleList: [{ detail: expect.stringContaining('was delivered there and is gone') }],

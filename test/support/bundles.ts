@@ -74,13 +74,13 @@ export function openssl(args: readonly string[], input?: string, cwd?: string): 
   return execFileSync('openssl', args, { encoding: 'utf8', input, cwd, stdio: ['pipe', 'pipe', 'pipe'] });
 }
 
-/** Everything that a source reports in one scan. */
+/** Everything that a source reports in its first scan, positions apart. */
 export async function scanned<S extends OptionSchema>(
   source: SourcePlugin<S>,
   options: Options<S>,
   ctx: PluginContext,
 ): Promise<Found[]> {
   const finds: Found[] = [];
-  for await (const found of source.scan(options, ctx)) finds.push(found);
+  for await (const found of source.scan(options, ctx, null)) if (found.kind !== 'position') finds.push(found);
   return finds;
 }

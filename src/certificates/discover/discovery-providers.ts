@@ -9,6 +9,8 @@ import { FoundDeliveries } from './found-deliveries.js';
 import { FoundOwners } from './found-owners.js';
 import { SourceInventory } from './source-inventory.js';
 import { SourceLinkRepository } from './source-link.repository.js';
+import { StillServed } from './still-served.js';
+import { StillServedRepository } from './still-served.repository.js';
 import { SyncJob } from './sync.job.js';
 import { SyncRecord } from './sync.record.js';
 
@@ -25,6 +27,8 @@ export const discoveryProviders = [
   FoundOwners,
   SourceInventory,
   SourceLinkRepository,
+  StillServed,
+  StillServedRepository,
   SyncJob,
   SyncRecord,
 ];

@@ -19,6 +19,7 @@ const endpoint = (ends: number | null, more: object = {}) => ({
   servedNotAfter: ends === null ? null : inDays(ends),
   servedSerialHex: 'AB',
   faultDetail: null,
+  staleSince: null,
   active: true,
   ...more,
 });
@@ -53,6 +54,7 @@ describe('what is wrong with an endpoint', () => {
       }),
       certificate(99),
     ],
+    ['two missed scans', ['stale'], endpoint(99, { staleSince: inDays(-1), active: false }), certificate(99)],
     ['absence', ['not seen', 'stale'], endpoint(99, { faultDetail: 'x', active: false }), certificate(99)],
   ])('%s', (_, expected, one, two) => {
     expect(names(one, two)).toEqual(expected);

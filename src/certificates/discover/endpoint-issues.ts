@@ -18,7 +18,9 @@ export interface EndpointIssue {
   value: string;
 }
 
-type Judged = Pick<Endpoint, 'ciphers' | 'servedNotAfter' | 'servedSerialHex' | 'faultDetail'> & { active: boolean };
+type Judged = Pick<Endpoint, 'ciphers' | 'servedNotAfter' | 'servedSerialHex' | 'faultDetail' | 'staleSince'> & {
+  active: boolean;
+};
 type Rule = (
   endpoint: Judged,
   certificate: ServedCertificate | null,
@@ -82,10 +84,16 @@ const unwatched: Rule = (_, certificate) =>
       ]
     : [];
 
-const unseen: Rule = ({ active, faultDetail }) => [
+const unseen: Rule = ({ active, faultDetail, staleSince }) => [
   ...(faultDetail === null ? [] : [{ name: 'not seen', value: faultDetail }]),
-  ...(active ? [] : [{ name: 'stale', value: 'No scan has seen it lately.' }]),
+  ...(active ? [] : [{ name: 'stale', value: staleText(staleSince) }]),
 ];
+
+function staleText(since: Date | null): string {
+  return since === null
+    ? 'No scan has seen it lately.'
+    : `Two complete scans in a row have not seen it, the second at ${since.toISOString()}.`;
+}
 
 const rules: readonly Rule[] = [deprecated, expiring, revoked, outdated, unknown, unwatched, unseen];
 

@@ -21,7 +21,7 @@ export const EndpointView = z
     dnsAliases: z.array(z.string()).meta({ description: 'The same as `aliases`.' }),
     active: z
       .boolean()
-      .meta({ description: 'Seen lately: within ENDPOINT_STALE_AFTER_HOURS and the last three polls.' }),
+      .meta({ description: 'Not stale, and seen within ENDPOINT_STALE_AFTER_HOURS or the last three polls.' }),
     detail: text.meta({ description: 'Why the last scan did not see it.' }),
     issues: z.array(z.object({ name: z.string(), value: z.string() })),
     policy: z.object({ name: z.string(), ciphers: z.array(z.object({ name: z.string(), deprecated: z.boolean() })) }),
@@ -48,6 +48,7 @@ export type EndpointView = z.output<typeof EndpointView>;
 export const EndpointQuery = listQuery('id', 'name', 'dnsname', 'port', 'lastUpdated').extend({
   owner: z.string().max(128).toLowerCase().optional(),
   active: queryBoolean().optional(),
+  stale: queryBoolean().optional().meta({ description: 'Whether two complete scans in a row have not seen it.' }),
 });
 
 /** The facts that the view of an endpoint shows besides its row. `slug` names the plugin of the source. */
@@ -74,6 +75,7 @@ export function endpointView(
     aliases,
     dnsAliases: aliases,
     active,
+    staleSince: instantOrNull(e.staleSince),
     detail: e.faultDetail,
     issues: [...issues],
     protocol,

@@ -4,7 +4,7 @@ import { Config } from '../../platform/config.js';
 import { Database, sqlState, type Tx } from '../../platform/db/database.js';
 import { Problem } from '../../platform/http/problem.js';
 import { isolating } from '../../platform/isolating.js';
-import type { Found } from '../../plugin-api/source.js';
+import type { Report } from '../../plugin-api/source.js';
 import { isAllowedOwner } from '../../roles/owner-domain.js';
 import { SourceRepository } from '../../sources/source.repository.js';
 import type { OpenSync } from '../../sources/source-sync.entity.js';
@@ -32,7 +32,7 @@ export class FindingStore {
   ) {}
 
   /** Stores some hundreds of reports in one transaction. A report that cannot be stored does not affect the others. */
-  store(sync: OpenSync, found: readonly Found[]): Promise<void> {
+  store(sync: OpenSync, found: readonly Report[]): Promise<void> {
     return isolating(
       found,
       (part) => this.storeTogether(sync, part),
@@ -40,7 +40,7 @@ export class FindingStore {
     );
   }
 
-  private async storeTogether(sync: OpenSync, found: readonly Found[]): Promise<void> {
+  private async storeTogether(sync: OpenSync, found: readonly Report[]): Promise<void> {
     const findings = await readFindings(sync.source, found, (owner) => isAllowedOwner(owner, this.config));
     try {
       await this.write(sync, findings);
@@ -52,11 +52,12 @@ export class FindingStore {
   }
 
   /** Stores that a report could not be stored. */
-  private async storeTrouble(sync: OpenSync, found: Found, error: unknown): Promise<void> {
+  private async storeTrouble(sync: OpenSync, found: Report, error: unknown): Promise<void> {
     if (!isExpected(error)) this.logger.error(error);
-    const location = found.kind === 'endpoint' ? found.externalId : found.location;
+    const location = locationOf(found);
     const detail = `It cannot be stored: ${isExpected(error) ? (error as Error).message : failureOf(error).detail}`;
-    await this.write(sync, { certificates: [], endpoints: [], troubles: [{ kind: 'trouble', location, detail }] });
+    const troubles = [{ kind: 'trouble' as const, location, detail }];
+    await this.write(sync, { certificates: [], endpoints: [], troubles, position: null });
   }
 
   private async write(sync: OpenSync, findings: Findings): Promise<void> {
@@ -72,7 +73,7 @@ export class FindingStore {
   private async record(
     tx: Tx,
     sync: OpenSync,
-    { certificates, endpoints, troubles }: Findings,
+    { certificates, endpoints, troubles, position }: Findings,
     { matched, owners }: { matched: Matched; owners: OwnerRelations },
   ): Promise<void> {
     const links = certificates.flatMap(({ location, externalId, owner }) => {
@@ -95,5 +96,11 @@ export class FindingStore {
       gone: 0,
       troubles: [...troubles, ...matched.troubles],
     });
+    if (position !== null) await this.sources.advance(tx, sync.source.id, position);
   }
+}
+
+function locationOf(found: Report): string {
+  if (found.kind === 'endpoint') return found.externalId;
+  return found.kind === 'position' ? 'the position of the source' : found.location;
 }

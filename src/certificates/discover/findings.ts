@@ -1,4 +1,4 @@
-import type { Found, FoundCertificate, FoundEndpoint, FoundTrouble } from '../../plugin-api/source.js';
+import type { FoundCertificate, FoundEndpoint, FoundTrouble, Report } from '../../plugin-api/source.js';
 import { PkiError } from '../../pki/pki-error.js';
 import type { SeenEndpoint } from '../../sources/endpoint.repository.js';
 import type { Source } from '../../sources/source.entity.js';
@@ -14,6 +14,8 @@ export interface Finding {
   owner: string;
   uploaded: Uploaded;
   facts: IssuedFacts;
+  /** True when a log shows that it was issued; it may be a precertificate. */
+  logged: boolean;
   /** The authority here that issued it, if the source knows one, and the CA certificate that signed it. */
   issuedBy?: { authorityId: number; issuerPem: string };
 }
@@ -26,6 +28,8 @@ export interface Findings {
   certificates: Finding[];
   endpoints: { location: string; seen: SeenEndpoint }[];
   troubles: FoundTrouble[];
+  /** The last position that the source reported; null without one. */
+  position: string | null;
 }
 
 const mostText = 500;
@@ -36,13 +40,14 @@ const mostText = 500;
  */
 export async function readFindings(
   source: Source,
-  found: readonly Found[],
+  found: readonly Report[],
   allows: (owner: string) => boolean,
 ): Promise<Findings> {
-  const findings: Findings = { certificates: [], endpoints: [], troubles: [] };
+  const findings: Findings = { certificates: [], endpoints: [], troubles: [], position: null };
   const reading = { source, allows, parsed: new Map() };
   for (const one of found) {
     if (one.kind === 'trouble') findings.troubles.push(one);
+    else if (one.kind === 'position') findings.position = one.position;
     else if (one.kind === 'certificate') await readCertificate(findings, reading, one);
     else await readEndpoint(findings, reading, one);
   }
@@ -72,6 +77,7 @@ async function readCertificate(
       owner: owner.success && allows(owner.data) ? owner.data : source.owner,
       uploaded,
       facts,
+      logged: found.logged ?? false,
     };
     findings.certificates.push(finding);
     return finding;

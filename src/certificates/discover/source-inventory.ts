@@ -15,7 +15,7 @@ export interface Seen {
   unstored: readonly SyncTrouble[];
 }
 
-/** Stores which certificates and endpoints the scans of a source have seen, and which the source no longer has. */
+/** Stores which certificates and endpoints the scans of a source have seen, and which are stale. */
 @Injectable()
 export class SourceInventory {
   constructor(
@@ -34,22 +34,23 @@ export class SourceInventory {
       key,
       [...unread, ...unstored].map(({ location }) => location),
     );
-    await this.endpoints.see(tx, source.id, endpoints, now);
+    await this.endpoints.see(tx, key, endpoints, now);
     for (const trouble of unread) await this.endpoints.miss(tx, source.id, trouble);
     await this.deliveries.note(tx, source, links, now);
   }
 
   /**
-   * After a complete scan: removes the links to certificates that it has not seen, and marks endpoints that it has not
-   * seen. Returns the ids of the certificates that the source no longer has, and a trouble for each that was delivered
-   * there.
+   * After a complete scan: counts a miss for each endpoint and link that it has not seen; two in a row make them stale.
+   * Returns the ids of the certificates that the source no longer has, and a trouble for each that was delivered there.
    */
-  async forgetUnseen(
+  async noteMissed(
     tx: Tx,
-    { id, source, startedAt }: OpenSync,
+    { id, source }: OpenSync,
+    now: Date,
   ): Promise<{ goneIds: number[]; troubles: SyncTrouble[] }> {
-    const goneIds = await this.links.forgetUnseen(tx, { sourceId: source.id, syncId: id });
-    await this.endpoints.noteUnseen(tx, source.id, startedAt);
+    const key = { sourceId: source.id, syncId: id };
+    await this.endpoints.noteMissed(tx, key, now);
+    const goneIds = await this.links.noteMissed(tx, key, now);
     return { goneIds, troubles: await this.deliveries.missing(tx, source, goneIds) };
   }
 }

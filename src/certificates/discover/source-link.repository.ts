@@ -25,7 +25,12 @@ export interface FoundAt {
   location: string;
   externalId: string | null;
   seenAt: Date;
+  /** When the second complete scan in a row has not found it there; null until then. */
+  staleSince: Date | null;
 }
+
+/** A stale link is deleted when it has been stale for so long. */
+const keptDays = 90;
 
 /** Every query on `source_certificate`: which certificate is at which location of a source. */
 @Injectable()
@@ -47,7 +52,7 @@ export class SourceLinkRepository {
        on conflict (source_id, left(location, 300), hashtextextended(location, 0)) do update
        set certificate_id = excluded.certificate_id,
        external_id = excluded.external_id, owner = excluded.owner,
-         sync_id = excluded.sync_id, seen_at = excluded.seen_at`,
+         sync_id = excluded.sync_id, seen_at = excluded.seen_at, missed = 0, stale_since = null`,
       [sourceId, syncId, now, JSON.stringify(byLocation)],
     );
   }
@@ -66,14 +71,31 @@ export class SourceLinkRepository {
     );
   }
 
-  /** Deletes the links that a complete scan has not seen. Returns the ids of certificates that the source has lost. */
-  async forgetUnseen(tx: Tx, { sourceId, syncId }: { sourceId: number; syncId: number }): Promise<number[]> {
+  /**
+   * After a complete sync: counts a miss for each link that it has not seen. After two in a row the link is stale; 90
+   * days later it is deleted. A link to the certificate of an endpoint follows the endpoint, even where the source
+   * could not be read: a server that does not answer has not been seen. Returns the ids of certificates that became
+   * stale and are nowhere else at the source.
+   */
+  async noteMissed(tx: Tx, { sourceId, syncId }: { sourceId: number; syncId: number }, now: Date): Promise<number[]> {
+    await tx.query(
+      `update source_certificate l
+          set missed = missed + 1, stale_since = case when missed > 0 then coalesce(stale_since, $3) end
+        where source_id = $1 and (sync_id <> $2
+          or (exists (select from endpoint e where e.source_id = $1 and e.external_id = l.location)
+            and not exists (select from endpoint e
+              where e.source_id = $1 and e.external_id = l.location and e.sync_id = $2)))`,
+      [sourceId, syncId, now],
+    );
+    await tx.query('delete from source_certificate where source_id = $1 and stale_since < $2', [
+      sourceId,
+      new Date(now.getTime() - keptDays * 86_400_000),
+    ]);
     const rows: { id: number }[] = await tx.query(
-      `with gone as (delete from source_certificate where source_id = $1 and sync_id <> $2 returning certificate_id)
-       select distinct certificate_id as id from gone
-       where not exists (select from source_certificate l where l.source_id = $1
-       and l.certificate_id = gone.certificate_id and l.sync_id = $2) order by 1`,
-      [sourceId, syncId],
+      `select distinct certificate_id as id from source_certificate g where source_id = $1 and stale_since = $2
+          and missed = 2 and not exists (select from source_certificate l where l.source_id = $1
+            and l.certificate_id = g.certificate_id and l.stale_since is null) order by 1`,
+      [sourceId, now],
     );
     return rows.map(({ id }) => id);
   }
@@ -86,12 +108,15 @@ export class SourceLinkRepository {
     );
   }
 
-  /** The owners that sources report for each certificate. Certificates that no source has are left out. */
+  /**
+   * The owners that sources report for each certificate, stale links apart. Certificates that no source has are left
+   * out.
+   */
   async ownersOf(tx: Tx, certificateIds: readonly number[]): Promise<Map<number, string[]>> {
     const rows: { id: number; owners: string[] }[] = await tx.query(
       `select l.certificate_id as id, array_agg(distinct coalesce(l.owner, s.owner)) as owners
        from source_certificate l join source s on s.id = l.source_id
-       where l.certificate_id = any($1) group by l.certificate_id`,
+       where l.certificate_id = any($1) and l.stale_since is null group by l.certificate_id`,
       [certificateIds],
     );
     return new Map(rows.map(({ id, owners }) => [id, owners]));
@@ -100,9 +125,9 @@ export class SourceLinkRepository {
   /** Where a certificate was found, by source and location. */
   of(tx: Tx, certificateId: number): Promise<FoundAt[]> {
     return tx.query(
-      `select source_id as "sourceId", location, external_id as "externalId", seen_at as "seenAt"
-        from source_certificate
-       where certificate_id = $1 order by source_id, location`,
+      `select source_id as "sourceId", location, external_id as "externalId", seen_at as "seenAt",
+         stale_since as "staleSince"
+       from source_certificate where certificate_id = $1 order by source_id, location`,
       [certificateId],
     );
   }
@@ -121,6 +146,7 @@ export class SourceLinkRepository {
       `select c.id as "certificateId", c.name, c.sha256, c.not_after as "notAfter", l.location
        from source_certificate l join certificate c on c.id = l.certificate_id
        where l.source_id = $1 and ($2::text is null or l.location = $2) and c.not_after < $3
+         and l.stale_since is null
          and not exists (select from endpoint e where e.certificate_id = c.id or e.served_sha256 = c.sha256)
          and not exists (select from delivery d where d.certificate_id = c.id
          and d.state in ('planned', 'failing', 'delivered', 'leaving', 'removing'))

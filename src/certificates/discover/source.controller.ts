@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { Database } from '../../platform/db/database.js';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, QueryOf, Summary } from '../../platform/http/contract.js';
-import { instant, InstantOut } from '../../platform/http/instant.js';
+import { instant, instantOrNull, InstantOut } from '../../platform/http/instant.js';
 import { type Page, pageOf } from '../../platform/http/page.js';
 import { queryBoolean } from '../../platform/http/query.js';
 import { sourceSeenBy, SourceView } from '../../sources/source.schema.js';
@@ -29,7 +29,14 @@ const CertificateSourceView = SourceView.pick({
 })
   .extend({
     locations: z
-      .array(z.object({ location: z.string(), externalId: z.string().nullable(), seenAt: InstantOut }))
+      .array(
+        z.object({
+          location: z.string(),
+          externalId: z.string().nullable(),
+          seenAt: InstantOut,
+          staleSince: InstantOut.nullable(),
+        }),
+      )
       .meta({ description: 'Where at the source it was found.' }),
   })
   .meta({ id: 'CertificateSource' });
@@ -85,7 +92,12 @@ export class CertificateSourcesController {
       lastRun,
       locations: found
         .filter((one) => one.sourceId === sourceId)
-        .map(({ location, externalId, seenAt }) => ({ location, externalId, seenAt: instant(seenAt) })),
+        .map(({ location, externalId, seenAt, staleSince }) => ({
+          location,
+          externalId,
+          seenAt: instant(seenAt),
+          staleSince: instantOrNull(staleSince),
+        })),
     }));
     return { items, total: items.length };
   }

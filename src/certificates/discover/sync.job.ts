@@ -5,9 +5,9 @@ import { Jobs } from '../../jobs/job-runner.js';
 import { Leases } from '../../jobs/lease.js';
 import { Postponed } from '../../jobs/postponed.js';
 import { PluginError } from '../../plugin-api/errors.js';
-import type { Found } from '../../plugin-api/source.js';
+import type { Report } from '../../plugin-api/source.js';
 import type { Source } from '../../sources/source.entity.js';
-import { Sources } from '../../sources/sources.js';
+import { type ReadySource, Sources } from '../../sources/sources.js';
 import type { OpenSync } from '../../sources/source-sync.entity.js';
 import { syncSource } from '../../sources/source-syncs.js';
 import { isCutOff, isExpected } from '../failure.js';
@@ -52,8 +52,9 @@ export class SyncJob implements OnModuleInit {
     const sync = await this.record.begin(syncId, source);
     if (!sync) return;
     try {
-      await this.scan(sync, signal);
-      await this.record.finish(sync);
+      const ready = this.sources.ready(sync.source);
+      await this.scan(sync, ready, signal);
+      await this.record.finish(sync, ready.plugin.reports);
     } catch (error) {
       // A retry would take as long. The source shows the failure, and is scanned again when it is due.
       if (isTimeout(run))
@@ -64,12 +65,12 @@ export class SyncJob implements OnModuleInit {
     }
   }
 
-  private async scan(sync: OpenSync, signal: AbortSignal): Promise<void> {
-    const batch: Found[] = [];
+  private async scan(sync: OpenSync, ready: ReadySource, signal: AbortSignal): Promise<void> {
+    const batch: Report[] = [];
     // One batch is stored while the next one is found.
     let storing = Promise.resolve();
     try {
-      for await (const found of this.sources.scan(this.sources.ready(sync.source), signal)) {
+      for await (const found of this.sources.scan(ready, signal)) {
         batch.push(found);
         if (batch.length < batchSize) continue;
         signal.throwIfAborted();

@@ -9,8 +9,10 @@ import type { OpenSync } from '../../sources/source-sync.entity.js';
 import { SourceSyncRepository } from '../../sources/source-sync.repository.js';
 import { failureOf } from '../failure.js';
 import { SourceInventory } from './source-inventory.js';
+import { StillServed } from './still-served.js';
 
 const mostListed = 100;
+const nothingMissed = { goneIds: [], troubles: [] };
 
 /** Stores the start and the outcome of a sync, at the sync and at its source. */
 @Injectable()
@@ -21,6 +23,7 @@ export class SyncRecord {
     private readonly sources: SourceRepository,
     private readonly syncs: SourceSyncRepository,
     private readonly inventory: SourceInventory,
+    private readonly stillServed: StillServed,
     private readonly audit: Audit,
   ) {}
 
@@ -36,14 +39,16 @@ export class SyncRecord {
     return (await this.syncs.begin(this.db.single, syncId, startedAt)) ? { id: syncId, source, startedAt } : null;
   }
 
-  /** After a complete scan: certificates that it has not seen are no longer at the source. */
-  async finish(sync: OpenSync): Promise<void> {
+  /** After a complete scan: what it and the complete scan before have not seen is stale, unless it reports news alone. */
+  async finish(sync: OpenSync, reports: 'present' | 'news' = 'present'): Promise<void> {
     const { id, source: opened } = sync;
     await this.db.write(async (tx) => {
       const source = await this.sources.findLocked(tx, opened.id);
       if (!source) return;
       const now = this.clock.now();
-      const { goneIds, troubles } = await this.inventory.forgetUnseen(tx, { ...sync, source });
+      const { goneIds, troubles } =
+        reports === 'news' ? nothingMissed : await this.inventory.noteMissed(tx, { ...sync, source }, now);
+      await this.stillServed.tell(tx, sync);
       const gone = goneIds.length;
       await this.syncs.count(tx, id, { certificates: 0, imported: 0, endpoints: 0, gone, troubles });
       await this.syncs.finish(tx, { id, sourceId: source.id }, now);
@@ -66,6 +71,7 @@ export class SyncRecord {
       if (!source) return;
       const [now, failure] = [this.clock.now(), failureOf(error)];
       await this.syncs.finish(tx, { id, sourceId }, now, failure);
+      await this.stillServed.tell(tx, { id, source });
       source.recordFailure(failure, now);
       await this.sources.save(tx, source);
     });

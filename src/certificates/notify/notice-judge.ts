@@ -3,6 +3,7 @@ import { In, IsNull, Not } from 'typeorm';
 import { Database } from '../../platform/db/database.js';
 import { Certificate, ownerVouches } from '../certificate.entity.js';
 import { Delivery } from '../deploy/delivery.entity.js';
+import { EndpointRepository } from '../../sources/endpoint.repository.js';
 import { AcknowledgementRepository } from './acknowledgement.repository.js';
 import type { Notice, NoticeWait } from './notice.entity.js';
 
@@ -19,6 +20,7 @@ export class NoticeJudge {
   constructor(
     private readonly db: Database,
     private readonly acknowledgements: AcknowledgementRepository,
+    private readonly endpoints: EndpointRepository,
   ) {}
 
   /**
@@ -42,9 +44,11 @@ export class NoticeJudge {
   private async judgeOf(notices: readonly Notice[]): Promise<(notice: Notice) => boolean> {
     const certificates = await this.certificatesOf(notices);
     const troubled = await this.troubledDeliveries(notices);
-    return ({ certificateId, escalatesId, event, data }) => {
+    const served = await this.stillServed(notices);
+    return ({ id, certificateId, escalatesId, event, data }) => {
       const certificate = certificates.get(certificateId ?? 0);
       if (event === 'delivery.failing') return troubled.has(Number(data.deliveryId));
+      if (event === 'certificate.still-served') return served.has(id);
       if (event === 'certificate.expiring') return certificate?.watched ?? false;
       if (event === 'certificate.handed-over') return certificate !== undefined && !ownerVouches(certificate);
       if (event === 'certificate.rotation-failed')
@@ -75,6 +79,17 @@ export class NoticeJudge {
     const ids = new Set([...certificateIdsOf(notices), ...old]);
     const rows = await this.db.single.findBy(Certificate, { id: In([...ids]) });
     return new Map(rows.map((one) => [one.id, one]));
+  }
+
+  /** The ids of those notices whose certificates endpoints still serve. */
+  private async stillServed(notices: readonly Notice[]): Promise<Set<number>> {
+    const served = new Set<number>();
+    for (const { id, event, certificateId, data } of notices) {
+      if (event !== 'certificate.still-served' || certificateId === null) continue;
+      const names = await this.endpoints.namesServing(this.db.single, certificateId, data.endpointIds as number[]);
+      if (names.length > 0) served.add(id);
+    }
+    return served;
   }
 
   /** The ids of the deliveries of these notices of which something still fails, or that are still not in use. */

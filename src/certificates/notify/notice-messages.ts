@@ -23,7 +23,10 @@ import type { AuthorityEvent, GeneralEvent, ListEvent, Notice } from './notice.e
 export type MessageText = Omit<NotificationMessage, 'event' | 'recipients' | 'dedupeKey'>;
 
 type SingleEvent = Exclude<NoticeEvent, ListEvent | AuthorityEvent | GeneralEvent>;
+type StillServedReason = NoticeData['certificate.still-served']['reason'];
 type Writer = (notice: Notice, certificate: Certificate) => Promise<MessageText>;
+
+const mostNamed = 5;
 
 /** Writes the text and the data of the message of a notice, from the facts at the time of sending. */
 @Injectable()
@@ -58,6 +61,16 @@ export class NoticeMessages {
         reason: reasonText(certificate.revocationReason),
         revokedAt: certificate.revokedAt ?? this.clock.now(),
       }),
+    'certificate.still-served': async ({ data }, certificate) => {
+      const names = await this.endpoints.namesServing(this.db.single, certificate.id, data.endpointIds as number[]);
+      return this.written('certificate.still-served', {
+        ...this.setting(),
+        certificate: factsOf(certificate),
+        reason: data.reason as StillServedReason,
+        endpoints: names.length,
+        servedAt: names.slice(0, mostNamed),
+      });
+    },
     'certificate.taken-over': async ({ data }, certificate) =>
       this.written('certificate.taken-over', {
         ...this.setting(),
@@ -126,7 +139,8 @@ export class NoticeMessages {
   /** One message about all these certificates. */
   async list(event: ListEvent, certificates: readonly Certificate[]): Promise<MessageText> {
     if (event === 'certificate.expiring') return this.expiring(certificates);
-    return this.written(event, { ...this.setting(), certificates: certificates.map(factsOf) });
+    const facts = certificates.map((one) => ({ ...factsOf(one), issuer: one.issuer }));
+    return this.written(event, { ...this.setting(), certificates: facts });
   }
 
   /** The message of an event of one certificate. */

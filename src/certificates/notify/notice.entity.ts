@@ -5,7 +5,12 @@ import { retryAt } from '../../platform/retry.js';
 import type { Failure } from '../failure.js';
 
 /** The events of which one message tells for many certificates. */
-export const listEvents = ['certificate.expiring', 'certificate.issued', 'certificate.discovered'] as const;
+export const listEvents = [
+  'certificate.expiring',
+  'certificate.issued',
+  'certificate.discovered',
+  'certificate.unexpected',
+] as const;
 /** An event for which one message lists many certificates. */
 export type ListEvent = (typeof listEvents)[number];
 

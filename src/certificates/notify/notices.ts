@@ -71,6 +71,38 @@ export class Notices {
     });
   }
 
+  /** A scan has seen that endpoints serve it, which they should not. One notice for each scan that finds more of them. */
+  async stillServed(
+    tx: Tx,
+    certificate: Certificate,
+    { reason, endpointIds, syncId }: { reason: string; endpointIds: readonly number[]; syncId: number },
+  ): Promise<void> {
+    await this.tell(tx, certificate, {
+      event: 'certificate.still-served',
+      dedupeKey: `certificate.still-served:${certificate.id}:${reason}:${syncId}`,
+      data: { reason, endpointIds },
+    });
+  }
+
+  /** A log shows certificates of one owner that nobody requested here: one message about all for each who hears. */
+  async unexpected(tx: Tx, certificates: readonly Certificate[]): Promise<void> {
+    const event = 'certificate.unexpected';
+    const ids: number[] = [];
+    for (const { id, owner, authorityId } of certificates) {
+      const tell = owner.includes('@') ? [owner] : [];
+      const dedupeKey = `${event}:${id}`;
+      const one = { event, certificateId: id, authorityId, owner, tell, dedupeKey, data: {} } as const;
+      ids.push(...(await this.notices.addSubscribed(tx, one, this.clock.now())));
+    }
+    const noticeIds = new Map<number | null, number[]>();
+    for (const { id, subscriptionId } of await this.notices.getMany(tx, ids))
+      noticeIds.set(subscriptionId, [...(noticeIds.get(subscriptionId) ?? []), id]);
+    await sendNotices.enqueueMany(
+      tx,
+      [...noticeIds.values()].map((together) => ({ data: { noticeIds: together } })),
+    );
+  }
+
   /** The certificate has a new owner, who has not accepted it yet. At most once a day. */
   async handedOver(tx: Tx, certificate: Certificate, formerOwner: string): Promise<void> {
     const { id, owner } = certificate;

@@ -10,7 +10,7 @@ const parts: PlanParts = {
   authority: { name: 'root', active: true },
   keyType: 'ECCPRIME256V1',
   destinations: [{ label: 'web' }, { label: 'lb' }],
-  use: { hasKey: true, endpoints: 0, servedAt: [] },
+  use: { hasKey: true, endpoints: 0, servedAt: [], seenAt: null },
   attempts: 0,
   detail: null,
   rights: { allowed: true, text: 'Joe may.' },
@@ -59,7 +59,7 @@ describe('the explanation of a plan', () => {
   });
 
   it('says where successors must be installed by hand, and that a key that is not here is not kept', () => {
-    const use = { hasKey: false, endpoints: 6, servedAt: ['a:443', 'b:443'] };
+    const use = { hasKey: false, endpoints: 6, servedAt: ['a:443', 'b:443'], seenAt: at };
     expect(remediesOf({ ...parts, destinations: [], use })).toEqual([
       expect.stringContaining('Its private key is not here.'),
       'Give it a destination, or install each successor by hand at a:443, b:443 and elsewhere.',
@@ -69,5 +69,12 @@ describe('the explanation of a plan', () => {
     expect(remediesOf({ ...parts, ...nobody, at: null, obstacle: 'no-issuer', use })).toEqual([
       expect.stringContaining('/adopt'),
     ]);
+  });
+
+  it('says where a certificate is still served that has a successor, and when that was seen', () => {
+    const use = { hasKey: true, endpoints: 1, servedAt: ['a:443'], seenAt: at };
+    const told = { ...parts, at: null, text: 'It has been superseded.', obstacle: 'superseded' as const };
+    expect(remediesOf({ ...told, use })).toContain('It is still served at a:443, as of 2026-03-02T00:00:00+00:00.');
+    expect(remediesOf({ ...told, use: { ...use, endpoints: 0, servedAt: [], seenAt: null } })).toHaveLength(1);
   });
 });

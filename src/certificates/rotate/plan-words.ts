@@ -2,11 +2,15 @@ import { instant } from '../../platform/http/instant.js';
 import type { RenewalObstacle } from '../../rotation/due.js';
 import type { ShownHold } from './plan-holds.js';
 
-/** What is known of the use of a certificate outside: `servedAt` are the first of the endpoints that serve it. */
+/**
+ * What is known of the use of a certificate outside: `servedAt` are the first of the endpoints that serve it, and
+ * `seenAt` is when the last scan of them has seen one; null without endpoints.
+ */
 export interface CertificateUseSeen {
   hasKey: boolean;
   endpoints: number;
   servedAt: readonly string[];
+  seenAt: Date | null;
 }
 
 /** What the explanation of a plan is made of. */
@@ -36,6 +40,9 @@ const remedies: Partial<Record<RenewalObstacle, string>> = {
   superseded: 'If its successor has no destination, install the successor by hand.',
 };
 
+/** The obstacles of certificates that nothing should serve any more. */
+const ended: readonly RenewalObstacle[] = ['superseded', 'revoked', 'deleted'];
+
 /** What will happen and why, a sentence for each fact, in the order in which things happen. */
 export function explanationOf(parts: PlanParts): string[] {
   const { text, at, hold, authority, keyType, destinations } = parts;
@@ -60,6 +67,7 @@ export function remediesOf(parts: PlanParts): string[] {
   const found: string[] = [];
   const remedy = obstacle && remedies[obstacle];
   if (remedy) found.push(remedy);
+  if (obstacle && ended.includes(obstacle)) found.push(...stillServed(parts.use));
   if (authority && !authority.active)
     found.push(`${authority.name} is inactive and issues nothing. Activate it, or use another authority.`);
   // Without an authority nobody has the right; the remedy for that stands above.
@@ -71,9 +79,18 @@ export function remediesOf(parts: PlanParts): string[] {
   return found;
 }
 
-function byHand({ hasKey, endpoints, servedAt }: CertificateUseSeen): string[] {
-  const places = servedAt.join(', ') + (endpoints > servedAt.length ? ' and elsewhere' : '');
-  const where = endpoints === 0 ? '' : ` at ${places}`;
+/** Where it is served although it should not be any more. */
+function stillServed(use: CertificateUseSeen): string[] {
+  return use.seenAt === null ? [] : [`It is still served at ${placesOf(use)}, as of ${instant(use.seenAt)}.`];
+}
+
+function placesOf({ endpoints, servedAt }: CertificateUseSeen): string {
+  return servedAt.join(', ') + (endpoints > servedAt.length ? ' and elsewhere' : '');
+}
+
+function byHand(use: CertificateUseSeen): string[] {
+  const { hasKey, endpoints } = use;
+  const where = endpoints === 0 ? '' : ` at ${placesOf(use)}`;
   return [
     ...(hasKey ? [] : ['Its private key is not here. Each successor gets a new private key, which is kept here.']),
     `Give it a destination, or install each successor by hand${where}.`,

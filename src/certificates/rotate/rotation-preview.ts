@@ -67,8 +67,8 @@ export class RotationPreview {
 
   /** Whether its private key is here, and which endpoints serve a certificate. */
   async useOf({ id, sealedKey }: Certificate): Promise<CertificateUseSeen> {
-    const { endpoints = 0, servedAt = [] } = (await this.endpoints.serving(this.db.single, [id])).get(id) ?? {};
-    return { hasKey: sealedKey !== null, endpoints, servedAt };
+    const serving = (await this.endpoints.serving(this.db.single, [id])).get(id);
+    return { hasKey: sealedKey !== null, ...(serving ?? { endpoints: 0, servedAt: [], seenAt: null }) };
   }
 
   private async what(actor: Actor, old: Certificate, profile?: Reference): Promise<What> {

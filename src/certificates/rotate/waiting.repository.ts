@@ -17,7 +17,8 @@ export interface Wait {
   since: Date;
 }
 
-const sources = 'array(select source_id from source_certificate where certificate_id = c.id) as "sourceIds"';
+const sources =
+  'array(select source_id from source_certificate where certificate_id = c.id and stale_since is null) as "sourceIds"';
 const taken = `c.id, c.authority_id as "authorityId", c.rotation_policy_id as "policyId", c.not_before as "notBefore",
   c.not_after as "notAfter", c.renewal_reason as reason, ${sources}`;
 const mostCounted = 100_000;
