@@ -8,6 +8,7 @@ alter table endpoint
   add column missed integer not null default 0,
   add column stale_since timestamptz;
 alter table source_certificate
+  add column logged boolean not null default false,
   add column missed integer not null default 0,
   add column stale_since timestamptz;
 `;
@@ -15,7 +16,7 @@ alter table source_certificate
 const down = `
 -- Before, a finding that a complete sync had not seen was deleted.
 delete from source_certificate where stale_since is not null;
-alter table source_certificate drop column stale_since, drop column missed;
+alter table source_certificate drop column stale_since, drop column missed, drop column logged;
 alter table endpoint drop column stale_since, drop column missed, drop column sync_id;
 alter table source drop column position;
 `;

@@ -12,6 +12,7 @@ import { azureDns } from './azure/azure-dns.dns.js';
 import { azureKeyVault } from './azure/azure-key-vault.destination.js';
 import { cfssl } from './cfssl/cfssl.issuer.js';
 import { cloudflare } from './cloudflare/cloudflare.dns.js';
+import { ctSearch } from './ct/ct-search.source.js';
 import { discord } from './discord/discord.notification.js';
 import { djangoCa } from './django-ca/django-ca.issuer.js';
 import { dnsWebhook } from './dns-webhook/dns-webhook.dns.js';
@@ -44,6 +45,7 @@ import { teams } from './teams/teams.notification.js';
 import { telegram } from './telegram/telegram.notification.js';
 import { tlsEndpoints } from './tls-endpoints/tls-endpoints.source.js';
 import { vaultKv } from './vault/vault-kv.destination.js';
+import { vaultKvSource } from './vault/vault-kv.source.js';
 import { vaultPki } from './vault/vault-pki.issuer.js';
 import { webhookDestination } from './webhook/webhook.destination.js';
 import { webhookTemplate } from './webhook/webhook-template.notification.js';
@@ -63,6 +65,7 @@ export const plugins: readonly AnyPlugin[] = [
   azureKeyVault,
   cfssl,
   cloudflare,
+  ctSearch,
   discord,
   djangoCa,
   dnsWebhook,
@@ -96,6 +99,7 @@ export const plugins: readonly AnyPlugin[] = [
   telegram,
   tlsEndpoints,
   vaultKv,
+  vaultKvSource,
   vaultPki,
   webhook,
   webhookDestination,

@@ -5,10 +5,12 @@ import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import { type KvFields, withoutOurs } from './kv-fields.js';
 import type { VaultKvOptions } from './vault-kv.options.js';
 import { orNull, VaultClient } from './vault.client.js';
+import type { VaultAccess } from './vault.options.js';
 
 const Mount = z.object({
   data: z.object({ type: z.string(), options: z.object({ version: z.string().optional() }).nullish() }),
 });
+const Keys = z.object({ data: z.object({ keys: z.array(z.string()) }) });
 const Fields = z.record(z.string(), z.unknown());
 const FieldsOf1 = z.object({ data: Fields });
 const FieldsOf2 = z.object({ data: z.object({ data: Fields.nullable(), metadata: z.object({ version: z.int() }) }) });
@@ -18,6 +20,9 @@ const Versions = z.object({
 
 /** Words of an error 400 that will pass: another writer was faster, or the engine is about to become version 2. */
 const passingWords = /check-and-set parameter did not match|upgrading from non-versioned/i;
+
+/** Octets of a listing: some hundred thousand names. */
+const largestList = 16 * 1024 * 1024;
 
 /** A secret as it stands, with the version that a write replaces. */
 export interface KvSecret {
@@ -29,6 +34,11 @@ export interface KvSecret {
 export interface KvEngine {
   /** Without fields where nothing stands. */
   read(path: string): Promise<KvSecret>;
+  /**
+   * The names right below a folder, which is empty or ends with a slash; those of folders end with a slash. None where
+   * nothing stands.
+   */
+  list(folder: string): Promise<string[]>;
   /** Writes in place of what was read. `unavailable` when another was faster, where the engine can tell. */
   write(path: string, fields: KvFields, read: KvSecret): Promise<void>;
   /** Removes from the secret, and from every version of it, what this program wrote where `isGoing`. */
@@ -37,8 +47,11 @@ export interface KvEngine {
   demandRights(path: string): Promise<void>;
 }
 
+/** How the server is reached, and where its engine is mounted. */
+export type KvPlace = VaultAccess & Pick<VaultKvOptions, 'mount'>;
+
 /** The engine at the mount of the options, in the version that it says it has. */
-export async function openKv(o: VaultKvOptions, ctx: PluginContext): Promise<KvEngine> {
+export async function openKv(o: KvPlace, ctx: PluginContext): Promise<KvEngine> {
   const vault = new VaultClient(o, ctx);
   const { type, options } = (await vault.json(Mount, { path: `/sys/internal/ui/mounts/${o.mount}` })).data;
   // Engines from before versions are called generic.
@@ -57,6 +70,10 @@ class KvVersion1 implements KvEngine {
   async read(path: string): Promise<KvSecret> {
     const found = await orNull(this.vault.json(FieldsOf1, this.at(path)));
     return { fields: found?.data ?? {}, version: 0 };
+  }
+
+  list(folder: string): Promise<string[]> {
+    return listed(this.vault, `/${this.mount}/${folder}`);
   }
 
   async write(path: string, fields: KvFields): Promise<void> {
@@ -90,6 +107,10 @@ class KvVersion2 implements KvEngine {
   async read(path: string, version?: number): Promise<KvSecret> {
     const { data, metadata } = (await this.versionAt({ ...this.at('data', path), query: { version } })) ?? {};
     return { fields: data ?? {}, version: metadata?.version ?? 0 };
+  }
+
+  list(folder: string): Promise<string[]> {
+    return listed(this.vault, `/${this.mount}/metadata/${folder}`);
   }
 
   async write(path: string, fields: KvFields, { version }: KvSecret): Promise<void> {
@@ -135,6 +156,11 @@ class KvVersion2 implements KvEngine {
   private at(kind: 'data' | 'metadata' | 'destroy', path: string): { path: string } {
     return { path: `/${this.mount}/${kind}/${path}` };
   }
+}
+
+async function listed(vault: VaultClient, path: string): Promise<string[]> {
+  const found = await orNull(vault.json(Keys, { path, query: { list: 'true' }, maxBytes: largestList }));
+  return found?.data.keys ?? [];
 }
 
 /** A bundle is never to blame for an error 400: another was faster, or a person must change the settings. */

@@ -26,7 +26,7 @@ export async function startVaultKv(): Promise<FakeVaultKv> {
   const standIn = await startStandIn((exchange) => {
     const { path, headers, json } = exchange;
     if (headers['x-vault-token'] !== kvToken) return refuse(403, 'permission denied');
-    const [, mount = '', below = ''] = /^\/v1\/(kv1|kv2|[^/]+)\/(.*)$/.exec(path) ?? [];
+    const [, mount = '', below = ''] = /^\/v1\/(kv1|kv2|[^/]+)\/(.*)$/.exec(decodeURIComponent(path)) ?? [];
     if (mount === 'sys') return system(below, json, state.capabilities);
     if (mount === 'auth') return refuse(400, 'lease is not renewable');
     if (mount === 'kv1') return version1(below, exchange, first);
@@ -56,7 +56,16 @@ function system(path: string, json: unknown, may: readonly string[]): Reply {
       );
 }
 
-function version1(path: string, { method, json }: Exchange, secrets: Map<string, object>): Reply {
+/** The names right below a folder, sorted; folders once, with a slash at their end. */
+function namesBelow(folder: string, paths: Iterable<string>): Reply {
+  const start = folder === '' ? '' : folder.replace(/\/?$/, '/');
+  const below = [...paths].filter((path) => path.startsWith(start)).map((path) => path.slice(start.length));
+  const keys = [...new Set(below.map((path) => /^[^/]*\/?/.exec(path)?.[0] ?? ''))].sort();
+  return keys.length === 0 ? nothing : found({ keys });
+}
+
+function version1(path: string, { method, json, query }: Exchange, secrets: Map<string, object>): Reply {
+  if (query.get('list') === 'true') return namesBelow(path, secrets.keys());
   const held = secrets.get(path);
   if (method === 'GET') return held ? found(held) : nothing;
   if (method === 'DELETE') secrets.delete(path);
@@ -65,6 +74,8 @@ function version1(path: string, { method, json }: Exchange, secrets: Map<string,
 }
 
 function version2(path: string, exchange: Exchange, secrets: Map<string, Version[]>): Reply {
+  if (exchange.query.get('list') === 'true' && path.startsWith('metadata/'))
+    return namesBelow(path.slice('metadata/'.length), secrets.keys());
   const [, kind = '', name = ''] = /^(data|metadata|destroy)\/(.+)$/.exec(path) ?? [];
   const versions = secrets.get(name) ?? [];
   const { method } = exchange;

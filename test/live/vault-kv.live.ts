@@ -5,13 +5,17 @@ import { afterAll, beforeAll } from 'vitest';
 import { describeLive } from '../support/live.js';
 import { type LiveProgram, startLiveProgram } from '../support/live-program.js';
 import { describeVaultKv } from '../support/vault-kv-suite.js';
+import { describeVaultKvSource } from '../support/vault-kv-source-suite.js';
 import { devServer, missingVault, vaultProgram } from '../support/live-vault.js';
 
 const adminToken = 'live-root-token';
 /** The policies of the manual, for the engines of the suite and the paths that it uses beside those of the manual. */
 const section = /^## Vault KV$[^]*?(?=^## |(?![^]))/m.exec(readFileSync('docs/destinations.md', 'utf8'))?.[0] ?? '';
 const manual = [...section.matchAll(/```ini\n([^`]+)```/g)].map(([, policy = '']) => policy);
+const ofSource = /^## Vault KV$[^]*?(?=^## |(?![^]))/m.exec(readFileSync('docs/discovery.md', 'utf8'))?.[0] ?? '';
+const manualOfSource = [...ofSource.matchAll(/```ini\n([^`]+)```/g)].map(([, policy = '']) => policy);
 const policy = [
+  ...manualOfSource.map((text, at) => text.replaceAll('"secret/', at === 0 ? '"kv2/' : '"kv1/')),
   ...manual.map((text, at) => text.replaceAll('"secret/', at === 0 ? '"kv2/' : '"kv1/')),
   ...manual.map((text, at) =>
     text.replaceAll('"secret/', at === 0 ? '"kv2/' : '"kv1/').replaceAll('certificates/', 'one/'),
@@ -55,4 +59,5 @@ describeLive('vault-kv with a real OpenBao or Vault', missingVault(), () => {
   });
 
   describeVaultKv(() => ({ url: `http://127.0.0.1:${server.port}`, token, adminToken }));
+  describeVaultKvSource(() => ({ url: `http://127.0.0.1:${server.port}`, token, adminToken }));
 });

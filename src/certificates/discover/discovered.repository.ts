@@ -12,6 +12,14 @@ export interface KnownIssued {
   serialHex: string;
 }
 
+/** A stored certificate with the key of a finding. `isOpen`: its order is still open, and it has no serial number. */
+export interface SameKey {
+  id: number;
+  spkiSha256: string;
+  serialHex: string | null;
+  isOpen: boolean;
+}
+
 /** Queries on the stored certificates that sources find and endpoints serve. */
 @Injectable()
 export class DiscoveredRepository {
@@ -32,6 +40,17 @@ export class DiscoveredRepository {
         all.map(({ issuerSha256 }) => issuerSha256),
         all.map(({ serialHex }) => serialHex),
       ],
+    );
+  }
+
+  /** The stored certificates with these keys and serial numbers, and the open orders for these keys. */
+  withSameKey(tx: Tx, all: readonly { serialHex: string; spkiSha256: string }[]): Promise<SameKey[]> {
+    return tx.query(
+      `select distinct c.id, c.spki_sha256 as "spkiSha256", c.serial_hex as "serialHex",
+         c.state in ('requested', 'pending') as "isOpen"
+       from unnest($1::text[], $2::text[]) as w(spki, serial) join certificate c on c.spki_sha256 = w.spki
+         and (c.serial_hex = w.serial or c.state in ('requested', 'pending')) order by c.id`,
+      [all.map(({ spkiSha256 }) => spkiSha256), all.map(({ serialHex }) => serialHex)],
     );
   }
 

@@ -7,6 +7,7 @@ import { EndpointReader } from './endpoint-reader.js';
 import { FindingStore } from './finding-store.js';
 import { FoundDeliveries } from './found-deliveries.js';
 import { FoundOwners } from './found-owners.js';
+import { LoggedFindings } from './logged-findings.js';
 import { SourceInventory } from './source-inventory.js';
 import { SourceLinkRepository } from './source-link.repository.js';
 import { StillServed } from './still-served.js';
@@ -25,6 +26,7 @@ export const discoveryProviders = [
   FindingStore,
   FoundDeliveries,
   FoundOwners,
+  LoggedFindings,
   SourceInventory,
   SourceLinkRepository,
   StillServed,

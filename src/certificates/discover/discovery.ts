@@ -10,6 +10,7 @@ import { Relations, type RelationsOfNew } from '../relations.js';
 import { DiscoveredRepository, type KnownIssued } from './discovered.repository.js';
 import { AuthoritySource } from './authority.source.js';
 import type { Finding } from './findings.js';
+import { LoggedFindings, withoutPrecertificates } from './logged-findings.js';
 
 /** The relations of the certificates to import, by owner. They are read before the transaction. */
 export type OwnerRelations = ReadonlyMap<string, RelationsOfNew>;
@@ -32,6 +33,7 @@ export class Discovery {
     private readonly newOnes: CertificateStore,
     private readonly rows: ImportedRows,
     private readonly relations: Relations,
+    private readonly logged: LoggedFindings,
   ) {}
 
   /** Notes which findings an authority has issued, and gives the relations that new certificates of the owners get. */
@@ -55,9 +57,16 @@ export class Discovery {
       findings.map(({ facts }) => facts),
     );
     const idOf = new Map(known.map(({ sha256, id }) => [sha256, id]));
-    const { accepted, troubles } = refuseUsedSerials(unknown(findings, idOf), known);
+    const expected = await this.logged.match(tx, findings, idOf);
+    const { kept, importedAs } = withoutPrecertificates(unknown(expected, idOf));
+    const { accepted, troubles } = refuseUsedSerials(kept, known);
     const imported = await this.import(tx, source, accepted, owners);
     for (const [sha256, id] of imported) idOf.set(sha256, id);
+    importedAs(idOf);
+    await this.logged.tell(
+      tx,
+      accepted.flatMap(({ logged, facts }) => (logged ? (idOf.get(facts.sha256) ?? []) : [])),
+    );
     await this.certificates.fillExternalIds(
       tx,
       findings.flatMap(({ externalId, facts }) => {
@@ -98,7 +107,7 @@ export class Discovery {
 
   private storable(
     source: Source,
-    { uploaded, owner, location, externalId, issuedBy }: Finding,
+    { uploaded, owner, location, externalId, issuedBy, logged }: Finding,
     { relations, links }: { relations: RelationsOfNew; links: Storable['links'] },
   ): Storable {
     const care = {
@@ -110,7 +119,7 @@ export class Discovery {
       labels: [],
       creatorId: source.creatorId,
       authorityId: issuedBy?.authorityId ?? null,
-      notify: true,
+      notify: !logged,
       rotation: false,
       rotationPolicyId: relations.policy.id,
       vouchingRole: null,
@@ -125,7 +134,8 @@ export class Discovery {
       location: storable(location, 1024),
       withKey: uploaded.privateKey !== null,
     };
-    return { row, links, actor: systemActor(''), act: { action: 'certificate.discovered', after } };
+    const action = logged ? 'certificate.unexpected' : 'certificate.discovered';
+    return { row, links, actor: systemActor(''), act: { action, after } };
   }
 }
 

@@ -76,11 +76,12 @@ export class FindingStore {
     { certificates, endpoints, troubles, position }: Findings,
     { matched, owners }: { matched: Matched; owners: OwnerRelations },
   ): Promise<void> {
-    const links = certificates.flatMap(({ location, externalId, owner }) => {
+    const links = certificates.flatMap(({ location, externalId, owner, logged }) => {
       const certificateId = matched.idAt.get(location);
-      return certificateId === undefined ? [] : [{ location, certificateId, externalId, owner }];
+      return certificateId === undefined ? [] : [{ location, certificateId, externalId, owner, logged }];
     });
-    const known = links.filter(({ certificateId }) => !matched.importedIds.includes(certificateId));
+    // That a log shows a certificate makes nobody its owner.
+    const known = links.filter(({ certificateId, logged }) => !logged && !matched.importedIds.includes(certificateId));
     await this.foundOwners.link(tx, sync.source, known, owners);
     const seen = {
       links,

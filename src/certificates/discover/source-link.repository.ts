@@ -8,6 +8,8 @@ export interface SourceLink {
   externalId: string | null;
   /** The owner that the source reports for it, otherwise the owner of the source. */
   owner: string;
+  /** True when a log shows that it was issued: nobody uses it there. */
+  logged: boolean;
 }
 
 /** An expired certificate at a source that no endpoint serves and no delivery uses. */
@@ -46,12 +48,13 @@ export class SourceLinkRepository {
       a.location < b.location ? -1 : 1,
     );
     await tx.query(
-      `insert into source_certificate (source_id, location, certificate_id, external_id, owner, sync_id, seen_at)
-       select $1, w.location, w."certificateId", w."externalId", w.owner, $2, $3
-         from jsonb_to_recordset($4::jsonb) as w(location text, "certificateId" int, "externalId" text, owner text)
+      `insert into source_certificate (source_id, location, certificate_id, external_id, owner, logged, sync_id, seen_at)
+       select $1, w.location, w."certificateId", w."externalId", w.owner, w.logged, $2, $3
+         from jsonb_to_recordset($4::jsonb) as w(location text, "certificateId" int, "externalId" text, owner text,
+         logged boolean)
        on conflict (source_id, left(location, 300), hashtextextended(location, 0)) do update
        set certificate_id = excluded.certificate_id,
-       external_id = excluded.external_id, owner = excluded.owner,
+       external_id = excluded.external_id, owner = excluded.owner, logged = excluded.logged,
          sync_id = excluded.sync_id, seen_at = excluded.seen_at, missed = 0, stale_since = null`,
       [sourceId, syncId, now, JSON.stringify(byLocation)],
     );
@@ -109,14 +112,15 @@ export class SourceLinkRepository {
   }
 
   /**
-   * The owners that sources report for each certificate, stale links apart. Certificates that no source has are left
+   * The owners that sources report for each certificate, stale links and logs apart. Certificates that no source has are left
    * out.
    */
   async ownersOf(tx: Tx, certificateIds: readonly number[]): Promise<Map<number, string[]>> {
     const rows: { id: number; owners: string[] }[] = await tx.query(
       `select l.certificate_id as id, array_agg(distinct coalesce(l.owner, s.owner)) as owners
        from source_certificate l join source s on s.id = l.source_id
-       where l.certificate_id = any($1) and l.stale_since is null group by l.certificate_id`,
+       where l.certificate_id = any($1) and l.stale_since is null and not l.logged
+       group by l.certificate_id`,
       [certificateIds],
     );
     return new Map(rows.map(({ id, owners }) => [id, owners]));
