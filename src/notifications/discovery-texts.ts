@@ -42,7 +42,7 @@ export const discoveryTexts: Writers = {
         ? 'A certificate was issued that nobody requested here'
         : `${certificates.length} certificates were issued that nobody requested here`,
     paragraphs: [
-      'A public log shows it. If nobody in your organization requested it, somebody else can pose as the names in it: ' +
+      'A public log shows it. If nobody in your organization requested it, somebody else can pose as its names: ' +
         'ask the CA to revoke it, and find out how its check of the domain was passed.',
     ],
     cards: certificates.map((one) =>

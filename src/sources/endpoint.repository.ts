@@ -62,7 +62,8 @@ export function staleBefore({ endpointStaleAfterHours }: Pick<Config, 'endpointS
 /** SQL that is true for an active endpoint `e` of a source `s`. `before` comes from `staleBefore`. */
 function activeAt(before: Date, now: Date): string {
   return (
-    `e.stale_since is null and e.last_seen_at >= least('${before.toISOString()}'::timestamptz, '${now.toISOString()}'::timestamptz ` +
+    `e.stale_since is null and e.last_seen_at >= ` +
+    `least('${before.toISOString()}'::timestamptz, '${now.toISOString()}'::timestamptz ` +
     `- s.poll_s * 3 * interval '1 second')`
   );
 }

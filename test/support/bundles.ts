@@ -24,7 +24,8 @@ export function startTestAuthority(): TestAuthority {
   const certify = (file: string, commonName: string, issuer: string | null): string => {
     writeFileSync(
       at('cnf'),
-      `[req]\ndistinguished_name=dn\nprompt=no\n[dn]\nCN=${commonName}\n[v3]\nbasicConstraints=critical,CA:${file.startsWith('leaf') ? 'FALSE' : 'TRUE'}\n`,
+      `[req]\ndistinguished_name=dn\nprompt=no\n[dn]\nCN=${commonName}\n[v3]\n` +
+        `basicConstraints=critical,CA:${file.startsWith('leaf') ? 'FALSE' : 'TRUE'}\n`,
     );
     openssl([
       'req',

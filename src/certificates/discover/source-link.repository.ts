@@ -48,7 +48,8 @@ export class SourceLinkRepository {
       a.location < b.location ? -1 : 1,
     );
     await tx.query(
-      `insert into source_certificate (source_id, location, certificate_id, external_id, owner, logged, sync_id, seen_at)
+      `insert into source_certificate
+         (source_id, location, certificate_id, external_id, owner, logged, sync_id, seen_at)
        select $1, w.location, w."certificateId", w."externalId", w.owner, w.logged, $2, $3
          from jsonb_to_recordset($4::jsonb) as w(location text, "certificateId" int, "externalId" text, owner text,
          logged boolean)
@@ -112,8 +113,8 @@ export class SourceLinkRepository {
   }
 
   /**
-   * The owners that sources report for each certificate, stale links and logs apart. Certificates that no source has are left
-   * out.
+   * The owners that sources report for each certificate, stale links and logs apart. Certificates that no source has
+   * are left out.
    */
   async ownersOf(tx: Tx, certificateIds: readonly number[]): Promise<Map<number, string[]>> {
     const rows: { id: number; owners: string[] }[] = await tx.query(

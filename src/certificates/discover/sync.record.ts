@@ -39,7 +39,7 @@ export class SyncRecord {
     return (await this.syncs.begin(this.db.single, syncId, startedAt)) ? { id: syncId, source, startedAt } : null;
   }
 
-  /** After a complete scan: what it and the complete scan before have not seen is stale, unless it reports news alone. */
+  /** After a complete scan: what it and the one before have not seen is stale, unless the source reports news alone. */
   async finish(sync: OpenSync, reports: 'present' | 'news' = 'present'): Promise<void> {
     const { id, source: opened } = sync;
     await this.db.write(async (tx) => {

@@ -71,7 +71,7 @@ export class Notices {
     });
   }
 
-  /** A scan has seen that endpoints serve it, which they should not. One notice for each scan that finds more of them. */
+  /** A scan has seen it at endpoints that should not serve it. One notice for each scan that finds more of them. */
   async stillServed(
     tx: Tx,
     certificate: Certificate,
