@@ -74,9 +74,9 @@ export class CertificateSubscriptionRepository {
   /** The certificate of a channel, among the 1000 that are warned of next, that is warned of first. */
   async findNextOf(tx: Tx, channelId: number): Promise<number | null> {
     const rows: { id: number }[] = await tx.query(
-      `select c.id from (select * from next_notice order by at limit 1000) as n
-         join certificate c on c.id = n.certificate_id
-       where ${isWatched} and exists (select from ${warning} where ch.id = $1) order by n.at, c.id limit 1`,
+      `select c.id from (select c.*, n.at from next_notice n join certificate c on c.id = n.certificate_id
+         where ${isWatched} order by n.at limit 1000) as c
+       where exists (select from ${warning} where ch.id = $1) order by c.at, c.id limit 1`,
       [channelId],
     );
     return rows[0]?.id ?? null;
