@@ -1,5 +1,5 @@
 /**
- * `npm run test:chaos -- --seed N [--certificates 2000] [--minutes 1]`: the chaos suite, larger and longer than in
+ * `npm run test:chaos -- --seed N [--certificates 1200] [--minutes 0.75]`: the chaos suite, larger and longer than in
  * `npm test`. The seed gives the same faults in the same order; when they strike differs from run to run. The line that
  * begins with `chaos seed` sums the run up.
  */
@@ -11,8 +11,8 @@ const root = join(import.meta.dirname, '../..');
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 32)) },
-    certificates: { type: 'string', default: '2000' },
-    minutes: { type: 'string', default: '1' },
+    certificates: { type: 'string', default: '1200' },
+    minutes: { type: 'string', default: '0.75' },
   },
 });
 const wrong = Object.entries(values).filter(([, value]) => !(Number(value) >= 0));

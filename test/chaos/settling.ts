@@ -5,7 +5,7 @@ import type { Stage } from './stage.js';
 const settlingMs = 300_000;
 const pauseMs = 500;
 /** Longer than the program takes to notice that its clock was set. */
-const afterStepMs = 4_000;
+const afterStepMs = 2_500;
 const longestStepS = 2 * 3_600;
 
 /**

@@ -125,6 +125,35 @@ describe('a notice', () => {
     }
   });
 
+  it('that was sent while the database fails is recorded later, and not sent again', { timeout: 240_000 }, async () => {
+    const program = await startProgram(settings);
+    const { source } = program.database;
+    try {
+      await makeAuthority(program);
+      await subscribe(program);
+      received.splice(0);
+      answer = (response) => response.writeHead(204).end();
+      // A sequence counts on in a transaction that fails.
+      await source.query(`create sequence failures;
+        create function fail() returns trigger language plpgsql as
+          $$ begin perform nextval('failures'); raise exception 'The disk is full.'; end $$;
+        create trigger fails before update on notice for each row when (new.state = 'sent') execute function fail()`);
+      await issue(program, 'recorded.example.com');
+      await eventually(async () => {
+        const [row] = await source.query<{ count: string }[]>('select last_value as count from failures');
+        return Number(row?.count) > 1;
+      }, 90_000);
+      await source.query('drop trigger fails on notice');
+      await eventually(async () => {
+        const [row] = await source.query<{ state: string }[]>('select state from notice where subscription_id > 0');
+        return row?.state === 'sent';
+      }, 90_000);
+      expect(received).toHaveLength(1);
+    } finally {
+      await program.stop();
+    }
+  });
+
   it(
     'of a killed process is sent again, under the same id, when its claim has run out',
     { timeout: 240_000 },
