@@ -10,7 +10,7 @@ const sparedS = 2 * dayS;
 /** The program notices a step within two seconds. It need not bear several in one lease. */
 const betweenStepsMs = 5_000;
 /** At once, so that a short run has renewals, too. */
-const firstStepS = 10 * dayS;
+const firstStepS = 18 * dayS;
 /** A line that is not renewed within this time holds up the clock for good: the run then ends, and is judged. */
 const stallMs = 180_000;
 

@@ -104,7 +104,8 @@ async function orders({ database, ca }: Stage): Promise<Finding[]> {
   );
   const known = new Set(rows.map(({ serial }) => serial));
   const withdrawn = await database.query<{ serial: string }>(
-    `select serial_hex as serial from withdrawal where kind = 'revoke' and state = 'done'`,
+    `select w.serial_hex as serial from withdrawal w join authority a on a.id = w.authority_id
+     where w.kind = 'revoke' and w.state = 'done' and a.name <> 'local'`,
   );
   const revoked = new Set(await ca.call<string[]>('revoked'));
   const lost = records.filter(({ serialHex }) => serialHex !== null && !known.has(serialHex));

@@ -57,7 +57,8 @@ export class Population {
     for (let n = 0; n < count; n += 1) {
       const number = (this.next += 1);
       const kind = this.kind();
-      const validityDays = 16 + Math.floor(this.random() * 16);
+      // More than twice the time before their end at which they renew.
+      const validityDays = 26 + Math.floor(this.random() * 12);
       const chosen = places.filter(() => this.random() < 0.6);
       const withCsr = this.random() < 0.1 && kind === 'unrotated';
       this.open.set(`request-${number}`, async () => ({
