@@ -25,7 +25,7 @@ const gatherS = 1;
 /** A list of so many entries is made while no other one is made anywhere: it takes memory, and time of the database. */
 const largeEntries = 100_000;
 /** After a list has been made, the next one waits a second for so many entries, at most `longestBreakS`. */
-const entriesPerS = 250_000;
+const entriesPerS = 500_000;
 const longestBreakS = 30;
 
 /** The lists of one authority: a CA with many shards leaves room for others. */
