@@ -19,7 +19,7 @@ const html = { body: '<html>Maintenance</html>', headers: { 'content-type': 'tex
 const hourMs = 60 * 60_000;
 const mostAttempts = 20;
 
-/** What becomes of an order. `says`: the faults on the way. `issued`: how many certificates the CA has made; else one. */
+/** What becomes of an order. `says`: the faults on the way. `issued`: how many certificates the CA made; else one. */
 interface Row {
   ends: 'issued' | 'rejected' | 'disputed';
   says?: readonly string[];
@@ -153,7 +153,7 @@ let aheadMs: number;
 
 const context = (): PluginContext => ({ ...bench.ctx(), now: () => new Date(Date.now() + aheadMs) });
 
-/** Orders as the program does: what may exist already is looked for, what is pending is polled, an hour after a fault. */
+/** Orders as the program does: looks for what may exist already, polls what is pending, an hour after a fault. */
 async function follow(fault: Fault): Promise<{ outcome: Outcome | null; says: string[]; asked: OrderRequest }> {
   const { order: asked, saved } = await requestFor(names, { ca });
   const says: string[] = [];

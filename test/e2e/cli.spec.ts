@@ -320,9 +320,10 @@ describe('the command line on an external database', () => {
     ]);
     expect(await names('--owner', 'mary@example.com')).toEqual([]);
     const { stdout } = await runCli(env, ['query', '--fqdn', 'file.example.com']);
-    expect(stdout).toMatch(
-      /^ID +NAME +OWNER +ISSUER +LIFE CYCLE +NOT AFTER\n\d+ +file\.example\.com-Root-\S+ +joe@example\.com +Root +issued +\d{4}-\d\d-\d\d\n$/,
-    );
+    const [heading, row, ...more] = stdout.split('\n');
+    expect(heading).toMatch(/^ID +NAME +OWNER +ISSUER +LIFE CYCLE +NOT AFTER$/);
+    expect(row).toMatch(/^\d+ +file\.example\.com-Root-\S+ +joe@example\.com +Root +issued +\d{4}-\d\d-\d\d$/);
+    expect(more).toEqual(['']);
   });
 
   it('renews and revokes only with --commit, and goes on when one fails', async () => {
@@ -368,7 +369,8 @@ describe('the command line on an external database', () => {
       openssl x509 -req -in ../leaf.csr -CA ca.pem -CAkey ../ca.key -CAcreateserial -days 30 -out deep/leaf.crt
       openssl x509 -in deep/leaf.crt -outform der -out deep/leaf.cer
       openssl req -x509 -newkey rsa:2048 -nodes -days 90 -keyout self.key -out self.pem -subj /CN=self.example.org
-      printf -- '-----BEGIN CERTIFICATE-----\\nbroken\\n-----END CERTIFICATE-----\\n' > broken.pem; echo hello > notes.txt`,
+      printf -- '-----BEGIN CERTIFICATE-----\\nbroken\\n-----END CERTIFICATE-----\\n' > broken.pem
+      echo hello > notes.txt`,
     ]);
     const dry = await runCli(env, ['import', at(''), '--owner', 'joe@example.com', '--dry-run', '--json']);
     const outcomes = (text: string): unknown[] =>

@@ -110,7 +110,7 @@ describe('attacks', () => {
     expect((await signIn('ida')).status).toBe(200);
   });
 
-  it('a foreign page that sends everybody to the callback fills neither the log nor the place of those who sign in', async () => {
+  it('a foreign page that sends everybody to the callback fills neither the log nor the place of others', async () => {
     const refusals = async (): Promise<number> =>
       (
         await program.database.source.query<[{ n: number }]>(
@@ -127,7 +127,7 @@ describe('attacks', () => {
     ).toBe(401);
   });
 
-  it('the eleventh failure at the provider from an address is not even looked at, and passwords still are', async () => {
+  it('the eleventh failure at the provider from an address is not looked at, and passwords still are', async () => {
     const fail = async (): Promise<number> => {
       const browser = newBrowser();
       const back = new URL(await browser.signIn(login, person('jan'), callback));

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { defineDestination } from '../../plugin-api/destination.js';
 import { defineExport } from '../../plugin-api/export.js';
 import { secretUrl } from '../../plugin-api/message-options.js';
 import { secret } from '../../plugin-api/options.js';
@@ -10,35 +9,8 @@ import { KeyRing } from '../secrets/key-ring.js';
 import { ConfiguredPlugins, parseOptions, type StoredPlugin } from './configured-plugin.js';
 import { PluginInput, PluginView } from './plugin.schema.js';
 import { PluginRegistry } from './registry.js';
+import { about, plain, upload } from '../../../test/support/sample-plugins.js';
 
-const about = (title: string) => ({ title, description: `About ${title}.` });
-const upload = defineDestination({
-  id: 'upload',
-  aliases: ['upload-destination'],
-  title: 'Upload',
-  description: 'For tests.',
-  needsPrivateKey: true,
-  options: z.strictObject({
-    host: z.string().min(1).meta(about('Host')),
-    port: z.int().min(1).max(65535).default(22).meta(about('Port')),
-    verify: z.boolean().default(true).meta(about('Verify')),
-    format: z.enum(['NGINX', 'Apache']).optional().meta(about('Format')),
-    urls: z.array(z.string()).default([]).meta(about('Addresses')),
-    password: secret('Password', 'About it.').optional(),
-    token: secret('Token', 'About it.').optional(),
-  }),
-  locate: (_, o) => o.host,
-  deliver: async (_, o) => ({ location: o.host }),
-});
-const plain = defineExport({
-  id: 'plain',
-  title: 'Plain',
-  description: 'For tests.',
-  needsPrivateKey: false,
-  fileNames: (stem) => [stem],
-  options: z.strictObject({ host: z.string().optional().meta(about('Host')) }),
-  export: async () => ({ files: [], extension: 'txt' }),
-});
 const service = defineExport({
   id: 'service',
   title: 'Service',
@@ -311,41 +283,5 @@ describe('ConfiguredPlugins', () => {
     expect(reasons(() => configured.chosen('issuer', input({ slug: 'nope' })))).toEqual({
       'plugin.slug': ['Unknown issuer plugin "nope"'],
     });
-  });
-});
-
-describe('PluginRegistry', () => {
-  it('refuses two plugins of one name', () => {
-    expect(() => new PluginRegistry([upload, { ...plain, aliases: ['upload-destination'] }])).toThrow(
-      /upload and plain both answer to "upload-destination"/,
-    );
-  });
-
-  it('lists what a client needs', () => {
-    expect(registry.list().map(({ id }) => id)).toEqual(['plain', 'upload']);
-    expect(registry.list('export').map(({ id }) => id)).toEqual(['plain']);
-    const [described] = registry.list('destination');
-    expect(described).toMatchObject({
-      id: 'upload',
-      slug: 'upload-destination',
-      kind: 'destination',
-      type: 'destination',
-      can: [],
-      form: { type: 'object', required: ['host'] },
-    });
-    expect(described?.pluginOptions.slice(0, 2)).toEqual([
-      { name: 'host', title: 'Host', type: 'str', required: true, helpMessage: 'About Host.', validation: '' },
-      {
-        name: 'port',
-        title: 'Port',
-        type: 'int',
-        required: false,
-        helpMessage: 'About Port.',
-        validation: '',
-        default: 22,
-      },
-    ]);
-    expect(described?.pluginOptions[3]).toMatchObject({ type: 'select', available: ['NGINX', 'Apache'] });
-    expect(described?.pluginOptions[5]).toMatchObject({ sensitive: true });
   });
 });
