@@ -44,7 +44,8 @@ export class Admission {
    * `terms`: those of the old certificate, or what its profile makes of them.
    * A user renews with the user's own rights. The program renews with the rights of the roles of the creator, if the
    * account is active, and of the vouching role; being named as the owner gives none. Names that a privileged user had
-   * certified stay allowed. Terms with more than the old certificate has are judged as those of a new one.
+   * certified stay allowed. Terms with more than the old certificate has are judged as those of a new one, and so are
+   * those at another authority.
    * Throws Problem `forbidden` when the names are no longer allowed, or when the certificate has an extended key usage
    * that only administrators may renew. A refusal to the program tells whose rights were used.
    */
@@ -54,12 +55,14 @@ export class Admission {
     authority: LoadedAuthority,
     terms = termsForRenewal(old),
   ): Promise<TermsWithoutDates> {
-    const admit = asksForMore(terms, termsForRenewal(old)) ? 'ofNew' : 'byPolicy';
+    const isElsewhere = authority.authority.id !== old.authorityId;
+    const admit = isElsewhere || asksForMore(terms, termsForRenewal(old)) ? 'ofNew' : 'byPolicy';
     if (terms.beyondPolicy && admit === 'byPolicy') return terms;
-    if (actor.userId !== 0) return this.renewable(actor, terms, authority, admit);
+    const asked = isElsewhere ? withoutPrivilege(terms) : terms;
+    if (actor.userId !== 0) return this.renewable(actor, asked, authority, admit);
     const { claimant, words } = await this.peopleOf(old);
     try {
-      return await this.renewable(claimant, terms, authority, admit);
+      return await this.renewable(claimant, asked, authority, admit);
     } catch (error) {
       if (!(error instanceof Problem) || error.code !== 'forbidden') throw error;
       throw new Problem('forbidden', `${error.detail} ${words}`);
@@ -148,6 +151,11 @@ export class Admission {
       words: `It renews by the rights of ${people.join(' and of ') || 'nobody'}.${acceptance}`,
     };
   }
+}
+
+/** What a privileged person may at one authority says nothing about another one. */
+function withoutPrivilege({ beyondPolicy: _, ...terms }: TermsWithoutDates): TermsWithoutDates {
+  return terms;
 }
 
 function inLine({ authority: { id, isPrivate }, above }: LoadedAuthority): IssuerInLine {

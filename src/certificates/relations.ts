@@ -99,15 +99,24 @@ export class Relations {
     };
   }
 
-  /** For the successor of a certificate, which gets its links. */
-  async ofSuccessor({ old: { id, rotationPolicyId }, links }: Inheritance): Promise<RelationsOfNew> {
+  /**
+   * For the successor of a certificate, which gets its links. `issuerOwner`: the owner of another authority, which
+   * issues it.
+   */
+  async ofSuccessor(
+    { old: { id, rotationPolicyId }, links }: Inheritance,
+    issuerOwner?: string,
+  ): Promise<RelationsOfNew> {
     const [policy, notifications, scopedLeadS] = await Promise.all([
       this.policies.get(this.db.single, rotationPolicyId),
       this.notifications.getMany(this.db.single, links.notificationIds),
       this.notifications.longestScopedLead(this.db.single),
     ]);
+    const issuer = issuerOwner === undefined ? [] : await this.roles.findByName(this.db.single, [issuerOwner]);
+    const issuerRoleId = without(idsOf(issuer), links.listedRoleIds)[0] ?? null;
     return {
       ...links,
+      ...(issuerOwner !== undefined && { issuerRoleId }),
       policy,
       roles: [],
       notifications,
@@ -117,7 +126,11 @@ export class Relations {
       ],
       replacesIds: [id],
       issueHeard: true,
-      missing: { roles: [], notifications: [] },
+      missing: {
+        issuerOwner,
+        roles: issuerOwner !== undefined && issuer.length === 0 ? [issuerOwner] : [],
+        notifications: [],
+      },
     };
   }
 

@@ -27,6 +27,10 @@ export interface Inheritance {
 export interface Renewal extends Inheritance {
   /** Whether the owner gets a notice once the successor is deployed. */
   notify: boolean;
+  /** Why it is renewed, when somebody said why. The audit event of the successor has it. */
+  why?: string;
+  /** Joins the transaction that stores the successor. */
+  also?: (tx: Tx, successorId: number) => Promise<void>;
 }
 
 /** The certificate has changed since its renewal began: the successor would have the wrong owner or destinations. */
@@ -112,8 +116,9 @@ export class Successors {
   }
 
   /** After a renewal is stored. Throws Problem `wrong-state`, or StalePredecessor. */
-  async requested(tx: Tx, { old, links, notify }: Renewal, successorId: number): Promise<void> {
+  async requested(tx: Tx, { old, links, notify, also }: Renewal, successorId: number): Promise<void> {
     if (!notify) await this.notices.withholdRotated(tx, successorId);
+    await also?.(tx, successorId);
     await this.certificates.change(tx, old.id, async (row) => {
       if (!row.renewable)
         throw new Problem('wrong-state', `Certificate ${row.name} is ${row.state}; it is not renewed.`);

@@ -15,7 +15,7 @@ const keysOfUsage: Partial<Record<KeyUsage, { kind: RegExp; text: string }>> = {
 };
 
 /** Whether a key of this type can be used so. */
-function fits(usage: KeyUsage, keyType: string): boolean {
+export function fits(usage: KeyUsage, keyType: string): boolean {
   return keysOfUsage[usage]?.kind.test(keyType) ?? true;
 }
 

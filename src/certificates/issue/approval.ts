@@ -7,8 +7,7 @@ import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Faults } from '../../platform/http/faults.js';
-import { Problem } from '../../platform/http/problem.js';
-import type { Reference } from '../../platform/http/reference.js';
+import { invalid, Problem } from '../../platform/http/problem.js';
 import { PluginError } from '../../plugin-api/errors.js';
 import type { SubjectFields } from '../../plugin-api/terms.js';
 import type { Violation } from '../../profiles/asked-terms.js';
@@ -24,7 +23,7 @@ import { unrequestableUsage } from './extensions.schema.js';
 import type { IssueCommand } from './issue-command.js';
 import { leftOut } from './issuer-extensions.js';
 import { KeyRules } from './key-rules.js';
-import { type Profiled, type ProfiledRenewal, Profiling, sentences } from './profiling.js';
+import { notAllowed, type Profiled, type ProfiledRenewal, Profiling, sentences } from './profiling.js';
 import {
   boundsOf,
   datesOf,
@@ -124,21 +123,21 @@ export class Approval {
   }
 
   /**
-   * The successor gets the terms, the validity period and the links of its predecessor, as far as its profile allows.
+   * The successor gets the terms, the validity period and the links of its predecessor, as far as its profile, the type
+   * of its key and its authority allow.
    */
-  private async ofRenewal(
-    { actor, profile: to }: IssueCommand,
-    renewal: Renewal,
-    authority: LoadedAuthority,
-  ): Promise<Approved> {
+  private async ofRenewal(command: IssueCommand, renewal: Renewal, authority: LoadedAuthority): Promise<Approved> {
+    const { actor, profile: to } = command;
     const { old } = renewal;
-    const { profile, terms: profiled, held } = await this.profiledRenewal(actor, old, to, authority);
+    const { profile, terms: profiled, held } = await this.profiledRenewal(command, old, authority);
+    const isElsewhere = authority.authority.id !== old.authorityId;
+    if (isElsewhere) demandOfAnother(command, { profile, terms: profiled }, authority);
     if (to) demandIssuer(actor, profile, profiled.extendedKeyUsage);
     const terms = await this.admission.ofRenewal(actor, old, authority, profiled);
     try {
       const before = { ...datesOf(old), askedNotAfter: askedNotAfter(old.terms) ?? undefined };
       const validity = renewedValidity(before, this.bounds(authority, profile), this.clock.now());
-      const relations = await this.relations.ofSuccessor(renewal);
+      const relations = await this.relations.ofSuccessor(renewal, isElsewhere ? authority.authority.owner : undefined);
       return { authority, profile, held, ...dated(terms, validity), relations };
     } catch (error) {
       if (error instanceof ValidityRefused) throw new PluginError('misconfigured', error.message);
@@ -146,17 +145,20 @@ export class Approval {
     }
   }
 
-  /** By the profile `to`, else by that of the predecessor. Throws as Profiling. */
+  /** By the profile of the command, else by that of the predecessor. Throws as Profiling. */
   private async profiledRenewal(
-    actor: Actor,
+    { actor, profile: to, key }: IssueCommand,
     old: Renewal['old'],
-    to: Reference | undefined,
     loaded: LoadedAuthority,
   ): Promise<ProfiledRenewal> {
     const terms = termsForRenewal(old);
-    if (!to)
+    const { keyType = old.keyType } = key;
+    if (!to && keyType === old.keyType)
       return this.profiling.ofRenewal(old, terms, (changed) => this.admission.refusal(actor, old, loaded, changed));
-    const changed = await this.profiling.ofChange(old, terms, { to, authority: loaded.authority });
+    const changed = await this.profiling.ofChange(old, terms, { to, keyType, authority: loaded.authority });
+    // Without any key usage its key could be used for everything (RFC 5280 §4.2.1.3).
+    if (terms.keyUsage.length > 0 && changed.terms.keyUsage.length === 0)
+      throw invalid('keyType', `A ${keyType} key has none of the key usages of certificate ${old.name}.`);
     demandNone(changed.profile, changed.violations);
     return changed;
   }
@@ -185,6 +187,20 @@ function dated(
   { askedNotAfter: asked, ...validity }: DecidedValidity,
 ): Pick<Approved, 'terms' | 'validity'> {
   return { terms: asked === undefined ? terms : { ...terms, askedNotAfter: asked }, validity };
+}
+
+/** Throws Problem `invalid-request` when another authority than that of the predecessor cannot issue the successor. */
+function demandOfAnother(
+  command: IssueCommand,
+  { profile, terms }: Pick<Profiled, 'profile' | 'terms'>,
+  loaded: LoadedAuthority,
+): void {
+  const unwanted = (terms.leaveOut ?? []).map((extension) => ({ extension, wanted: false, field: extension }));
+  const faults = new Faults();
+  faults.keep(() => leftOut(unwanted, loaded), undefined);
+  faults.addAll(notAllowed(profile, loaded.authority));
+  faults.addAll(subjectFaults(command, terms, loaded));
+  faults.demandNone(sentences(faults.all));
 }
 
 /** Throws Problem `invalid-request` when this authority must not sign this CSR. */

@@ -171,7 +171,7 @@ export class Issuing {
       ...(warnings && { lintWarnings: warnings }),
     };
     const after = renews
-      ? { owner, renews: renews.old.id, ...made }
+      ? { owner, renews: renews.old.id, ...(renews.why !== undefined && { why: renews.why }), ...made }
       : {
           owner,
           authorityId: authority.authority.id,

@@ -9,6 +9,7 @@ import type { Certificate } from '../certificate.entity.js';
 import { Admission, termsForRenewal } from '../admission.js';
 import type { TermsWithoutDates } from '../terms.js';
 import type { IssueCommand } from './issue-command.js';
+import { usagesForKey } from './request-members.js';
 
 /** A request after its profile has completed it. Without a profile the terms are those of the request. */
 export interface Profiled {
@@ -115,21 +116,28 @@ export class Profiling {
     }
   }
 
-  /** A renewal by another profile. Without a profile so far, the new one decides about usages. Throws as `ofNew`. */
+  /**
+   * A renewal by another profile, or with another type of key by the newest version of its own one. Without a profile
+   * so far, the new one decides about usages. Throws as `ofNew`.
+   */
   async ofChange(
     old: Predecessor,
     terms: TermsWithoutDates,
-    { to, authority }: { to: Reference; authority: LoadedAuthority['authority'] },
+    { to, keyType, authority }: { to?: Reference; keyType: string; authority: LoadedAuthority['authority'] },
   ): Promise<Profiled> {
-    const profile = await this.profiles.find(to, false);
+    const own = old.profileId === null ? null : await this.profiles.newest(old.profileId);
+    const profile = to ? await this.profiles.find(to, false) : own;
+    const types = { from: old.keyType, to: keyType, byProfile: profile?.rules.keyUsage !== undefined };
+    const asked = keyType === old.keyType ? terms : { ...terms, keyUsage: usagesForKey(terms.keyUsage, types) };
+    if (!profile) return { profile, terms: asked, violations: notAllowed(profile, authority) };
     const before =
       old.profileId === null || old.profileVersion === null
         ? null
         : await this.profiles.version({ id: old.profileId, name: '' }, old.profileVersion);
-    const judged = judge(profile.rules, askedAgain(old, terms, before));
+    const judged = judge(profile.rules, askedAgain({ ...old, keyType }, asked, before));
     return {
       profile,
-      terms: { ...terms, ...judged.value },
+      terms: { ...asked, ...judged.value },
       violations: [...notAllowed(profile, authority), ...judged.violations],
     };
   }
@@ -158,7 +166,8 @@ function unnamed(unstored?: true): Violation[] {
   return unstored ? [{ field: 'profile', text: 'Name a profile whose certificates are not stored.' }] : [];
 }
 
-function notAllowed(
+/** What is wrong when the authority does not issue by the profile. */
+export function notAllowed(
   profile: UsedProfile | null,
   { id, name, allowedProfileIds }: LoadedAuthority['authority'],
 ): Violation[] {

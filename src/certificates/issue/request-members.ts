@@ -4,6 +4,7 @@ import { type FaultSink, refuseAtOnce } from '../../platform/http/faults.js';
 import { normaliseNewSan, normaliseSan } from '../../pki/subject-alt-name.js';
 import type { KeyUsage, SubjectAltName } from '../../plugin-api/terms.js';
 import type { Implied } from '../../profiles/asked-terms.js';
+import { fits } from '../../profiles/usage-rules.js';
 import { caUsages } from '../terms.js';
 import { extendedKeyUsageOf, keyUsageOf, sansOf } from './extensions.schema.js';
 import type { IssueRequest } from './issue.schema.js';
@@ -62,9 +63,7 @@ export function usagesOf(
   keyType: string,
   faults: FaultSink = refuseAtOnce,
 ): readonly KeyUsage[] {
-  const usual: readonly KeyUsage[] = keyType.startsWith('RSA')
-    ? ['digitalSignature', 'keyEncipherment']
-    : ['digitalSignature'];
+  const usual = usualUsages(keyType);
   const usages = some(keyUsageOf(extensions, usual), usual);
   if (usages.some((usage) => caUsages.includes(usage))) {
     faults.add(
@@ -73,6 +72,25 @@ export function usagesOf(
     );
   }
   return usages;
+}
+
+/** The key usages of a certificate that asks for none: for TLS, as its type of key can be used. */
+function usualUsages(keyType: string): readonly KeyUsage[] {
+  return keyType.startsWith('RSA') ? ['digitalSignature', 'keyEncipherment'] : ['digitalSignature'];
+}
+
+/**
+ * The key usages of a successor whose key is of another type: the usual ones of the new type where the old ones were
+ * the usual ones of the old type and no profile decides about them, else those of the old ones that a key of the new
+ * type can have (RFC 4055 §1.2, RFC 5480 §3).
+ */
+export function usagesForKey(
+  usages: readonly KeyUsage[],
+  { from, to, byProfile }: { from: string; to: string; byProfile: boolean },
+): readonly KeyUsage[] {
+  const usual = usualUsages(from);
+  const areUsual = usages.length === usual.length && usual.every((usage) => usages.includes(usage));
+  return areUsual && !byProfile ? usualUsages(to) : usages.filter((usage) => fits(usage, to));
 }
 
 /** The extended key usages of a request, as OIDs. Default: server authentication. */

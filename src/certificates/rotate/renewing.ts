@@ -14,14 +14,20 @@ import type { IssueCommand } from '../issue/issue-command.js';
 import { IssueService } from '../issue/issue.service.js';
 import { nameOf } from '../issue/issuing.js';
 import type { Validity } from '../issue/validity.js';
+import type { Renewal } from '../successors.js';
 import { loadTerms, type TermsWithoutDates } from '../terms.js';
 
-/** How a user wants a renewal. `notify`: whether the owner gets a notice once the successor is deployed. */
-export interface RenewalWishes {
-  notify: boolean;
-  /** Default: the profile of the predecessor. */
+/** What a successor is to have in another way than its predecessor. */
+export interface SuccessorWishes {
   profile?: Reference;
+  /** Another authority; whoever renews needs the right to use it. */
+  authorityId?: number;
+  /** The type of its new key. Its key usages follow from it. */
+  keyType?: string;
 }
+
+/** How a user wants a renewal: `notify`, `why` and `also` are those of Renewal. */
+export interface RenewalWishes extends SuccessorWishes, Pick<Renewal, 'notify' | 'why' | 'also'> {}
 
 /** Renews a certificate: requests its successor with the same properties and destinations and a new key. */
 @Injectable()
@@ -46,17 +52,18 @@ export class Renewing {
   async outline(
     actor: Actor,
     old: Certificate,
-    profile?: Reference,
+    wishes: SuccessorWishes = {},
   ): Promise<{ authority: LoadedAuthority['authority']; terms: TermsWithoutDates; validity: Validity; name: string }> {
-    const command = await this.commandFor(actor, old, { notify: false, profile });
-    const loaded = await this.authorities.get(authorityOf(old));
+    const command = await this.commandFor(actor, old, { ...wishes, notify: false });
+    const loaded = await this.authorities.get(authorityOf(old, wishes));
     const { authority } = loaded;
     demandActive(authority);
     const approved = await this.approval.of(command, loaded);
     return { authority, terms: approved.terms, validity: approved.validity, name: nameOf(command, approved) };
   }
 
-  private async commandFor(actor: Actor, old: Certificate, { notify, profile }: RenewalWishes): Promise<IssueCommand> {
+  private async commandFor(actor: Actor, old: Certificate, wishes: RenewalWishes): Promise<IssueCommand> {
+    const { profile, why, notify, also } = wishes;
     const { owner, labels, vouchingRole, notify: watched, rotation } = old;
     return {
       owner,
@@ -65,17 +72,17 @@ export class Renewing {
       notify: watched,
       rotation,
       actor,
-      authority: { id: authorityOf(old) },
+      authority: { id: authorityOf(old, wishes) },
       profile,
       terms: loadTerms(old.terms),
       implied: () => nothingImplied,
-      key: { keyType: old.keyType },
+      key: { keyType: wishes.keyType ?? old.keyType },
       validity: {},
       issuerExtensions: [],
-      description: `Renewal of ${old.name}.`,
+      description: `Renewal of ${old.name}.${why === undefined ? '' : ` ${why}`}`,
       creatorId: old.creatorId,
       links: {},
-      renews: { old, links: await this.certificates.linksOf(this.db.single, old.id), notify },
+      renews: { old, links: await this.certificates.linksOf(this.db.single, old.id), notify, why, also },
     };
   }
 }
@@ -83,9 +90,10 @@ export class Renewing {
 /**
  * The authority that renews it. Throws Problem `conflict` when there is none, or when its key type cannot be generated.
  */
-function authorityOf({ name, authorityId, keyType }: Certificate): number {
+function authorityOf({ name, ...old }: Certificate, wishes: SuccessorWishes): number {
+  const authorityId = wishes.authorityId ?? old.authorityId;
   const refusal = (why: string): Problem => new Problem('conflict', `${name} cannot be renewed. ${why}`);
-  if (!canMakeKey(keyType)) throw refusal(obstacleTexts.keyType);
+  if (!canMakeKey(wishes.keyType ?? old.keyType)) throw refusal(obstacleTexts.keyType);
   if (authorityId === null) throw refusal(obstacleTexts.noIssuer);
   return authorityId;
 }

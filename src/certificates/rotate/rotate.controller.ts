@@ -43,7 +43,7 @@ export class RotateController {
     @JsonBody(RotateRequest) body: RotateRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<CertificateView | RotationView> {
-    if (body.dryRun) return this.rotation.previewReissue(actor, id, body.profile);
+    if (body.dryRun) return this.rotation.previewReissue(actor, id, { profile: body.profile });
     const view = await this.reader.settled(await this.rotation.reissue(actor, id, body));
     void reply.status(statusOf(view));
     return view;

@@ -2,12 +2,11 @@ import { Injectable } from '@nestjs/common';
 import { Database, violatedConstraint } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
-import type { Reference } from '../../platform/http/reference.js';
 import { CertificateAccess } from '../access.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { DeliveryRetry } from '../deploy/delivery-retry.js';
-import { type RenewalWishes, Renewing } from './renewing.js';
+import { type RenewalWishes, Renewing, type SuccessorWishes } from './renewing.js';
 import type { RotationView } from './rotate.schema.js';
 import { demandRotatable, RotationPreview } from './rotation-preview.js';
 
@@ -25,7 +24,7 @@ export class RotateService {
 
   /** Returns the id of the successor. Throws Problem `conflict` when there is a successor already. */
   async reissue(actor: Actor, id: number, wishes: RenewalWishes = { notify: true }): Promise<number> {
-    const certificate = await this.reissuable(actor, id);
+    const certificate = await this.reissuable(actor, id, wishes);
     try {
       return await this.renewing.renew(actor, certificate, wishes);
     } catch (error) {
@@ -36,9 +35,9 @@ export class RotateService {
   }
 
   /** Previews `reissue`, and throws as it does. */
-  async previewReissue(actor: Actor, id: number, profile?: Reference): Promise<RotationView> {
-    const certificate = await this.reissuable(actor, id);
-    const preview = await this.preview.of(actor, certificate, profile);
+  async previewReissue(actor: Actor, id: number, wishes: SuccessorWishes = {}): Promise<RotationView> {
+    const certificate = await this.reissuable(actor, id, wishes);
+    const preview = await this.preview.of(actor, certificate, wishes);
     if (preview.action !== 'reissue')
       throw new Problem('conflict', `Certificate ${certificate.name} is being renewed already.`);
     return preview;
@@ -52,7 +51,7 @@ export class RotateService {
   ): Promise<RotationView> {
     const certificate = await this.changeable(actor, id);
     demandRotatable(certificate);
-    const before = await this.preview.of(actor, certificate, profile);
+    const before = await this.preview.of(actor, certificate, { profile });
     if (before.action === 'reissue') await this.access.demandIssue(actor, certificate);
     if (before.action === 'redeploy' && !actor.permissions.has('delivery:retry'))
       throw new Problem('forbidden', 'To deliver again what has not arrived needs delivery:retry.');
@@ -71,9 +70,9 @@ export class RotateService {
     return { successor: shown, destinations };
   }
 
-  private async reissuable(actor: Actor, id: number): Promise<Certificate> {
+  private async reissuable(actor: Actor, id: number, { authorityId }: SuccessorWishes): Promise<Certificate> {
     const certificate = await this.changeable(actor, id);
-    await this.access.demandIssue(actor, certificate);
+    await this.access.demandIssue(actor, { authorityId: authorityId ?? certificate.authorityId });
     if (!certificate.renewable)
       throw new Problem('wrong-state', `Certificate ${certificate.name} is ${certificate.state}; it is not renewed.`);
     return certificate;

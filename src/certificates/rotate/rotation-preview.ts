@@ -3,7 +3,6 @@ import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { instant } from '../../platform/http/instant.js';
 import { Problem } from '../../platform/http/problem.js';
-import type { Reference } from '../../platform/http/reference.js';
 import { obstacleTexts } from '../../rotation/due.js';
 import { EndpointRepository } from '../../sources/endpoint.repository.js';
 import type { Certificate } from '../certificate.entity.js';
@@ -14,7 +13,7 @@ import { DeliverySight } from '../deploy/delivery-sight.js';
 import { Places } from '../deploy/places.js';
 import { searchNames } from '../issue/new-row.js';
 import type { CertificateUseSeen } from './plan-words.js';
-import { Renewing } from './renewing.js';
+import { Renewing, type SuccessorWishes } from './renewing.js';
 import type { Place, RotationView } from './rotate.schema.js';
 
 type What = Pick<RotationView, 'action' | 'text' | 'successor' | 'destinations'>;
@@ -33,8 +32,8 @@ export class RotationPreview {
   ) {}
 
   /** The whole preview. Throws Problem or PluginError when the successor could not be issued. */
-  async of(actor: Actor, old: Certificate, profile?: Reference): Promise<RotationView> {
-    const what = await this.what(actor, old, profile);
+  async of(actor: Actor, old: Certificate, wishes: SuccessorWishes = {}): Promise<RotationView> {
+    const what = await this.what(actor, old, wishes);
     const supersedes = what.action === 'none' ? [] : await this.inForce(old);
     const tells = what.action !== 'none' && old.owner.includes('@') ? old.owner : null;
     return { dryRun: true, certificate: { id: old.id, name: old.name }, ...what, supersedes, tells };
@@ -71,14 +70,15 @@ export class RotationPreview {
     return { hasKey: sealedKey !== null, ...(serving ?? { endpoints: 0, servedAt: [], seenAt: null }) };
   }
 
-  private async what(actor: Actor, old: Certificate, profile?: Reference): Promise<What> {
+  private async what(actor: Actor, old: Certificate, wishes: SuccessorWishes): Promise<What> {
     if (old.state === 'superseded')
       return none(obstacleTexts[old.awaitsDeployment ? 'awaitsDeployment' : 'superseded']);
     const successor = await this.certificates.findSuccessor(this.db.single, old.id);
     if (successor) return this.ofSuccessor(successor);
-    const { authority, terms, validity, name } = await this.renewing.outline(actor, old, profile);
+    const { authority, terms, validity, name } = await this.renewing.outline(actor, old, wishes);
     const destinations = (await this.placesOf(old)).map((place) => ({ ...place, state: null }));
     const names = searchNames(terms.subject.commonName ?? '', terms);
+    const keyType = wishes.keyType ?? old.keyType;
     return {
       action: 'reissue',
       destinations,
@@ -86,7 +86,7 @@ export class RotationPreview {
         destinations.length > 0
           ? `A successor is issued and delivered to ${destinations.length} destinations.`
           : 'A successor is issued; nothing delivers it.',
-      successor: { id: null, name, authority: authority.name, keyType: old.keyType, names, ...datesOf(validity) },
+      successor: { id: null, name, authority: authority.name, keyType, names, ...datesOf(validity) },
     };
   }
 
