@@ -72,6 +72,7 @@ import { OnePlanForAllValues1763700000098 } from './1763700000098-one-plan-for-a
 import { MaintenanceWindows1763700000101 } from './1763700000101-maintenance-windows.js';
 import { RenewalsWait1763700000102 } from './1763700000102-renewals-wait.js';
 import { RenewalCalendar1763700000103 } from './1763700000103-renewal-calendar.js';
+import { CertificateRuns1763700000104 } from './1763700000104-certificate-runs.js';
 import { ExportSteps1763700000105 } from './1763700000105-export-steps.js';
 import { VerifiedDeliveries1763700000106 } from './1763700000106-verified-deliveries.js';
 import { CertificateFetches1763700000107 } from './1763700000107-certificate-fetches.js';
@@ -164,6 +165,7 @@ export const migrations = [
   MaintenanceWindows1763700000101,
   RenewalsWait1763700000102,
   RenewalCalendar1763700000103,
+  CertificateRuns1763700000104,
   ExportSteps1763700000105,
   VerifiedDeliveries1763700000106,
   CertificateFetches1763700000107,

@@ -89,7 +89,9 @@ import { Planning } from './planning.js';
 import { RelationRights } from './relation-rights.js';
 import { Relations } from './relations.js';
 import { RevocationRunController } from './revoke-many/revocation-run.controller.js';
-import { revocationRunProviders } from './revoke-many/revocation-run-providers.js';
+import { RevocationKind } from './revoke-many/revocation-kind.js';
+import { RevocationRuns } from './revoke-many/revocation-runs.js';
+import { runProviders } from './runs/run-providers.js';
 import { RevocationImport } from './revoke/revocation-import.service.js';
 import { DeactivateService } from './revoke/deactivate.service.js';
 import { IssuedStatusRepository } from './revoke/issued-status.repository.js';
@@ -243,7 +245,9 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     DisputeRecord,
     DisputeService,
     RevocationImport,
-    ...revocationRunProviders,
+    ...runProviders,
+    RevocationKind,
+    RevocationRuns,
     ...discoveryProviders,
     RevokeService,
     RevokeRights,

@@ -130,7 +130,14 @@ export interface NoticeData extends Record<NoticeEvent, Setting> {
    * `/api/1`. `waiting`: how many certificates are left.
    */
   'run.paused': Setting & {
-    run: { id: number; kind: 'revocation'; path: string; creator: string; waiting: number; done: number };
+    run: {
+      id: number;
+      kind: 'revocation' | 'replacement';
+      path: string;
+      creator: string;
+      waiting: number;
+      done: number;
+    };
     reason: string;
   };
   /** Of the certificates of a subscription. `certificates`: the first of those that expire soon. */

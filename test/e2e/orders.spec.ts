@@ -223,12 +223,12 @@ describe('the certificate of an order', () => {
         [id, 'failed'],
       ],
     ]) {
-      const [run] = await source.query(`insert into revocation_run
-        (creator_id, actor_id, state, crl_reason, per_minute, next_at, created_at)
-        select id, id, 'paused', 'superseded', 1, now(), now() from app_user where username = 'admin' returning id`);
+      const [run] = await source.query(`insert into certificate_run
+        (kind, creator_id, actor_id, state, wishes, per_hour, next_at, created_at)
+        select 'revocation', id, id, 'paused', '{"crlReason":"superseded","invalidityDate":null}', 60, now(), now() from app_user where username = 'admin' returning id`);
       runs.push(run.id);
       for (const row of rows)
-        await source.query('insert into revocation_run_item (run_id, certificate_id, state) values ($1, $2, $3)', [
+        await source.query('insert into certificate_run_item (run_id, certificate_id, state) values ($1, $2, $3)', [
           run.id,
           ...row,
         ]);

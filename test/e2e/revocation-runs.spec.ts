@@ -1,7 +1,7 @@
 import { hash, randomBytes, X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Json } from '../support/json.js';
-import { RevocationRunRepository } from '../../src/certificates/revoke-many/revocation-run.repository.js';
+import { RunRepository } from '../../src/certificates/runs/run.repository.js';
 import { Database } from '../../src/platform/db/database.js';
 import { eventually, startProgram, startProgramOn, type TestProgram } from '../support/program.js';
 
@@ -190,10 +190,10 @@ describe('a revocation of many certificates', () => {
     const { source } = program.database;
     await source.query(`
       create function take_over() returns trigger language plpgsql as $$ begin
-        update revocation_run set actor_id = (select id from app_user where username = 'admin') where id = new.run_id;
+        update certificate_run set actor_id = (select id from app_user where username = 'admin') where id = new.run_id;
         return new;
       end $$;
-      create trigger take_over after update on revocation_run_item for each row execute function take_over()`);
+      create trigger take_over after update on certificate_run_item for each row execute function take_over()`);
     const { id } = await made({ ids, perMinute: 120 }, ann);
     program.clock.advance(60_000);
     await when(id, ({ state }) => state === 'finished');
@@ -224,10 +224,16 @@ describe('a revocation of many certificates', () => {
     const { id } = await made({ ids, perMinute: 6000 });
     await when(id, ({ state }) => state === 'finished');
     const problem = { problemCode: 'wrong-state', problemDetail: 'It is revoked.' };
-    const late = { certificateId: ids[0] ?? 0, ...problem, at: program.clock.now() };
+    const late = {
+      certificateId: ids[0] ?? 0,
+      ...problem,
+      at: program.clock.now(),
+      heldUntil: null,
+      successorId: null,
+    };
     const { db, runs } = {
       db: program.perennial.app.get(Database, { strict: false }),
-      runs: new RevocationRunRepository(),
+      runs: new RunRepository(),
     };
     for (const state of ['failed', 'waiting', 'already-revoked'] as const)
       await runs.note(db.single, id, { ...late, state });
@@ -236,8 +242,8 @@ describe('a revocation of many certificates', () => {
 
   it('counts a certificate as revoked by it when the process dies right after the revocation', async () => {
     const ids = await issueMany('root@example.com', 1);
-    const note = RevocationRunRepository.prototype.note.bind(new RevocationRunRepository());
-    const spy = vi.spyOn(RevocationRunRepository.prototype, 'note').mockImplementation((tx, ...rest) => {
+    const note = RunRepository.prototype.note.bind(new RunRepository());
+    const spy = vi.spyOn(RunRepository.prototype, 'note').mockImplementation((tx, ...rest) => {
       if (!tx.queryRunner) throw new Error('The process died.');
       return note(tx, ...rest);
     });

@@ -46,9 +46,9 @@ const withoutEntity: Record<string, string> = {
   rotation_pause: 'read with what it holds, by its repository',
   revocation_check: 'written and read by one statement each',
   imported_crl: 'written and read by one statement each',
-  revocation_run: 'read with the counts of its items, by its repository',
-  revocation_run_item: 'written in sets of thousands, by the repository of runs',
   still_served: 'one statement claims what to tell',
+  certificate_run: 'read with the counts of its items, by its repository',
+  certificate_run_item: 'written in sets of thousands, by the repository of runs',
   source_certificate: 'what a source reports is written in sets, a batch at a time',
 };
 

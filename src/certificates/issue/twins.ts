@@ -23,16 +23,18 @@ const moves = [
   `insert into certificate_replacement (certificate_id, replaced_id)
    select certificate_id, $2::int from certificate_replacement where replaced_id = $1 and certificate_id <> $2
    on conflict do nothing`,
-  `update revocation_run_item i set certificate_id = $2 where certificate_id = $1
-   and not exists (select from revocation_run_item o where o.run_id = i.run_id and o.certificate_id = $2)`,
+  `update certificate_run_item i set certificate_id = $2 where certificate_id = $1
+   and not exists (select from certificate_run_item o where o.run_id = i.run_id and o.certificate_id = $2)`,
   // It was at the order that the run failed, not at the certificate.
-  `update revocation_run_item o set state = 'waiting' where certificate_id = $2 and state = 'failed'
-   and exists (select from revocation_run_item i
+  `update certificate_run_item o set state = 'waiting' where certificate_id = $2 and state = 'failed'
+   and exists (select from certificate_run_item i
      where i.run_id = o.run_id and i.certificate_id = $1 and i.state = 'waiting')`,
 ];
 
 /** What has no reference to the certificate, and so is not deleted with it. */
-const remains = ['revocation_run_item', 'next_notice'].map((table) => `delete from ${table} where certificate_id = $1`);
+const remains = ['certificate_run_item', 'next_notice'].map(
+  (table) => `delete from ${table} where certificate_id = $1`,
+);
 
 /**
  * Merges two rows of one certificate. A certificate may be uploaded or discovered before its issuer answers the order

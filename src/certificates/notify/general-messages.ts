@@ -3,7 +3,7 @@ import type { NotificationMessage } from '../../plugin-api/notification.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database } from '../../platform/db/database.js';
-import { RevocationRunRepository } from '../revoke-many/revocation-run.repository.js';
+import { RunRepository } from '../runs/run.repository.js';
 import { CertificateSubscriptionRepository } from './certificate-subscription.repository.js';
 import type { GeneralEvent, Notice } from './notice.entity.js';
 import { type MessageText, writeNotice } from './notice-messages.js';
@@ -26,7 +26,7 @@ export class GeneralMessages {
     private readonly clock: Clock,
     private readonly config: Config,
     private readonly certificates: CertificateSubscriptionRepository,
-    private readonly runs: RevocationRunRepository,
+    private readonly runs: RunRepository,
   ) {}
 
   /** Null when the event is over: the run goes on again, or has ended. */
@@ -42,10 +42,10 @@ export class GeneralMessages {
   }
 
   private async pausedRun({ subscriptionId, data }: About): Promise<GeneralMessage | null> {
-    const run = await this.runs.find(this.db.single, Number(data.runId));
+    const run = await this.runs.find(this.db.single, null, Number(data.runId));
     if (run?.state !== 'paused' || run.faultDetail === null) return null;
-    const { id, creatorName: creator, waiting, done, faultDetail: reason } = run;
-    const shown = { id, kind: 'revocation' as const, path: `/revocations/${id}`, creator, waiting, done };
+    const { id, kind, creatorName: creator, waiting, done, faultDetail: reason } = run;
+    const shown = { id, kind, path: `/${kind}s/${id}`, creator, waiting, done };
     const team = [...(await this.runs.peopleOf(this.db.single, id)), ...(this.config.securityTeamEmail ?? [])];
     return {
       ...writeNotice('run.paused', { ...this.setting(), run: shown, reason }),

@@ -160,14 +160,17 @@ export class Notices {
    * The program paused this version of a run over many certificates. `to`: the addresses of the people behind it; the
    * first is taken for its owner.
    */
-  async runPaused(tx: Tx, { id, version, to }: { id: number; version: number; to: readonly string[] }): Promise<void> {
+  async runPaused(
+    tx: Tx,
+    { id, kind, version, to }: { id: number; kind: string; version: number; to: readonly string[] },
+  ): Promise<void> {
     await this.record(tx, {
       event: 'run.paused',
       certificateId: null,
       authorityId: null,
       owner: to[0] ?? '',
       tell: [...to, ...(this.config.securityTeamEmail ?? [])],
-      dedupeKey: `run.paused:revocation:${id}:${version}`,
+      dedupeKey: `run.paused:${kind}:${id}:${version}`,
       data: { runId: id },
     });
   }

@@ -3,14 +3,14 @@ import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../../platform/http/contract.js';
 import { Idempotent } from '../../platform/http/idempotent.js';
 import type { Page } from '../../platform/http/page.js';
+import { RunQuery } from '../runs/run.schema.js';
 import {
   CreatedRun,
   CreateRun,
+  RevocationItemQuery,
   RunItemPage,
-  RunItemQuery,
   type RunItemView,
   RunPage,
-  RunQuery,
   RunView,
   UpdateRun,
 } from './revocation-run.schema.js';
@@ -62,7 +62,11 @@ export class RevocationRunController {
   @Requires('certificate:revoke')
   @Summary('List the certificates of a revocation run', 'With what became of each, and why it failed.')
   @Answers(200, RunItemPage)
-  items(@Who() actor: Actor, @Id() id: number, @QueryOf(RunItemQuery) query: RunItemQuery): Promise<Page<RunItemView>> {
+  items(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @QueryOf(RevocationItemQuery) query: RevocationItemQuery,
+  ): Promise<Page<RunItemView>> {
     return this.runs.items(actor, id, query);
   }
 }

@@ -6,20 +6,24 @@ import type { Actor } from '../../platform/http/actor.js';
 import { instant } from '../../platform/http/instant.js';
 import { Problem } from '../../platform/http/problem.js';
 
-const minuteMs = 60_000;
-/** A step revokes what the pace allows in this time. */
+const hourMs = 3_600_000;
+/** A step does what the pace allows in this time. */
 const stepMs = 5000;
 const mostInStep = 100;
 
-/** How many certificates one step revokes, and how long it is until the next one may begin. */
-export function paceOf(perMinute: number): { count: number; waitMs: number } {
-  const count = Math.min(mostInStep, Math.max(1, Math.floor((perMinute * stepMs) / minuteMs)));
-  return { count, waitMs: Math.ceil((count * minuteMs) / perMinute) };
+/**
+ * How many certificates one step attempts, and how long it is until the next one may begin. `perHour`: null for as fast
+ * as it can.
+ */
+export function paceOf(perHour: number | null): { count: number; waitMs: number } {
+  if (perHour === null) return { count: mostInStep, waitMs: 0 };
+  const count = Math.min(mostInStep, Math.max(1, Math.floor((perHour * stepMs) / hourMs)));
+  return { count, waitMs: Math.ceil((count * hourMs) / perHour) };
 }
 
 /** From the first step to the last one, in milliseconds, when nothing holds the run up. */
-export function lengthOf(certificates: number, perMinute: number): number {
-  const { count, waitMs } = paceOf(perMinute);
+export function lengthOf(certificates: number, perHour: number | null): number {
+  const { count, waitMs } = paceOf(perHour);
   return Math.max(0, Math.ceil(certificates / count) - 1) * waitMs;
 }
 
@@ -31,10 +35,10 @@ export class RunTime {
     private readonly actors: LaterActors,
   ) {}
 
-  /** Throws Problem `conflict` when the actor's API key ends before so many certificates are revoked at this pace. */
-  async demand(tx: Tx, actor: Actor, certificates: number, perMinute: number): Promise<void> {
+  /** Throws Problem `conflict` when the actor's API key ends before so many certificates are done at this pace. */
+  async demand(tx: Tx, actor: Actor, certificates: number, perHour: number | null): Promise<void> {
     const end = await this.actors.endOfKey(tx, actor);
-    const lastAt = new Date(this.clock.now().getTime() + lengthOf(certificates, perMinute));
+    const lastAt = new Date(this.clock.now().getTime() + lengthOf(certificates, perHour));
     if (end === null || lastAt < end) return;
     throw new Problem(
       'conflict',
