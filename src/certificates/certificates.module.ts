@@ -98,6 +98,8 @@ import { IssuedStatusRepository } from './revoke/issued-status.repository.js';
 import { HoldService } from './revoke/hold.service.js';
 import { RevokeController } from './revoke/revoke.controller.js';
 import { RevokeConsequences, RevokeRecord, RevokeRights, RevokeService } from './revoke/revoke.service.js';
+import { ReplacementController } from './replace-many/replacement.controller.js';
+import { replacementProviders } from './replace-many/replacement-providers.js';
 import { RotateController } from './rotate/rotate.controller.js';
 import { RotationController } from './rotate/rotation.controller.js';
 import { rotationProviders } from './rotate/rotation-providers.js';
@@ -159,6 +161,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     ExportController,
     FileController,
     RevokeController,
+    ReplacementController,
     RevocationRunController,
     AuthorityRevocationController,
     RotateController,
@@ -245,6 +248,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     DisputeRecord,
     DisputeService,
     RevocationImport,
+    ...replacementProviders,
     ...runProviders,
     RevocationKind,
     RevocationRuns,

@@ -60,6 +60,8 @@ export async function fillProgram({ ok, clock, database }: TestProgram, folder: 
   });
   await ok('PUT', `/certificates/${other.id}/revoke`, {});
   ids['revocations'] = (await ok('POST', '/revocations', { ids: [other.id], dryRun: false })).run.id;
+  const replaced = { ids: [other.id], reason: 'A test.', dryRun: false };
+  ids['replacements'] = (await ok('POST', '/replacements', replaced)).run.id;
   const pause = { scope: 'certificate', certificate: { id: other.id }, reason: 'A test.' };
   ids['pauses'] = (await ok('POST', '/rotation/pauses', pause)).id;
   await ok('POST', '/authorities', {

@@ -9,6 +9,7 @@ import { PauseRepository } from '../../rotation/pause.repository.js';
 import type { RotationPolicy } from '../../rotation/policy.entity.js';
 import type { Certificate } from '../certificate.entity.js';
 import { Planning } from '../planning.js';
+import { type ReplacementOf, RunRepository } from '../runs/run.repository.js';
 import { wordsOfPause } from './rotation-status.js';
 import { WaitingRepository } from './waiting.repository.js';
 
@@ -24,11 +25,12 @@ export interface ShownHold {
   pauseId: number | null;
 }
 
-/** A plan as it is now, by its policy, and what holds it. */
+/** A plan as it is now, by its policy, what holds it, and the replacement run that it belongs to. */
 export interface HeldPlan {
   plan: RenewalPlan;
   policy: RotationPolicy;
   hold: ShownHold | null;
+  replacement: ReplacementOf | null;
 }
 
 const hourMs = 3_600_000;
@@ -43,12 +45,14 @@ export class PlanHolds {
     private readonly waiting: WaitingRepository,
     private readonly pauses: PauseRepository,
     private readonly limits: LimitRepository,
+    private readonly runs: RunRepository,
   ) {}
 
   async planOf(certificate: Certificate): Promise<HeldPlan> {
     const { plan: planned, policy } = await this.planning.planWithPolicy(this.db.single, certificate);
     const plan = this.planning.fromNow(certificate, planned, policy);
-    return { plan, policy, hold: await this.holdOn(certificate, plan, policy) };
+    const replacement = await this.runs.replacementOf(this.db.single, certificate.id);
+    return { plan, policy, hold: await this.holdOn(certificate, plan, policy), replacement };
   }
 
   private async holdOn(certificate: Certificate, plan: RenewalPlan, policy: RenewalRule): Promise<ShownHold | null> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { explanationOf, type PlanParts, remediesOf } from './plan-words.js';
+import { explanationOf, type PlanParts, remediesOf, wordsOfReplacement } from './plan-words.js';
 
 const at = new Date('2026-03-02T00:00:00Z');
 const parts: PlanParts = {
@@ -76,5 +76,41 @@ describe('the explanation of a plan', () => {
     const told = { ...parts, at: null, text: 'It has been superseded.', obstacle: 'superseded' as const };
     expect(remediesOf({ ...told, use })).toContain('It is still served at a:443, as of 2026-03-02T00:00:00+00:00.');
     expect(remediesOf({ ...told, use: { ...use, endpoints: 0, servedAt: [], seenAt: null } })).toHaveLength(1);
+  });
+});
+
+describe('the words on a replacement run', () => {
+  const base = { runId: 5, runState: 'running', reason: 'Key leaked', certificateId: 7 } as const;
+  const waiting = { ...base, state: 'waiting', successorId: null, problemDetail: null } as const;
+
+  it.each([
+    [7, waiting, 'Replacement run 5 is to replace it (Key leaked).'],
+    [
+      7,
+      { ...waiting, problemDetail: 'It is paused.' },
+      'Replacement run 5 is to replace it (Key leaked). It is paused.',
+    ],
+    [
+      7,
+      { ...waiting, runState: 'paused' as const },
+      'Replacement run 5 replaces it once the run is resumed (Key leaked).',
+    ],
+    [
+      7,
+      { ...waiting, state: 'done' as const, successorId: 9 },
+      'Replacement run 5 requested its successor (Key leaked).',
+    ],
+    [
+      9,
+      { ...waiting, state: 'done' as const, successorId: 9 },
+      'Replacement run 5 requested it in place of certificate 7 (Key leaked).',
+    ],
+    [
+      7,
+      { ...waiting, state: 'failed' as const, problemDetail: 'Its key is not here.' },
+      'Replacement run 5 could not replace it (Key leaked): Its key is not here.',
+    ],
+  ])('say of certificate %i what the run did or will do', (id, found, words) => {
+    expect(wordsOfReplacement(found, id)).toBe(words);
   });
 });

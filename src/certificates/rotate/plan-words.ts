@@ -1,5 +1,6 @@
 import { instant } from '../../platform/http/instant.js';
 import type { RenewalObstacle } from '../../rotation/due.js';
+import type { ReplacementOf } from '../runs/run.repository.js';
 import type { ShownHold } from './plan-holds.js';
 
 /**
@@ -59,6 +60,18 @@ export function explanationOf(parts: PlanParts): string[] {
       : 'Nothing delivers the successor: it has no destination.',
   );
   return sentences;
+}
+
+/** What a replacement run has to do with the certificate `id`, in one sentence with its reason. */
+export function wordsOfReplacement(found: ReplacementOf, id: number): string {
+  const { runId, runState, reason, state, certificateId, successorId, problemDetail } = found;
+  const run = `Replacement run ${runId}`;
+  const why = `(${reason})`;
+  if (successorId === id) return `${run} requested it in place of certificate ${certificateId} ${why}.`;
+  if (state === 'done') return `${run} requested its successor ${why}.`;
+  if (state === 'failed') return `${run} could not replace it ${why}: ${problemDetail ?? 'no detail'}`;
+  const when = runState === 'paused' ? 'replaces it once the run is resumed' : 'is to replace it';
+  return `${run} ${when} ${why}.${problemDetail === null ? '' : ` ${problemDetail}`}`;
 }
 
 /** What stands in the way, or will, and what a person can do about it. */

@@ -7,7 +7,7 @@ import { Admission } from '../admission.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Profiling } from '../issue/profiling.js';
 import { PlanHolds, type ShownHold } from './plan-holds.js';
-import { explanationOf, remediesOf } from './plan-words.js';
+import { explanationOf, remediesOf, wordsOfReplacement } from './plan-words.js';
 import { RenewalInfoRepository, type SuggestedRenewal } from './renewal-info.repository.js';
 import type { PlanView } from './rotate.schema.js';
 import { RotationPreview } from './rotation-preview.js';
@@ -30,7 +30,7 @@ export class PlanService {
   async plan(actor: Actor, id: number): Promise<PlanView> {
     const tx = this.db.single;
     const certificate = await this.certificates.get(tx, id);
-    const { plan, policy, hold } = await this.holds.planOf(certificate);
+    const { plan, policy, hold, replacement: asked } = await this.holds.planOf(certificate);
     const successor = await this.certificates.findSuccessor(tx, id);
     const authority = certificate.authorityId === null ? null : await this.authorities.get(tx, certificate.authorityId);
     const { profile, terms } = await this.profiling.outlook(certificate);
@@ -39,6 +39,7 @@ export class PlanService {
     const at = hold?.until ?? plan.at;
     const { renewalAttempts: attempts, renewalDetail: detail, keyType } = certificate;
     const told = { text: plan.text, at: plan.at, obstacle: plan.obstacle, hold };
+    const replacement = asked && { ...asked, text: wordsOfReplacement(asked, id) };
     const use = await this.preview.useOf(certificate);
     const parts = { ...told, authority, keyType, destinations, use, attempts, detail, rights };
     return {
@@ -48,11 +49,17 @@ export class PlanService {
       reason: plan.obstacle ?? plan.reason,
       text: plan.text,
       hold: hold && holdView(hold),
-      explanation: explanationOf(parts),
+      explanation: [...explanationOf(parts), ...(replacement ? [replacement.text] : [])],
       remedies: remediesOf(parts),
       policy: { id: policy.id, name: policy.name, days: policy.days, lifetimeFraction: policy.lifetimeFraction },
       authority: authority && { id: authority.id, name: authority.name, active: authority.active },
       successor: successor && { id: successor.id, name: successor.name, lifecycle: successor.state },
+      replacement: replacement && {
+        runId: replacement.runId,
+        reason: replacement.reason,
+        state: replacement.state,
+        text: replacement.text,
+      },
       suggested: suggestedView(await this.renewalInfos.find(tx, id)),
       attempts,
       fault: certificate.renewalFault,

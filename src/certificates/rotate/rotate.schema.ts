@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { InstantOut } from '../../platform/http/instant.js';
 import { Reference } from '../../platform/http/reference.js';
 import { certificateStates } from '../certificate.entity.js';
+import { itemStates } from '../runs/run.schema.js';
 
 const Named = z.object({ id: z.int(), name: z.string() });
 const Successor = Named.extend({ lifecycle: z.enum(certificateStates) });
@@ -51,6 +52,10 @@ export const PlanView = z
       })
       .nullable()
       .meta({ description: 'When its CA suggests to renew it (RFC 9773).' }),
+    replacement: z
+      .object({ runId: z.int(), reason: z.string(), state: z.enum(itemStates), text: z.string() })
+      .nullable()
+      .meta({ description: 'The newest replacement run that is to replace it, has tried to, or has requested it.' }),
     attempts: z.int().meta({ description: 'Renewals in a row that did not go through.' }),
     fault: z.string().nullable(),
     detail: z.string().nullable(),

@@ -75,6 +75,14 @@ export class Fixtures {
     this.make('/authorities', { name: this.word(), owner: team, commonName: this.word() });
   revocationRun = async (): Promise<number> =>
     (await this.program.ok('POST', '/revocations', { ids: [await this.certificate()], dryRun: false })).run.id;
+  replacementBody = async (): Promise<object> => ({
+    ids: [await this.certificate()],
+    reason: 'A test.',
+    includeRotationOff: true,
+    dryRun: false,
+  });
+  replacementRun = async (): Promise<number> =>
+    (await this.program.ok('POST', '/replacements', await this.replacementBody())).run.id;
   csrBody = (): object => ({ name: this.word(), owner: team, commonName: this.word() });
   authorityCsr = (): Promise<number> => this.make('/authorities/csrs', this.csrBody());
   destination = (): Promise<number> => this.make('/destinations', this.destinationBody());

@@ -249,6 +249,14 @@ export const requests: Readonly<Record<string, Ask>> = {
   ),
   'delete /profiles/:id': on((f) => f.profile()),
 
+  'post /replacements': async (f) => ({ body: await f.replacementBody() }),
+  'get /replacements/:id': on((f) => f.replacementRun()),
+  'put /replacements/:id': on(
+    (f) => f.replacementRun(),
+    () => ({ state: 'paused' }),
+  ),
+  'get /replacements/:id/certificates': on((f) => f.replacementRun()),
+
   'post /revocations': async (f) => ({ body: { ids: [await f.certificate()], dryRun: false } }),
   'get /revocations/:id': on((f) => f.revocationRun()),
   'put /revocations/:id': on(

@@ -237,6 +237,12 @@ GET    /rotation/pauses/:id               401       ok        ok        ok      
 PUT    /rotation/pauses/:id               401       403       403       ok        403       403       ok        403
 DELETE /rotation/pauses/:id               401       403       403       ok        403       403       ok        403
 
+GET    /replacements                      401       ok        403       ok        ok        ok        ok        403
+POST   /replacements                      401       ok        403       ok        ok        ok        ok        403
+GET    /replacements/:id                  401       404       403       404       404       404       ok        403
+PUT    /replacements/:id                  401       404       403       404       404       404       ok        403
+GET    /replacements/:id/certificates     401       404       403       404       404       404       ok        403
+
 GET    /revocations                       401       ok        403       ok        ok        ok        ok        403
 POST   /revocations                       401       ok        403       ok        ok        ok        ok        403
 GET    /revocations/:id                   401       404       403       404       404       404       ok        403
