@@ -6,6 +6,7 @@ import { awsS3 } from './aws/aws-s3.destination.js';
 import { awsSecretsManager } from './aws/aws-secrets-manager.destination.js';
 import { awsSns } from './aws/aws-sns.notification.js';
 import { route53 } from './aws/route53.dns.js';
+import { awsEndpoints } from './aws/aws-endpoints.source.js';
 import { awsIam } from './aws/aws-iam.destination.js';
 import { awsIamSource } from './aws/aws-iam.source.js';
 import { azureDns } from './azure/azure-dns.dns.js';
@@ -56,6 +57,7 @@ export const plugins: readonly AnyPlugin[] = [
   acme,
   acmeDns,
   awsAcm,
+  awsEndpoints,
   awsIam,
   awsIamSource,
   awsS3,

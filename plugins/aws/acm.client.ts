@@ -1,13 +1,18 @@
 import { z } from 'zod';
+import { PluginError } from '../../src/plugin-api/errors.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import type { AwsAccess } from './aws-credentials.js';
 import { AwsService, unlessAws } from './aws.client.js';
-import { serviceIn } from './aws-request.js';
+import { AwsFailure, serviceIn } from './aws-request.js';
 
+const Summary = z.object({
+  CertificateArn: z.string(),
+  DomainName: z.string().default(''),
+  Type: z.string().optional(),
+  InUse: z.boolean().default(false),
+});
 const Listed = z.object({
-  CertificateSummaryList: z.array(
-    z.object({ CertificateArn: z.string(), DomainName: z.string().optional(), Type: z.string().optional() }),
-  ),
+  CertificateSummaryList: z.array(Summary),
   NextToken: z.string().nullish(),
 });
 const Tagged = z.object({ Tags: z.array(z.object({ Key: z.string(), Value: z.string().optional() })).optional() });
@@ -19,6 +24,18 @@ const Nothing = z.unknown();
 /** Without this list, ACM lists certificates with RSA keys of up to 2048 bits alone. */
 const keyTypes = ['RSA_1024', 'RSA_2048', 'RSA_3072', 'RSA_4096', 'EC_prime256v1', 'EC_secp384r1', 'EC_secp521r1'];
 
+/** Those that have been issued, also when they are over. */
+const issued = ['ISSUED', 'EXPIRED', 'INACTIVE', 'REVOKED'];
+
+/** An entry in a list of certificates. */
+export interface ListedAcm {
+  arn: string;
+  domainName: string;
+  /** `IMPORTED`, `AMAZON_ISSUED` or `PRIVATE`. */
+  type: string | undefined;
+  isInUse: boolean;
+}
+
 /** PEM, as ACM takes it. */
 export interface AcmMaterial {
   certificate: string;
@@ -26,7 +43,7 @@ export interface AcmMaterial {
   privateKey: string;
 }
 
-/** The imported certificates of one region. Every method throws PluginError. */
+/** The certificates of one region. Every method throws PluginError. */
 export class AcmCertificates {
   private readonly service: AwsService;
 
@@ -37,20 +54,32 @@ export class AcmCertificates {
   /** The ARN of the certificate with this tag, whose domain name is one of the given ones; null: there is none. */
   async findTagged(tag: { key: string; value: string }, domainNames: readonly string[]): Promise<string | null> {
     const names = new Set(domainNames.map((name) => name.toLowerCase()));
+    for await (const { arn, domainName, type } of this.list()) {
+      if (type === 'AMAZON_ISSUED' || type === 'PRIVATE' || !names.has(domainName.toLowerCase())) continue;
+      if ((await this.tagsOf(arn)).some(({ Key, Value }) => Key === tag.key && Value === tag.value)) return arn;
+    }
+    return null;
+  }
+
+  /** Every certificate that is issued, whatever its key. */
+  async *list(): AsyncGenerator<ListedAcm> {
     let token: string | undefined;
     do {
       const page = await this.call(Listed, 'ListCertificates', {
         MaxItems: 1000,
+        CertificateStatuses: issued,
         Includes: { keyTypes },
         ...(token !== undefined && { NextToken: token }),
       });
-      for (const { CertificateArn: arn, DomainName: name = '', Type: type } of page.CertificateSummaryList) {
-        if (type === 'AMAZON_ISSUED' || type === 'PRIVATE' || !names.has(name.toLowerCase())) continue;
-        if ((await this.tagsOf(arn)).some(({ Key, Value }) => Key === tag.key && Value === tag.value)) return arn;
-      }
+      for (const {
+        CertificateArn: arn,
+        DomainName: domainName,
+        Type: type,
+        InUse: isInUse,
+      } of page.CertificateSummaryList)
+        yield { arn, domainName, type, isInUse };
       token = page.NextToken ?? undefined;
     } while (token !== undefined);
-    return null;
   }
 
   /** Answers the ARN. With `arn`, in place of what is there: whatever uses the certificate goes on with the new one. */
@@ -82,9 +111,15 @@ export class AcmCertificates {
     return (await this.call(Described, 'DescribeCertificate', { CertificateArn: arn })).Certificate.InUseBy ?? [];
   }
 
-  /** Succeeds when there is no such certificate. */
+  /** Succeeds when there is no such certificate. `misconfigured`, and who uses it, while it is in use. */
   async delete(arn: string): Promise<void> {
-    await unlessAws(this.call(Nothing, 'DeleteCertificate', { CertificateArn: arn }), 'ResourceNotFound');
+    try {
+      await unlessAws(this.call(Nothing, 'DeleteCertificate', { CertificateArn: arn }), 'ResourceNotFound');
+    } catch (error) {
+      if (!(error instanceof AwsFailure) || error.code !== 'ResourceInUse') throw error;
+      const users = (await this.usersOf(arn)).join(', ');
+      throw new PluginError('misconfigured', `The certificate is still in use by ${users || 'another resource'}.`);
+    }
   }
 
   private async tagsOf(arn: string): Promise<readonly { Key: string; Value?: string | undefined }[]> {

@@ -10,7 +10,6 @@ import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import { AcmCertificates } from './acm.client.js';
 import { demandAccount } from './aws-credentials.js';
 import { awsAccess, demandWhole } from './aws.options.js';
-import { AwsFailure } from './aws-request.js';
 import { Listeners } from './elb.client.js';
 
 const options = z.strictObject({
@@ -104,13 +103,7 @@ export const awsAcm = defineDestination({
     if (held === null || isSameLeaf(held.leafPem, bundle.chainPem[0] ?? '') !== true) return;
     const acm = new AcmCertificates(o, ctx);
     for (const listener of o.listeners) await new Listeners(o, ctx).release(listener, held.arn);
-    try {
-      await acm.delete(held.arn);
-    } catch (error) {
-      if (!(error instanceof AwsFailure) || error.code !== 'ResourceInUse') throw error;
-      const users = (await acm.usersOf(held.arn)).join(', ');
-      throw new PluginError('misconfigured', `The certificate is still in use by ${users || 'another resource'}.`);
-    }
+    await acm.delete(held.arn);
   },
 });
 

@@ -19,6 +19,8 @@ export interface AwsAccess {
   endpoint?: string | undefined;
   stsEndpoint?: string | undefined;
   timeoutS: number;
+  /** For work in the background, which rather waits than fails when AWS throttles it. */
+  waitsWhenThrottled?: boolean;
 }
 
 interface Temporary {

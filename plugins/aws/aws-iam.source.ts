@@ -1,11 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { z } from 'zod';
-import { splitCertificates } from '../../src/pki/pem.js';
-import { PkiError } from '../../src/pki/pki-error.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { Options } from '../../src/plugin-api/options.js';
 import { defineSource, type Found, pollRateOption } from '../../src/plugin-api/source.js';
 import { demandWhole, iamAccess } from './aws.options.js';
+import { chainOfIam } from './held-certificates.js';
 import { ensureAccount, nameInLocation } from './iam-name.js';
 import { type HeldCertificate, IamCertificates, type ListedCertificate, withIam } from './iam.client.js';
 
@@ -82,19 +81,10 @@ async function findOf({ name, arn }: ListedCertificate, iam: IamCertificates, o:
       kind: 'certificate',
       location: arn,
       externalId: held.id,
-      chainPem: [held.bodyPem, ...issuersOf(held)],
+      chainPem: chainOfIam(held),
       ...(owner !== undefined && { owner }),
     },
   ];
-}
-
-function issuersOf({ chainPem }: HeldCertificate): string[] {
-  try {
-    return chainPem === '' ? [] : splitCertificates(chainPem);
-  } catch (error) {
-    if (error instanceof PkiError) return [];
-    throw error;
-  }
 }
 
 /** As in FoundRef; undefined when the certificate cannot be parsed. */

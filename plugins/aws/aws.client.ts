@@ -1,9 +1,12 @@
+import { setTimeout } from 'node:timers/promises';
 import type { z } from 'zod';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import type { FetchResponse } from '../../src/plugin-api/site.js';
 import { type AwsAccess, withCredentials } from './aws-credentials.js';
 import { type AwsCall, AwsFailure, type AwsServiceName, jsonOf, queryCall, sendSigned } from './aws-request.js';
+
+const throttled = /^Throttl|^RequestLimitExceeded$|^TooManyRequests$|^SlowDown$/;
 
 /** Signed requests to one service. Every method throws PluginError, AwsFailure for an error of AWS. */
 export class AwsService {
@@ -36,9 +39,23 @@ export class AwsService {
   send(call: AwsCall): Promise<FetchResponse> {
     const { service, access, ctx } = this;
     const { endpoint, timeoutS } = access;
-    return withCredentials(access, ctx, (credentials) =>
-      sendSigned(call, { service, credentials, endpoint, timeoutS }, ctx),
-    );
+    const send = (): Promise<FetchResponse> =>
+      withCredentials(access, ctx, (credentials) =>
+        sendSigned(call, { service, credentials, endpoint, timeoutS }, ctx),
+      );
+    return access.waitsWhenThrottled ? whenThrottled(send, ctx) : send();
+  }
+}
+
+/** Tries again after growing waits, about eight seconds in all, while AWS throttles. */
+async function whenThrottled<T>(work: () => Promise<T>, ctx: PluginContext): Promise<T> {
+  for (let waitMs = 250; ; waitMs *= 2) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof AwsFailure) || !throttled.test(error.code) || waitMs > 4000) throw error;
+      await setTimeout(waitMs, undefined, { signal: ctx.signal });
+    }
   }
 }
 

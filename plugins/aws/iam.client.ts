@@ -21,6 +21,7 @@ export interface HeldCertificate {
 export interface ListedCertificate {
   name: string;
   arn: string;
+  id: string;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -122,7 +123,11 @@ export class IamCertificates {
         ),
       );
       for (const one of page.ServerCertificateMetadataList ?? [])
-        yield { name: required(one.ServerCertificateName), arn: required(one.Arn) };
+        yield {
+          name: required(one.ServerCertificateName),
+          arn: required(one.Arn),
+          id: required(one.ServerCertificateId),
+        };
       // A page may be short or empty and still not be the last.
       marker = page.IsTruncated === true ? required(page.Marker) : undefined;
     } while (marker !== undefined);

@@ -1,8 +1,19 @@
-/** The contents of each such element. Elements of one name may not stand in one another. */
+/** The contents of each such element, in order, of the outermost ones where they stand in one another. */
 export function elements(xml: string, name: string): string[] {
-  return [...xml.matchAll(new RegExp(`<${name}(?:\\s[^>]*)?>([\\s\\S]*?)</${name}>`, 'g'))].map(
-    ([, content = '']) => content,
-  );
+  const found: string[] = [];
+  let [depth, from] = [0, 0];
+  for (const mark of xml.matchAll(new RegExp(`<(/?)${name}(?:\\s[^>]*?)?(/?)>`, 'g'))) {
+    const [whole, isEnd, isEmpty] = mark;
+    if (isEmpty) {
+      if (depth === 0) found.push('');
+      continue;
+    }
+    if (!isEnd && depth === 0) from = mark.index + whole.length;
+    depth += isEnd ? -1 : 1;
+    if (isEnd && depth === 0) found.push(xml.slice(from, mark.index));
+    if (depth < 0) return found;
+  }
+  return found;
 }
 
 const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };

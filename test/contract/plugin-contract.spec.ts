@@ -81,6 +81,7 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
     eabHmacKey: Buffer.from(marker.repeat(3)).toString('base64url'),
   },
   'aws-acm': { region: 'eu-central-1', accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
+  'aws-endpoints': { regions: ['eu-central-1'], accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
   'aws-s3': {
     region: 'eu-central-1',
     bucket: 'certificates',

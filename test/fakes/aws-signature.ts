@@ -21,9 +21,11 @@ export function signedFor(
     ) ?? [];
   const [date = '', region = '', service = '', end = ''] = scope.split('/');
   const secret = secretFor(id);
-  const unsigned = Object.keys(headers).filter((name) => name.startsWith('x-amz-') && !names.split(';').includes(name));
+  const unsigned = Object.keys(headers).filter(
+    (name) => name.startsWith('x-amz-') && name !== 'x-amz-user-agent' && !names.split(';').includes(name),
+  );
   if (secret === null || end !== 'aws4_request' || unsigned.length > 0) return null;
-  if (headers['x-amz-content-sha256'] !== sha(bytes)) return null;
+  if ((headers['x-amz-content-sha256'] ?? (service === 's3' ? '' : sha(bytes))) !== sha(bytes)) return null;
   const values: Record<string, unknown> = { ...headers, host: headers['x-host'] ?? headers.host };
   const lines = names.split(';').map((name) => `${name}:${String(values[name])}`);
   const query = search.replace(/^\?/, '').split('&').sort().join('&');

@@ -1,5 +1,6 @@
 import { createPrivateKey, randomUUID, X509Certificate } from 'node:crypto';
 import { bucketAnswer } from './aws-s3.js';
+import { type AwsServing, balancerAnswer, distributionAnswer, serverCertificateAnswer } from './aws-served.js';
 import { signedFor } from './aws-signature.js';
 import { type Exchange, type Reply, type StandIn, startStandIn } from './stand-in.js';
 
@@ -24,7 +25,9 @@ interface Secret {
 }
 
 /** ACM, ELB, S3, Secrets Manager and STS in one region, as their references have them. Every signature is checked. */
-export interface FakeAws extends StandIn {
+export interface FakeAws extends StandIn, AwsServing {
+  /** What else uses a certificate of ACM, by its ARN. */
+  otherUsers: Map<string, string[]>;
   certificates: Map<string, Held>;
   secrets: Map<string, Secret>;
   /** Versions of each object, newest first; `null`: the mark of a deletion. */
@@ -52,6 +55,11 @@ export async function startAws(): Promise<FakeAws> {
     listener: listenerArn,
     listenerCertificates: [{ arn: 'arn:aws:acm:eu-central-1:123456789012:certificate/other', isDefault: true }],
     sessions: new Map(),
+    otherUsers: new Map(),
+    balancers: [],
+    classic: [],
+    distributions: [],
+    serverCertificates: [],
   };
   const standIn = await startStandIn((exchange) => answer(exchange, state));
   return Object.assign(standIn, state);
@@ -59,8 +67,9 @@ export async function startAws(): Promise<FakeAws> {
 
 function answer(exchange: Exchange, state: State): Reply {
   const { service = null, region = '' } = signedFor(exchange, (id) => secretOf(id, exchange, state)) ?? {};
-  // STS is in every region; other services here are in one.
-  if (region !== awsRegion && service !== 'sts') return failed('SignatureDoesNotMatch', 403);
+  // These are in the home region of the partition; other services here are in one, and ACM in both.
+  const isHome = region === 'us-east-1' && ['acm', 'cloudfront', 'iam', 'sts'].includes(service ?? '');
+  if (region !== awsRegion && !isHome) return failed('SignatureDoesNotMatch', 403);
   const { headers, text } = exchange;
   const target = String(headers['x-amz-target'] ?? '');
   const [prefix, action = ''] = target.split('.');
@@ -73,7 +82,9 @@ function answer(exchange: Exchange, state: State): Reply {
   if (service === 'sts' && query['Action'] === 'GetCallerIdentity')
     return xml('<GetCallerIdentityResponse><GetCallerIdentityResult>', `<Account>${awsAccount}</Account>`);
   if (service === 'sts' && query['Action'] === 'AssumeRole') return assumedRole(exchange, query, state);
-  if (service === 'elasticloadbalancing') return elb(query, state);
+  if (service === 'iam') return serverCertificateAnswer(query, state);
+  if (service === 'cloudfront') return distributionAnswer(exchange, state);
+  if (service === 'elasticloadbalancing') return balancerAnswer(query, state) ?? elb(query, state);
   return failed('UnknownOperationException');
 }
 
@@ -114,7 +125,8 @@ function textIn(input: Record<string, unknown>, name: string): string {
   return typeof value === 'string' ? value : '';
 }
 
-function acm(action: string, input: Record<string, unknown>, { certificates, listenerCertificates }: State): Reply {
+function acm(action: string, input: Record<string, unknown>, state: State): Reply {
+  const { certificates } = state;
   const arn = textIn(input, 'CertificateArn');
   const held = certificates.get(arn);
   if (action === 'ListCertificates') {
@@ -126,12 +138,13 @@ function acm(action: string, input: Record<string, unknown>, { certificates, lis
       CertificateArn,
       DomainName: /CN=([^\n]+)/.exec(new X509Certificate(leaf).subject)?.[1],
       Type: 'IMPORTED',
+      InUse: usersOf(CertificateArn, state).length > 0,
     }));
     return ok({ CertificateSummaryList: page, ...(at + 1 < all.length && { NextToken: String(at + 1) }) });
   }
   if (action === 'ImportCertificate') return imported(input, certificates);
   if (!held) return failed('ResourceNotFoundException');
-  const users = listenerCertificates.filter((one) => one.arn === arn).map(() => listenerArn);
+  const users = usersOf(arn, state);
   switch (action) {
     case 'ListTagsForCertificate':
       return ok({ Tags: held.tags });
@@ -148,6 +161,11 @@ function acm(action: string, input: Record<string, unknown>, { certificates, lis
     default:
       return failed('UnknownOperationException');
   }
+}
+
+function usersOf(arn: string, { listenerCertificates, otherUsers }: State): string[] {
+  const listeners = listenerCertificates.filter((one) => one.arn === arn).map(() => listenerArn);
+  return [...listeners, ...(otherUsers.get(arn) ?? [])];
 }
 
 function imported(input: Record<string, unknown>, certificates: State['certificates']): Reply {
