@@ -23,6 +23,7 @@ import { fastpki } from './fastpki/fastpki.issuer.js';
 import { filesystem } from './filesystem/filesystem.destination.js';
 import { filesystemSource } from './filesystem/filesystem.source.js';
 import { googleCertificateManager } from './google-cloud/google-certificate-manager.destination.js';
+import { googleCloudStorage } from './google-cloud/google-cloud-storage.destination.js';
 import { googleCloudDns } from './google-cloud/google-cloud-dns.dns.js';
 import { haproxy } from './haproxy/haproxy.destination.js';
 import { javaKeystoreExport } from './jks/java-keystore.export.js';
@@ -78,6 +79,7 @@ export const plugins: readonly AnyPlugin[] = [
   filesystemSource,
   googleCertificateManager,
   googleCloudDns,
+  googleCloudStorage,
   haproxy,
   javaKeystoreExport,
   javaTruststoreExport,

@@ -18,7 +18,7 @@ export interface JsonService {
   wordsOf(body: unknown): string | undefined;
 }
 
-/** One request. `json` or `form` is the body; a member of `query` that is undefined is left out. */
+/** One request. `json`, `form` or `raw` is the body; a member of `query` that is undefined is left out. */
 export interface JsonCall {
   /** GET, or POST when there is a body, unless given. */
   method?: string;
@@ -28,6 +28,7 @@ export interface JsonCall {
   headers?: Readonly<Record<string, string>>;
   json?: unknown;
   form?: Readonly<Record<string, string>>;
+  raw?: { type: string; bytes: Buffer };
   maxBytes?: number;
 }
 
@@ -73,7 +74,7 @@ export class JsonClient {
     const answer = await this.site.fetch(this.urlOf(call), {
       method: call.method ?? (body ? 'POST' : 'GET'),
       headers: { accept: 'application/json', ...headers, ...(body && { 'content-type': body.type }), ...call.headers },
-      ...(body && { body: body.text }),
+      ...(body && { body: body.bytes }),
       ...(call.maxBytes !== undefined && { maxBytes: call.maxBytes }),
       ...connection,
     });
@@ -129,9 +130,10 @@ function faultOf(status: number, isJson: boolean): PluginFault {
   return 'refused';
 }
 
-function bodyOf({ json, form }: JsonCall): { type: string; text: string } | undefined {
-  if (form) return { type: 'application/x-www-form-urlencoded', text: new URLSearchParams(form).toString() };
-  return json === undefined ? undefined : { type: 'application/json', text: JSON.stringify(json) };
+function bodyOf({ json, form, raw }: JsonCall): { type: string; bytes: Buffer | string } | undefined {
+  if (raw) return raw;
+  if (form) return { type: 'application/x-www-form-urlencoded', bytes: new URLSearchParams(form).toString() };
+  return json === undefined ? undefined : { type: 'application/json', bytes: JSON.stringify(json) };
 }
 
 function jsonOf({ body }: FetchResponse): unknown {

@@ -103,6 +103,7 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
   'dns-webhook': { url: 'https://127.0.0.1:1/hook' },
   'google-certificate-manager': { serviceAccountKey },
   'google-cloud-dns': { serviceAccountKey },
+  'google-cloud-storage': { serviceAccountKey, bucket: 'certificates' },
   route53: { accessKeyId: 'AKIAMARKERMARKER' },
   'aws-iam-source': { accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
   discord: { webhookUrl: `https://127.0.0.1:1/api/webhooks/1/${marker}-discord` },
