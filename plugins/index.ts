@@ -19,6 +19,7 @@ import { djangoCa } from './django-ca/django-ca.issuer.js';
 import { dnsWebhook } from './dns-webhook/dns-webhook.dns.js';
 import { dogtag } from './dogtag/dogtag.issuer.js';
 import { email } from './email/email.notification.js';
+import { f5BigIp } from './f5/f5-big-ip.destination.js';
 import { fastpki } from './fastpki/fastpki.issuer.js';
 import { filesystem } from './filesystem/filesystem.destination.js';
 import { filesystemSource } from './filesystem/filesystem.source.js';
@@ -74,6 +75,7 @@ export const plugins: readonly AnyPlugin[] = [
   dnsWebhook,
   dogtag,
   email,
+  f5BigIp,
   fastpki,
   filesystem,
   filesystemSource,

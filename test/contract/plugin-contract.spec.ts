@@ -117,6 +117,7 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
   },
   'cfssl-issuer': { url: 'http://127.0.0.1:1', hmacKey: Buffer.from(marker).toString('hex') },
   email: { recipients: 'someone@example.org' },
+  'f5-big-ip': { url: 'http://127.0.0.1:1', username: 'u' },
   fastpki: { url: 'http://127.0.0.1:1', username: 'u', caName: 'c' },
   ntfy: { url: 'https://127.0.0.1:1', topic: marker },
   pagerduty: { routingKey: Buffer.from(marker.repeat(3)).toString('base64').slice(0, 32) },

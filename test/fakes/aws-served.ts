@@ -72,10 +72,12 @@ function classicAnswer(action: string, query: Record<string, string>, { classic 
       classic,
       'LoadBalancerDescriptions',
       ({ name, port, certificateArn, policy }) =>
-        `<LoadBalancerName>${name}</LoadBalancerName><DNSName>${name}.elb.amazonaws.com</DNSName><ListenerDescriptions>` +
-        '<member><PolicyNames/><Listener><Protocol>HTTP</Protocol><LoadBalancerPort>80</LoadBalancerPort></Listener>' +
-        `</member><member><PolicyNames><member>${policy}</member></PolicyNames><Listener><Protocol>HTTPS</Protocol>` +
-        `<LoadBalancerPort>${port}</LoadBalancerPort><SSLCertificateId>${certificateArn}</SSLCertificateId></Listener>` +
+        `<LoadBalancerName>${name}</LoadBalancerName><DNSName>${name}.elb.amazonaws.com</DNSName>` +
+        '<ListenerDescriptions><member><PolicyNames/><Listener><Protocol>HTTP</Protocol>' +
+        '<LoadBalancerPort>80</LoadBalancerPort></Listener></member><member>' +
+        `<PolicyNames><member>${policy}</member></PolicyNames><Listener><Protocol>HTTPS</Protocol>` +
+        `<LoadBalancerPort>${port}</LoadBalancerPort>` +
+        `<SSLCertificateId>${certificateArn}</SSLCertificateId></Listener>` +
         '</member></ListenerDescriptions>',
     );
   const isThere = classic.some(
