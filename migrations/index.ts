@@ -68,6 +68,7 @@ import { RevocationRunsOfCertificates1763700000092 } from './1763700000092-revoc
 import { RevocationRunVersions1763700000093 } from './1763700000093-revocation-run-versions.js';
 import { TlsAlpnChallenges1763700000094 } from './1763700000094-tls-alpn-challenges.js';
 import { CrlParts1763700000095 } from './1763700000095-crl-parts.js';
+import { NoticeLayout1763700000096 } from './1763700000096-notice-layout.js';
 import { OnePlanForAllValues1763700000098 } from './1763700000098-one-plan-for-all-values.js';
 import { MaintenanceWindows1763700000101 } from './1763700000101-maintenance-windows.js';
 import { RenewalsWait1763700000102 } from './1763700000102-renewals-wait.js';
@@ -161,6 +162,7 @@ export const migrations = [
   RevocationRunVersions1763700000093,
   TlsAlpnChallenges1763700000094,
   CrlParts1763700000095,
+  NoticeLayout1763700000096,
   OnePlanForAllValues1763700000098,
   MaintenanceWindows1763700000101,
   RenewalsWait1763700000102,

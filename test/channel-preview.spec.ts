@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { plugins } from '../plugins/index.js';
+import type { Layouts } from '../src/notifications/layouts.js';
 import { ChannelPreview } from '../src/notifications/channel-preview.js';
 import { PreviewView } from '../src/notifications/channel.schema.js';
 import { secretKeys } from '../src/plugin-api/options.js';
@@ -49,7 +50,8 @@ const configured = new ConfiguredPlugins(
   new KeyRing([{ id: 'one', key: randomBytes(32) }]),
 );
 const contexts: Pick<PluginContexts, 'make'> = { make: (signal) => pluginContext({}, signal) };
-const preview = new ChannelPreview(configured, contexts as PluginContexts);
+const layouts: Pick<Layouts, 'of'> = { of: (channel) => Promise.resolve(channel?.layout ?? {}) };
+const preview = new ChannelPreview(configured, contexts as PluginContexts, layouts as Layouts);
 
 function stored(id: string, options: Record<string, unknown>): StoredPlugin {
   return configured.seal(configured.plugin('notification', id), PluginInput.parse({ id, options }), 'channel');

@@ -44,8 +44,8 @@ type Laid = Pick<NotificationMessage, 'subject' | 'text' | 'html' | 'content'>;
  * The message in this layout. A template that cannot be filled in, which no request is able to store, leaves the usual
  * layout: a notice in the wrong look is better than none.
  */
-export function inLayout<T extends Laid>(message: T, layout: ChannelLayout | null = null): T {
-  if (layout === null) return message;
+export function inLayout<T extends Laid>(message: T, layout: ChannelLayout): T {
+  if (Object.keys(layout).length === 0) return message;
   const { subjectPrefix, text, html, ...look } = layout;
   const subject = subjectPrefix === undefined ? message.subject : `${subjectPrefix} ${message.subject}`;
   const usual = renderMessage({ ...message.content, subject }, look);

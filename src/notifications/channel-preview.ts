@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { inLayout } from './channel-layout.js';
 import type { SendingChannel } from './channel-sender.js';
+import { Layouts } from './layouts.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import { PluginError } from '../plugin-api/errors.js';
@@ -22,6 +23,7 @@ export class ChannelPreview {
   constructor(
     private readonly configured: ConfiguredPlugins,
     private readonly contexts: PluginContexts,
+    private readonly layouts: Layouts,
   ) {}
 
   /**
@@ -29,7 +31,7 @@ export class ChannelPreview {
    * options. `fault` and `detail` when it sends nothing.
    */
   async of(channel: SendingChannel, unlaid: NotificationMessage): Promise<Omit<PreviewView, 'from'>> {
-    const message = inLayout(unlaid, channel.layout);
+    const message = inLayout(unlaid, await this.layouts.of(channel));
     const { event, subject, text, html = null } = message;
     const sent: Sent = { mailTo: null, requests: [] };
     const shown = { event, subject, text, html, ...sent, fault: null, detail: null };
@@ -45,6 +47,12 @@ export class ChannelPreview {
       if (shown.requests.length === 0) return { ...shown, fault: error.fault, detail: error.detail };
     }
     return shown;
+  }
+
+  /** Mail without a channel. */
+  async ofMail(unlaid: NotificationMessage): Promise<Omit<PreviewView, 'from'>> {
+    const { event, subject, text, html = null, recipients } = inLayout(unlaid, await this.layouts.of(null));
+    return { event, subject, text, html, mailTo: [...recipients], requests: [], fault: null, detail: null };
   }
 }
 

@@ -62,7 +62,12 @@ export class ChannelTest {
   async sample(actor: Actor, id: number): Promise<{ channel: SendingChannel; message: NotificationMessage }> {
     const channel = await this.channels.get(this.db.single, id);
     this.channelService.demandChange(actor, channel);
-    return { channel, message: this.messageOf(actor, { kind: 'channel', id, label: channel.label, channel }) };
+    return { channel, message: this.messageOf(actor, { kind: 'channel', id, label: channel.label }) };
+  }
+
+  /** The test message of mail without a channel, unsent. */
+  sampleMail(actor: Actor): NotificationMessage {
+    return this.messageOf(actor, { kind: 'channel', id: 0, label: 'owners' });
   }
 
   /** As `ofChannel`, with the channel of a notification. */
@@ -104,7 +109,7 @@ export class ChannelTest {
       : this.sender.mail(message, signal);
   }
 
-  private messageOf(actor: Actor, { kind, id, label }: Tested): NotificationMessage {
+  private messageOf(actor: Actor, { kind, id, label }: Omit<Tested, 'channel'>): NotificationMessage {
     const dedupeKey = `notification.test:${id}:${randomUUID()}`;
     const rendered = renderMessage(testMessage(kind, label, actor));
     const url = `${this.config.publicUrl}/api/1/${kind}s/${id}`;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { NoticeEvent } from '../plugin-api/events.js';
+import { type NoticeEvent, noticeEvents } from '../plugin-api/events.js';
 import type { CertificateFacts, NoticeData } from './notice-data.js';
 import { renderNotice } from './notice-texts.js';
 import { inWords } from './notice-words.js';
@@ -201,6 +201,22 @@ describe('renderNotice', () => {
     expect([...message.html.matchAll(/href="(.*?)"/g)].map(([, url]) => url)).toEqual(
       [...message.text.matchAll(/^ {2}(https:.*)$/gm)].map(([, url]) => url),
     );
+  });
+
+  it.each(noticeEvents)('lays %s out so that every mail program shows it, and says the same in both parts', (event) => {
+    const { html, text } = renderNotice(event, messages[event]);
+    expect(wordsOf(withoutTags(html))).toEqual(wordsOf(text.replaceAll(/^ *https:.*$/gm, '').replace('-- ', '')));
+    // A mail program loads nothing, or asks first; scripts, forms and frames it removes.
+    expect(html).not.toMatch(
+      /\b(src|srcset|background)=|url\(|@import|<(img|link|script|iframe|form|video|object|svg)\b/i,
+    );
+    const widths = [...html.matchAll(/width(?:="|:)(\d+)(%|px)?/g)].filter(([, , unit]) => unit !== '%');
+    expect(widths.map(([, width]) => Number(width)).filter((width) => width > 600)).toEqual([]);
+    expect(html).toContain('max-width:600px');
+    // A long name breaks, and does not make the mail wider than a phone.
+    for (const [cell] of html.matchAll(/<td style="padding:16px;[^"]*"/g))
+      expect(cell).toContain('word-break:break-word');
+    expect(Buffer.byteLength(html)).toBeLessThan(100_000);
   });
 
   it('names the certificate that expires first and says that some do not renew automatically', () => {

@@ -5,6 +5,7 @@ import { ChannelRepository } from './channel.repository.js';
 import { ChannelSender } from './channel-sender.js';
 import { ChannelService } from './channel.service.js';
 import { ChannelTest } from './channel-test.js';
+import { Layouts } from './layouts.js';
 import { NotificationForm } from './notification-form.js';
 import { NotificationRepository } from './notification.repository.js';
 import { NotificationService } from './notification.service.js';
@@ -20,6 +21,7 @@ import { SubscriptionRepository } from './subscription.repository.js';
     ChannelSender,
     ChannelService,
     ChannelTest,
+    Layouts,
     NotificationForm,
     NotificationRepository,
     NotificationService,
@@ -32,6 +34,7 @@ import { SubscriptionRepository } from './subscription.repository.js';
     ChannelSender,
     ChannelService,
     ChannelTest,
+    Layouts,
     NotificationRepository,
     NotificationService,
     Recipients,

@@ -127,6 +127,18 @@ export class SubscriptionRepository {
     return rows;
   }
 
+  /** Whether there was a certificate at `dueAt`, and no subscription sends the weekly summary to all of this team. */
+  async isTeamSummaryDue(tx: Tx, team: readonly string[], dueAt: Date): Promise<boolean> {
+    const rows: unknown[] = await tx.query(
+      `select where (select created_at from certificate order by id limit 1) <= $2 and not exists (
+         select from subscription s join channel ch on ch.id = s.channel_id
+         where s.active and ch.active and s.scope = 'all' and 'summary.weekly' = any(s.events)
+           and $1::text[] <@ ch.recipients)`,
+      [team.map((address) => address.toLowerCase()), dueAt],
+    );
+    return rows.length > 0;
+  }
+
   async remove(tx: Tx, subscription: Subscription): Promise<void> {
     await tx.remove(subscription);
   }

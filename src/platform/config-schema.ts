@@ -180,6 +180,13 @@ export const configSchema = z.object({
   SECURITY_NOTICE_DAYS: days
     .optional()
     .meta({ description: 'Days before expiry at which SECURITY_TEAM_EMAIL is told.', defaultText: 'NOTICE_DAYS' }),
+  WEEKLY_SUMMARY: flag()
+    .prefault('true')
+    .meta({
+      description:
+        'Whether SECURITY_TEAM_EMAIL gets a summary of all certificates every Monday. Subscriptions to ' +
+        '`summary.weekly` send it to others.',
+    }),
   AUTHORITY_NOTICE_DAYS: days.prefault('365,180,90,30').meta({
     description:
       'Days before an authority expires at which its owner and SECURITY_TEAM_EMAIL are told, with commas between.',

@@ -70,6 +70,7 @@ describe('loadConfig', () => {
       defaultRotationDays: 30,
       noticeDays: [30, 15, 2],
       securityNoticeDays: [30, 15, 2],
+      weeklySummary: true,
       tokenLifetimeMinutes: 720,
       reloadCommands: {},
       allowedFilesystemRoots: [],

@@ -15,6 +15,7 @@ const withoutEntity: Record<string, string> = {
   migration: 'kept by TypeORM itself',
   key_holder: 'written and read by one statement each',
   crl: 'its octets are read and written in parts, by the repository of CRLs',
+  notice_layout: 'one row, read and written by one statement each',
   crl_part: 'a part of the octets of a CRL',
   revoked_certificate: 'read in slices of thousands, by its repository',
   job_lane: 'counted by the statement that takes jobs',

@@ -131,11 +131,15 @@ export class CertificateSubscriptionRepository {
     );
   }
 
-  /** How the watched certificates in scope stand. `certificates`: the first `most` that expire before `soon`. */
-  async summary(tx: Tx, subscriptionId: number, { now, soon, most }: SummaryBounds): Promise<Summary> {
+  /**
+   * How the watched certificates in scope stand, or all for a null subscription. `certificates`: the first `most` that
+   * expire before `soon`.
+   */
+  async summary(tx: Tx, subscriptionId: number | null, { now, soon, most }: SummaryBounds): Promise<Summary> {
     const [found] = await tx.query<[Summary]>(
       `with heard as materialized (
-         select c.id, c.not_after, c.renewal_fault from certificate c where c.id in (select id from ${inScope} as h)
+         select c.id, c.not_after, c.renewal_fault from certificate c
+         where ${subscriptionId === null ? '$1::int[] is null' : `c.id in (select id from ${inScope} as h)`}
            and ${isWatched} and c.not_after > $2),
        first as (select id from heard where not_after < $3 order by not_after, id limit $4)
        select count(*)::int as watched, count(*) filter (where not_after < $3)::int as ending,
@@ -144,7 +148,7 @@ export class CertificateSubscriptionRepository {
            'owner', c.owner, 'serialHex', c.serial_hex, 'notAfter', c.not_after) order by c.not_after, c.id), '[]')
            from first join certificate c on c.id = first.id) as certificates
        from heard`,
-      [[subscriptionId], now, soon, most],
+      [subscriptionId && [subscriptionId], now, soon, most],
     );
     return { ...found, certificates: found.certificates.map((one) => ({ ...one, notAfter: new Date(one.notAfter) })) };
   }

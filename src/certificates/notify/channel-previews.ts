@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { ChannelPreview } from '../../notifications/channel-preview.js';
 import type { PreviewView } from '../../notifications/channel.schema.js';
 import { ChannelTest } from '../../notifications/channel-test.js';
+import { demandLayouts } from '../../notifications/layouts.js';
 import type { NotificationMessage } from '../../plugin-api/notification.js';
 import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
@@ -34,8 +35,16 @@ export class ChannelPreviews {
     return { from, ...(await this.preview.of(channel, warning ?? test)) };
   }
 
-  /** Of the notice that is due next, unless it no longer applies. */
-  private async ofNotice(channelId: number): Promise<NotificationMessage | null> {
+  /** Of the mail without a channel that is sent next. Throws Problem `forbidden` for who may not write to everybody. */
+  async ofOwners(actor: Actor): Promise<PreviewView> {
+    demandLayouts(actor);
+    const notice = await this.ofNotice(null);
+    const shown = await this.preview.ofMail(notice ?? this.tests.sampleMail(actor));
+    return { from: notice ? 'notice' : 'test', ...shown };
+  }
+
+  /** Of the notice that is due next, unless it no longer applies. `channelId`: null for mail without a channel. */
+  private async ofNotice(channelId: number | null): Promise<NotificationMessage | null> {
     const notice = await this.notices.findNextOf(this.db.single, channelId);
     const { current } = await this.judge.sort(notice ? [notice] : [], this.clock.now());
     const composed = current[0] ? await this.sender.compose([current[0]]) : null;

@@ -29,16 +29,20 @@ export class GeneralMessages {
     private readonly runs: RunRepository,
   ) {}
 
-  /** Null when the event is over: the run goes on again, or has ended. */
+  /** Null when the event is over: the run goes on again, or has ended; and when there is nobody to tell any more. */
   write(event: GeneralEvent, notice: About): Promise<GeneralMessage | null> {
-    return event === 'run.paused' ? this.pausedRun(notice) : this.summary(notice.subscriptionId ?? 0);
+    return event === 'run.paused' ? this.pausedRun(notice) : this.summary(notice.subscriptionId);
   }
 
-  private async summary(subscriptionId: number): Promise<GeneralMessage> {
+  /** `subscriptionId`: null for the security team. */
+  private async summary(subscriptionId: number | null): Promise<GeneralMessage | null> {
+    const { securityTeamEmail: team = [], weeklySummary } = this.config;
+    if (subscriptionId === null && (team.length === 0 || !weeklySummary)) return null;
     const now = this.clock.now();
     const bounds = { now, soon: new Date(now.getTime() + soonMs), most: mostListed };
     const summary = await this.certificates.summary(this.db.single, subscriptionId, bounds);
-    return { ...writeNotice('summary.weekly', { ...this.setting(), ...summary }), recipients: [] };
+    const message = writeNotice('summary.weekly', { ...this.setting(), ...summary });
+    return { ...message, recipients: subscriptionId === null ? [...team] : [] };
   }
 
   private async pausedRun({ subscriptionId, data }: About): Promise<GeneralMessage | null> {

@@ -244,12 +244,12 @@ export class NoticeRepository {
     return rows.map(({ id }) => id);
   }
 
-  /** The notice of a channel that is sent or tried again next. */
-  async findNextOf(tx: Tx, channelId: number): Promise<Notice | null> {
+  /** The notice of a channel, or of those without a channel (null), that is sent or tried again next. */
+  async findNextOf(tx: Tx, channelId: number | null): Promise<Notice | null> {
     const rows: { id: number }[] = await tx.query(
-      `select n.id from notice n join subscription s on s.id = n.subscription_id
-       where n.next_attempt_at is not null
-         and case when n.escalates_id is null then s.channel_id else s.escalate_channel_id end = $1
+      `select n.id from notice n left join subscription s on s.id = n.subscription_id
+       where n.next_attempt_at is not null and case when $1::int is null then s.id is null
+         else case when n.escalates_id is null then s.channel_id else s.escalate_channel_id end = $1 end
        order by n.next_attempt_at, n.id limit 1`,
       [channelId],
     );

@@ -14,6 +14,7 @@ import { GeneralMessages } from './general-messages.js';
 import { ListedCertificates } from './listed-certificates.js';
 import { NoticeJudge } from './notice-judge.js';
 import { NoticeMessages } from './notice-messages.js';
+import { NoticeLayoutController } from './notice-layout.controller.js';
 import { NoticeController } from './notice.controller.js';
 import { NoticeRepository } from './notice.repository.js';
 import { NoticeService } from './notice.service.js';
@@ -30,6 +31,7 @@ export const notifyControllers: Type[] = [
   AcknowledgementController,
   ChannelController,
   NoticeController,
+  NoticeLayoutController,
   NotificationController,
   SubscriptionController,
 ];

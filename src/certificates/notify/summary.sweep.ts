@@ -2,11 +2,11 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { inBatches } from '../../jobs/in-batches.js';
 import { Periodic } from '../../jobs/periodic.js';
 import { SubscriptionRepository } from '../../notifications/subscription.repository.js';
-import { nextSummaryAt } from '../../notifications/weekly.js';
+import { lastSummaryAt, nextSummaryAt } from '../../notifications/weekly.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
-import { NoticeRepository } from './notice.repository.js';
+import { type NewNotice, NoticeRepository } from './notice.repository.js';
 import { sendNotices } from './send-notices.job.js';
 
 const batch = 200;
@@ -24,9 +24,10 @@ export class SummarySweep implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.periodic.everyTick('weekly-summaries', this.config.sweepIntervalS, (signal, report) =>
-      inBatches({ db: this.db, signal, report }, { kind: 'summaries', most: batch }, (tx) => this.write(tx)),
-    );
+    this.periodic.everyTick('weekly-summaries', this.config.sweepIntervalS, async (signal, report) => {
+      await inBatches({ db: this.db, signal, report }, { kind: 'summaries', most: batch }, (tx) => this.write(tx));
+      report.count('summaries', await this.db.write((tx) => this.writeForTeam(tx)));
+    });
   }
 
   private async write(tx: Tx): Promise<number> {
@@ -39,11 +40,30 @@ export class SummarySweep implements OnModuleInit {
       event,
       dedupeKey: `${event}:${id}:${dueAt.toISOString()}`,
     }));
+    await this.send(tx, rows, now);
+    return due.length;
+  }
+
+  /**
+   * The summary of the security team, unless one channel already sends it to all of its addresses. Not of a week before
+   * the first certificate. The number of notices that it wrote.
+   */
+  private async writeForTeam(tx: Tx): Promise<number> {
+    const { securityTeamEmail: team = [], weeklySummary } = this.config;
+    const now = this.clock.now();
+    const dueAt = lastSummaryAt(now);
+    if (team.length === 0 || !weeklySummary || !(await this.subscriptions.isTeamSummaryDue(tx, team, dueAt))) return 0;
+    const event = 'summary.weekly' as const;
+    const dedupeKey = `${event}:team:${dueAt.toISOString()}`;
+    return this.send(tx, [{ certificateId: null, subscriptionId: null, event, dedupeKey }], now);
+  }
+
+  private async send(tx: Tx, rows: readonly NewNotice[], now: Date): Promise<number> {
     const ids = await this.notices.add(tx, rows, now);
     await sendNotices.enqueueMany(
       tx,
       ids.map((id) => ({ data: { noticeIds: [id] } })),
     );
-    return due.length;
+    return ids.length;
   }
 }

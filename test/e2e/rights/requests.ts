@@ -215,6 +215,7 @@ export const requests: Readonly<Record<string, Ask>> = {
     body: { reason: 'known' },
   }),
   'delete /certificates/:id/acknowledgements/:event': async (f) => ({ ids: await f.acknowledged() }),
+  'put /notice-layout': () => ({ body: { productName: 'Example PKI' } }),
   'get /notices/:id': on((f) => f.notice()),
   'post /notices/:id/retry': on((f) => f.notice()),
 

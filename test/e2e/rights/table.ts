@@ -184,6 +184,9 @@ GET    /logs/export                       401       403       403       403     
 GET    /mails                             401       403       403       403       ok        403       ok        403
 GET    /mails/:id                         401       403       403       403       ok        403       ok        403
 
+GET    /notice-layout                     401       ok        ok        ok        ok        ok        ok        403
+PUT    /notice-layout                     401       403       403       403       ok        403       ok        403
+GET    /notice-layout/preview             401       403       403       403       ok        403       ok        403
 GET    /notices                           401       ok        ok        ok        ok        ok        ok        403
 GET    /notices/:id                       401       404       ok        ok        ok        404       ok        403
 POST   /notices/:id/retry                 401       404       403       ok        ok        404       ok        403
