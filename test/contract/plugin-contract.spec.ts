@@ -100,6 +100,7 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
   },
   'azure-dns': { tenantId: 't', clientId: 'c', subscriptionId: 's', resourceGroup: 'r' },
   'azure-key-vault': { vaultUrl: 'https://web.vault.azure.net', tenantId: 't', clientId: 'c' },
+  'ct-search': { domains: ['example.org'] },
   'dns-webhook': { url: 'https://127.0.0.1:1/hook' },
   'google-certificate-manager': { serviceAccountKey },
   'google-cloud-dns': { serviceAccountKey },
@@ -145,6 +146,7 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
     folder: '/srv',
   },
   'tls-endpoints': { hosts: ['127.0.0.1:1'] },
+  'vault-kv-source': { url: 'http://127.0.0.1:1', secretId: undefined },
   'vault-kv': { url: 'http://127.0.0.1:1', secretId: undefined },
   'vault-pki': { url: 'http://127.0.0.1:1', secretId: undefined, role: 'web' },
   webhook: { url: 'http://127.0.0.1:1/hook' },
@@ -420,7 +422,9 @@ describe.each([ofCore, ...plugins].map((plugin) => [plugin.id, plugin] as const)
 
   it('marks credentials as secret and gives them no default', () => {
     for (const [name, property] of Object.entries(formFor(plugin).properties)) {
-      if (credential.test(name)) expect([name, property.secret]).toEqual([name, true]);
+      // A number or a switch is no credential, whatever it is called.
+      const isText = !['integer', 'boolean'].includes(property.type ?? '');
+      if (isText && credential.test(name)) expect([name, property.secret]).toEqual([name, true]);
       if (property.secret) expect([name, property.default, property.type]).toEqual([name, undefined, 'string']);
     }
   });
