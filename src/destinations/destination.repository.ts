@@ -119,7 +119,6 @@ export class DestinationRepository {
     await tx.save(destination);
   }
 
-  /** Also forgets past deliveries. Fails on a foreign key while a certificate is deployed there. */
   /** The certificates that are at the destination, or are to be delivered to it or removed from it. */
   standingAt(tx: Tx, id: number): Promise<Dependents> {
     const where = `id in (select certificate_id from delivery where destination_id = $1
@@ -127,6 +126,7 @@ export class DestinationRepository {
     return countDependents(tx, { kind: 'certificate', name: 'id', where }, id);
   }
 
+  /** Also forgets past deliveries. Fails on a foreign key while a certificate is deployed there. */
   async remove(tx: Tx, destination: Destination): Promise<void> {
     await tx.remove(destination);
   }
