@@ -537,7 +537,7 @@ describe('destinations, notifications and policies', () => {
   it('cannot be deleted while they are used', async () => {
     const { id } = await program.ok('POST', '/certificates', request({ destinations: [{ label: 'web' }] }));
     await expectRefusal(() => program.call('DELETE', `/destinations/${ids.web}`), 409, null);
-    expect((await program.call('DELETE', `/destinations/${ids.web}`)).body.detail).toContain('delivery');
+    expect((await program.call('DELETE', `/destinations/${ids.web}`)).body.reasons.certificate).toContain(String(id));
     await expectRefusal(() => program.call('DELETE', `/policies/${ids.inUsePolicy}`), 409, null);
     const [standard] = (await program.ok('GET', '/policies?filter=name;default')).items;
     await expectRefusal(() => program.call('DELETE', `/policies/${standard.id}`), 409, null);
