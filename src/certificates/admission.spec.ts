@@ -65,7 +65,10 @@ const granted: TermsWithoutDates = { ...plain, beyondPolicy: true };
 
 /** The answer to a renewal with `changes` against `old`: `renewed`, or the detail of the refusal. */
 async function verdict(actor: Actor, old: TermsWithoutDates, changes: Partial<TermsWithoutDates>): Promise<string> {
-  const certificate = { id: 3, owner: 'web', vouchingRole: null, creatorId: 5, bodyPem: null, terms: storeTerms(old) };
+  const certificate = {
+    ...{ id: 3, owner: 'web', vouchingRole: null, creatorId: 5, authorityId: 1, bodyPem: null },
+    terms: storeTerms(old),
+  };
   return admission.ofRenewal(actor, certificate as unknown as Certificate, authority, { ...old, ...changes }).then(
     () => 'renewed',
     (error: { detail: string }) => error.detail,
@@ -146,7 +149,7 @@ describe('a new version of a profile', () => {
     } as unknown as Certificate;
     return {
       approve: (actor: Actor) =>
-        approval.of({ actor, renews: { old: certificate, links: {} } } as unknown as IssueCommand, authority),
+        approval.of({ actor, key: {}, renews: { old: certificate, links: {} } } as unknown as IssueCommand, authority),
       outlook: async () => {
         const { profile, terms } = await profiling.outlook(certificate);
         return { profile, rights: await admission.outlook(certificate, terms) };

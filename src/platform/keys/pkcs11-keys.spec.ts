@@ -1,6 +1,7 @@
 import { createPublicKey, verify } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -185,11 +186,11 @@ function hanging(file: string): () => void {
   };
 }
 
-/** Time passes in the program, and a little outside. */
+/** Time passes in the program, and a little outside, so that the threads of the module come to their calls. */
 async function pass(seconds: number): Promise<void> {
   for (let second = 0; second < seconds; second += 1) {
     await vi.advanceTimersByTimeAsync(1000);
-    await new Promise((resolve) => setImmediate(resolve));
+    await sleep(5);
   }
 }
 
