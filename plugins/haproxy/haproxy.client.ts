@@ -9,6 +9,8 @@ import { addressOf, type HaproxyOptions } from './haproxy.options.js';
 const mostBytes = 4 * 1024 * 1024;
 /** In the interactive mode each answer begins with a prompt, and each line of a payload is answered with one. */
 const prompts = /^(?:> |\+ )+/gm;
+/** HAProxy refuses each command about certificates, also to show one, while it does another one. */
+const locked = /operations on certificates are currently locked/i;
 
 /** The runtime API of one HAProxy (its management guide, section 9.3). Every method throws PluginError. */
 export class HaproxyRuntime {
@@ -29,9 +31,10 @@ export class HaproxyRuntime {
     const socket = await ctx.site.connect(options.host, options.port, signal);
     try {
       const text = ['prompt', ...commands, 'quit', ''].join('\n');
-      return (await conversation(tls === null ? socket : secured(socket, options.host, tls), text, signal))
-        .replace(prompts, '')
-        .trim();
+      const answer = await conversation(tls === null ? socket : secured(socket, options.host, tls), text, signal);
+      if (locked.test(answer))
+        throw new PluginError('unavailable', `HAProxy at ${addressOf(options)} works on another certificate now.`);
+      return answer.replace(prompts, '').trim();
     } catch (error) {
       ctx.signal.throwIfAborted();
       if (error instanceof PluginError) throw error;

@@ -88,6 +88,12 @@ describe('distinguished names', () => {
     expect(() => encodeSubject(subject)).toThrow(expect.objectContaining({ code: 'bad-name' })),
   );
 
+  it.each([0x04, 0x0c])('join a string in parts with the tag %i (X.690 §8.23)', (tag) => {
+    const parts = ['two ', 'parts'].map((text) => der.tlv(tag, Buffer.from(text)));
+    const name = der.sequence(one('2.5.4.3', der.tlv(0x2c, ...parts)));
+    expect(subjectFieldsOf(name)).toEqual({ commonName: 'two parts' });
+  });
+
   it('are limited in characters, not in UTF-16 units', () => {
     expect(subjectFieldsOf(encodeSubject({ commonName: '𝒳'.repeat(64) })).commonName).toHaveLength(128);
   });

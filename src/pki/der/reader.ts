@@ -193,12 +193,18 @@ export class DerReader {
     return joined(this.string(tag));
   }
 
-  /** As `content`, for a string, which BER may split into parts (X.690 §8.7). */
+  /**
+   * As `content`, for a string, which BER may split into parts: OCTET STRINGs (X.690 §8.7, §8.23), or, as OpenSSL
+   * also takes them, parts of the type of the whole.
+   */
   private string(tag: number): Buffer[] {
     if (this.rules === 'der' || this.peek() !== (tag | constructed)) return [this.content(tag)];
     const parts: Buffer[] = [];
     const universal = tag < 0x40 ? tag : Tag.octetString;
-    for (const reader = this.enter(tag | constructed); reader.more;) parts.push(...reader.string(universal));
+    for (const reader = this.enter(tag | constructed); reader.more;) {
+      const isOctets = ((reader.peek() ?? 0) & ~constructed) === Tag.octetString;
+      parts.push(...reader.string(isOctets ? Tag.octetString : universal));
+    }
     return parts;
   }
 

@@ -190,7 +190,7 @@ function hanging(file: string): () => void {
 async function pass(seconds: number): Promise<void> {
   for (let second = 0; second < seconds; second += 1) {
     await vi.advanceTimersByTimeAsync(1000);
-    await sleep(5);
+    await sleep(10);
   }
 }
 
