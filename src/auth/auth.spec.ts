@@ -230,7 +230,7 @@ describe('signing in', () => {
     expect(JSON.stringify(events)).not.toContain('Not-my-password1!');
   });
 
-  it('refuses the eleventh try from one address in five minutes, the right password too, until they are over', async () => {
+  it('refuses the eleventh try from one address for five minutes, also with the right password', async () => {
     await accounts.addUser('gina');
     const from = '198.51.100.10';
     for (let i = 1; i <= 10; i++) expect((await login(`ghost${i}`, 'x', from)).status).toBe(401);
@@ -296,7 +296,8 @@ describe('a session', () => {
 describe('routes without a rule', () => {
   it('stop the program at boot', async () => {
     await expect(startAccounts([HiddenController])).rejects.toThrow(
-      'HiddenController.none: neither @Requires nor @Public\n  HiddenController.typo: no permission certificate:raed\n' +
+      'HiddenController.none: neither @Requires nor @Public\n' +
+        '  HiddenController.typo: no permission certificate:raed\n' +
         '  HiddenController.keyOfWhat: no :id of the certificate',
     );
   });

@@ -72,7 +72,7 @@ describe('a delivery', () => {
     expect((await deliveriesOf(certificate)).find(({ id }) => id === first?.id)?.deliveredAt).toBe(first?.deliveredAt);
   });
 
-  it('whose destination does not say where the certificate is has failed, and replaces nothing (10: certimate#624)', async () => {
+  it('whose destination names no place has failed, and replaces nothing (10: certimate#624)', async () => {
     const old = await issue('nameless.example.com');
     await inStates(old, 'delivered');
     near.mode = 'nameless';
@@ -86,7 +86,7 @@ describe('a delivery', () => {
     await eventually(async () => (await get(old)).lifecycle === 'superseded');
   });
 
-  it('waits for a CA that answers later, and is one alone however often it is asked for (13: Infisical#6610)', async () => {
+  it('waits for a CA that answers later, and is made once (13: Infisical#6610)', async () => {
     const made = await program.call('POST', '/certificates', {
       owner: 'joe@example.com',
       commonName: 'slow.example.com',

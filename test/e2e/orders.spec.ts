@@ -98,7 +98,8 @@ describe('an order', () => {
   it('gives the issuer the state that it saved before a failure, and the state is sealed in the database', async () => {
     const { body } = await ask('stateful', 'stateful.example.com');
     const [row] = await program.database.source.query(
-      'select sealed_state as bytes, c.secret_id as key from certificate_order join certificate c on c.id = certificate_id where c.id = $1',
+      `select sealed_state as bytes, c.secret_id as key
+       from certificate_order join certificate c on c.id = certificate_id where c.id = $1`,
       [body.id],
     );
     expect(row.bytes.toString('latin1')).not.toContain('nonce of');
@@ -225,7 +226,8 @@ describe('the certificate of an order', () => {
     ]) {
       const [run] = await source.query(`insert into certificate_run
         (kind, creator_id, actor_id, state, wishes, per_hour, next_at, created_at)
-        select 'revocation', id, id, 'paused', '{"crlReason":"superseded","invalidityDate":null}', 60, now(), now() from app_user where username = 'admin' returning id`);
+        select 'revocation', id, id, 'paused', '{"crlReason":"superseded","invalidityDate":null}', 60, now(), now()
+        from app_user where username = 'admin' returning id`);
       runs.push(run.id);
       for (const row of rows)
         await source.query('insert into certificate_run_item (run_id, certificate_id, state) values ($1, $2, $3)', [

@@ -5,7 +5,7 @@ import type { Answer, TestProgram } from './program.js';
 export interface Teams {
   /** A request of the user; `path` begins behind /api/1. */
   readonly as: (who: string, method: string, path: string, body?: unknown) => Promise<Answer>;
-  /** Has the user issue a certificate of 90 days from the authority `root`, unless `more` says otherwise; gives its id. */
+  /** Has the user issue a certificate of 90 days from `root`, unless `more` says otherwise. Returns its id. */
   readonly issue: (who: string, owner: string, commonName: string, more?: object) => Promise<number>;
 }
 
