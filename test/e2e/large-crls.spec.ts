@@ -120,10 +120,12 @@ describe('a CRL of many thousand entries', () => {
 it('a list of a hundred thousand entries is made while no other one is', async () => {
   let lanes: unknown;
   const rolledBack = get(Database).write(async (tx) => {
-    await tx.query('delete from outbox');
     for (const entries of [99_999, 100_000])
       await enqueueCrls(tx, [{ id: entries, authorityId: 7, entries, thisUpdate: null }]);
-    lanes = await tx.query(`select lane from outbox order by (data ->> 'crlId')::int`);
+    // The program enqueues jobs of its own lists at any moment.
+    lanes = await tx.query(
+      `select lane from outbox where data ->> 'crlId' in ('99999', '100000') order by (data ->> 'crlId')::int`,
+    );
     throw new Error('rolled back');
   });
   await expect(rolledBack).rejects.toThrow('rolled back');
