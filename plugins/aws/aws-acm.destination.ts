@@ -10,7 +10,16 @@ import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import { AcmCertificates } from './acm.client.js';
 import { demandAccount } from './aws-credentials.js';
 import { awsAccess, demandWhole } from './aws.options.js';
-import { Listeners } from './elb.client.js';
+import {
+  checkPlaces,
+  exclusiveLocation,
+  isServing,
+  releaseFrom,
+  servedAt,
+  serveAt,
+  servingOptions,
+} from './aws-serving.js';
+import { cloudFrontRegion } from './cloudfront.client.js';
 
 const options = z.strictObject({
   ...awsAccess,
@@ -24,24 +33,7 @@ const options = z.strictObject({
         'Of a certificate that was imported before, and is replaced by what is delivered: room for one certificate. ' +
         'Absent: each common name has a certificate of its own, which is found again by its tag.',
     }),
-  listeners: z
-    .array(
-      z
-        .string()
-        .regex(/^arn:aws[\w-]*:elasticloadbalancing:[\w-]+:\d{12}:listener\/[\w/-]+$/, 'must be the ARN of a listener'),
-    )
-    .max(50)
-    .default([])
-    .meta({
-      title: 'Listeners',
-      description:
-        'ARNs of listeners of load balancers (ALB, NLB) that are to serve the certificate. What they serve already ' +
-        'changes by itself when the certificate is replaced.',
-    }),
-  listenerUse: z.enum(['sni', 'default']).default('sni').meta({
-    title: 'Use by the listeners',
-    description: 'sni: beside the other certificates of the listener. default: as the default certificate.',
-  }),
+  ...servingOptions,
 });
 
 type AcmOptions = Options<typeof options>;
@@ -56,18 +48,20 @@ export const awsAcm = defineDestination({
   title: 'AWS Certificate Manager',
   description:
     'Imports certificates into ACM and replaces them under the same ARN, so that load balancers and CloudFront go on ' +
-    'with the new one; puts them on listeners.',
+    'with the new one; makes listeners and distributions serve them.',
   options,
   needsPrivateKey: true,
+  keepsReplaced: isServing,
 
   async admit(o) {
     demandWhole(o);
+    demandRegion(o);
   },
 
   async check(o, ctx) {
     await demandAccount(o, ctx);
     await find(new AcmCertificates(o, ctx), 'www.example.com', [], o);
-    for (const arn of o.listeners) await new Listeners(o, ctx).certificatesOf(arn);
+    await checkPlaces(o, ctx);
   },
 
   locate: ({ bundle }, o) => locationOf(bundle, o),
@@ -83,7 +77,7 @@ export const awsAcm = defineDestination({
     const arn = isThere && found !== null ? found : await acm.import(material, place);
     // An import in place takes no tags. ACM keeps those that are there; emulators forget them.
     if (found !== null && !isThere && o.certificateArn === undefined) await acm.tag(arn, tagsFor(bundle.commonName));
-    for (const listener of o.listeners) await new Listeners(o, ctx).serve(listener, arn, o.listenerUse);
+    await serveAt(o, { arn }, ctx);
     return { location: locationOf(bundle, o) };
   },
 
@@ -92,17 +86,14 @@ export const awsAcm = defineDestination({
     if (held === null) return { state: 'missing' };
     if (isSameLeaf(held.leafPem, bundle.chainPem[0] ?? '') !== true)
       return { state: 'different', detail: `${held.arn} holds another certificate.` };
-    for (const listener of o.listeners)
-      if (!(await new Listeners(o, ctx).certificatesOf(listener)).some(({ arn }) => arn === held.arn))
-        return { state: 'different', detail: `${listener} does not serve ${held.arn}.` };
-    return { state: 'same' };
+    return servedAt(o, { arn: held.arn }, ctx);
   },
 
   async remove({ bundle }, o, ctx) {
     const held = await heldOf(bundle, o, ctx);
     if (held === null || isSameLeaf(held.leafPem, bundle.chainPem[0] ?? '') !== true) return;
     const acm = new AcmCertificates(o, ctx);
-    for (const listener of o.listeners) await new Listeners(o, ctx).release(listener, held.arn);
+    await releaseFrom(o, { arn: held.arn }, ctx);
     await acm.delete(held.arn);
   },
 });
@@ -146,8 +137,21 @@ function tagValue(commonName: string): string {
     .slice(0, 256);
 }
 
-function locationOf({ commonName }: Bundle, { region, certificateArn }: AcmOptions): string {
-  return certificateArn ?? `${tagValue(commonName)} in ${region}`;
+function locationOf({ commonName }: Bundle, o: AcmOptions): string {
+  return o.certificateArn ?? exclusiveLocation(o) ?? `${tagValue(commonName)} in ${o.region}`;
+}
+
+/** Throws PluginError `misconfigured` when a place takes no certificate of the region. */
+function demandRegion({ region, listeners, classicListeners, distributions }: AcmOptions): void {
+  const regions = [
+    ...listeners.map((arn) => arn.split(':')[3] ?? ''),
+    ...classicListeners.map((name) => name.split('/')[0] ?? ''),
+  ];
+  const other = regions.find((one) => one !== region);
+  if (other !== undefined)
+    throw new PluginError('misconfigured', `A listener in ${other} serves no certificate of ${region}.`);
+  if (distributions.length > 0 && region !== cloudFrontRegion)
+    throw new PluginError('misconfigured', `CloudFront takes certificates of ACM from ${cloudFrontRegion} alone.`);
 }
 
 /** ACM takes the leaf alone, and its issuers without the root. */

@@ -4,9 +4,19 @@ import { PluginError } from '../../src/plugin-api/errors.js';
 import { defineDestination, type PlacedRequest } from '../../src/plugin-api/destination.js';
 import type { Bundle } from '../../src/plugin-api/export.js';
 import type { Options } from '../../src/plugin-api/options.js';
+import {
+  checkPlaces,
+  exclusiveLocation,
+  isServing,
+  releaseFrom,
+  servedAt,
+  type ServedCertificate,
+  serveAt,
+  servingOptions,
+} from './aws-serving.js';
 import { demandWhole, iamAccess } from './aws.options.js';
 import { accountOf, certificateName, ensureAccount, nameInLocation, nameWithSerial, pathInArn } from './iam-name.js';
-import { IamCertificates, iamCode, withIam } from './iam.client.js';
+import { type HeldCertificate, IamCertificates, iamCode, withIam } from './iam.client.js';
 
 const options = z.strictObject({
   ...iamAccess,
@@ -18,6 +28,7 @@ const options = z.strictObject({
       title: 'Name prefix',
       description: "Prefix of the certificate's name, for example to distinguish installations.",
     }),
+  ...servingOptions,
 });
 
 type AwsIamOptions = Options<typeof options>;
@@ -28,12 +39,16 @@ export const awsIam = defineDestination({
   aliases: ['aws-destination'],
   title: 'AWS IAM server certificates',
   description:
-    'Uploads certificate, chain and key as a server certificate of AWS IAM, for load balancers and CloudFront.',
+    'Uploads certificate, chain and key as a server certificate of AWS IAM, and makes load balancers and CloudFront ' +
+    'distributions serve it.',
   options,
   needsPrivateKey: true,
+  keepsReplaced: isServing,
 
   async admit(o) {
     demandWhole(o);
+    if (o.distributions.length > 0 && !o.path.startsWith('/cloudfront/'))
+      throw new PluginError('misconfigured', 'CloudFront takes certificates below the path "/cloudfront/" alone.');
   },
 
   async check(o, ctx) {
@@ -41,15 +56,16 @@ export const awsIam = defineDestination({
       const arn = await iam.anyArn();
       if (arn !== undefined) ensureAccount(arn, o);
     });
+    await checkPlaces(o, ctx);
   },
 
-  source: ({ namePrefix: _, ...o }) => ({
+  source: (o) => ({
     pluginId: 'aws-iam-source',
-    options: { ...o, path: o.path || '/' },
+    options: { ...z.object(iamAccess).parse(o), path: o.path || '/' },
     place: [...(o.accountNumber === undefined ? ['accessKeyId', 'roleArn'] : ['accountNumber']), 'endpoint', 'path'],
   }),
 
-  locate: ({ bundle }, o) => `${o.path || '/'}${certificateName(wantedName(bundle, o))}`,
+  locate: ({ bundle }, o) => exclusiveLocation(o) ?? `${o.path || '/'}${certificateName(wantedName(bundle, o))}`,
 
   async deliver({ bundle }, o, ctx) {
     const material = materialOf(bundle);
@@ -57,7 +73,9 @@ export const awsIam = defineDestination({
       const wanted = wantedName(bundle, o);
       for (const name of [certificateName(wanted), nameWithSerial(wanted, bundle.serialHex)]) {
         const arn = await place(iam, name, material, o);
-        if (arn !== null) return { location: arn };
+        if (arn === null) continue;
+        await serveAt(o, await referenceTo({ arn, name }, iam, o), ctx);
+        return { location: exclusiveLocation(o) ?? arn };
       }
       throw new PluginError(
         'misconfigured',
@@ -67,37 +85,74 @@ export const awsIam = defineDestination({
     });
   },
 
-  async remove({ location, bundle }, o, ctx) {
+  async verify(placed, o, ctx) {
+    return withIam(o, ctx, async (iam) => {
+      for (const name of namesOf(placed, o)) {
+        const held = await heldAs(iam, name, placed, o);
+        if (held !== null) return servedAt(o, referenceOf(held), ctx);
+      }
+      return { state: 'missing' };
+    });
+  },
+
+  async remove(placed, o, ctx) {
     await withIam(o, ctx, async (iam) => {
-      const wanted = wantedName(bundle, o);
-      // Without a recorded ARN, search the names that an interrupted delivery may have used.
-      const names = location.startsWith('arn:')
-        ? [nameInLocation(location)]
-        : [certificateName(wanted), nameWithSerial(wanted, bundle.serialHex)];
-      for (const name of names) await removeIfSame(iam, name, { location, bundle }, o);
+      for (const name of namesOf(placed, o)) {
+        const held = await heldAs(iam, name, placed, o);
+        if (held === null) continue;
+        await releaseFrom(o, referenceOf(held), ctx);
+        await iam.delete(name);
+      }
     });
   },
 });
 
-/** Deletes `name` if it is this certificate. Without a recorded ARN, only below the path of this destination. */
-async function removeIfSame(
+/** Where no ARN is recorded: the names that the delivery may have used. */
+function namesOf({ location, bundle }: Pick<PlacedRequest, 'location' | 'bundle'>, o: AwsIamOptions): string[] {
+  if (isServerCertificate(location)) return [nameInLocation(location)];
+  const wanted = wantedName(bundle, o);
+  return [certificateName(wanted), nameWithSerial(wanted, bundle.serialHex)];
+}
+
+/** `name` if it is this certificate, else null. Without a recorded ARN, only below the path of this destination. */
+async function heldAs(
   iam: IamCertificates,
   name: string,
   { location, bundle }: Pick<PlacedRequest, 'location' | 'bundle'>,
   o: AwsIamOptions,
-): Promise<void> {
+): Promise<HeldCertificate | null> {
   const held = await iam.find(name);
-  if (held === null || !sameCertificate(held.bodyPem, bundle.chainPem[0] ?? '')) return;
-  if (!location.startsWith('arn:')) {
+  if (held === null || !sameCertificate(held.bodyPem, bundle.chainPem[0] ?? '')) return null;
+  if (!isServerCertificate(location)) {
     ensureAccount(held.arn, o);
-    if (pathInArn(held.arn) !== (o.path || '/')) return;
-  } else if (accountOf(held.arn) !== accountOf(location)) {
-    throw new PluginError(
-      'misconfigured',
-      `The credentials belong to account ${accountOf(held.arn)}, but the certificate is in ${accountOf(location)}.`,
-    );
+    return pathInArn(held.arn) === (o.path || '/') ? held : null;
   }
-  await iam.delete(name);
+  if (accountOf(held.arn) === accountOf(location)) return held;
+  throw new PluginError(
+    'misconfigured',
+    `The credentials belong to account ${accountOf(held.arn)}, but the certificate is in ${accountOf(location)}.`,
+  );
+}
+
+/** The location of an exclusive place begins as an ARN, too. */
+function isServerCertificate(location: string): boolean {
+  return /^arn:[\w-]+:iam::/.test(location);
+}
+
+/** How the places refer to what was uploaded. Its id is read only for CloudFront, which needs it. */
+async function referenceTo(
+  { arn, name }: { arn: string; name: string },
+  iam: IamCertificates,
+  o: AwsIamOptions,
+): Promise<ServedCertificate> {
+  if (o.distributions.length === 0) return { arn };
+  const held = await iam.find(name);
+  if (held?.arn === arn) return referenceOf(held);
+  throw new PluginError('unavailable', `Amazon IAM does not show "${name}" yet.`);
+}
+
+function referenceOf({ arn, id }: HeldCertificate): ServedCertificate {
+  return { arn, iamId: id };
 }
 
 interface Material {

@@ -54,8 +54,11 @@ const misconfigured = new Set([
   'InvalidClientTokenId',
   'InvalidSignature',
   'LimitExceeded',
+  'ListenerNotFound',
+  'LoadBalancerNotFound',
   'MissingAuthenticationToken',
   'NoSuchBucket',
+  'NoSuchDistribution',
   'NoSuchHostedZone',
   'OptInRequired',
   'PermanentRedirect',
@@ -63,8 +66,12 @@ const misconfigured = new Set([
   'UnrecognizedClient',
 ]);
 const passing = new Set([
+  // A certificate that was just uploaded to IAM is not known everywhere yet.
+  'CertificateNotFound',
   'Conflict',
   'InvalidChangeBatch',
+  'InvalidIfMatchVersion',
+  'PreconditionFailed',
   'PriorRequestNotComplete',
   'RequestInProgress',
   'RequestTimeout',

@@ -99,6 +99,23 @@ export class ClassicLoadBalancers {
     } while (marker !== undefined);
   }
 
+  /** The TLS listeners of the load balancer with this name. */
+  async listenersOf(loadBalancer: string): Promise<ClassicListener[]> {
+    const answer = await this.service.query('DescribeLoadBalancers', '2012-06-01', {
+      'LoadBalancerNames.member.1': loadBalancer,
+    });
+    return members(answer, 'LoadBalancerDescriptions').flatMap(classicListeners);
+  }
+
+  /** Makes the listener at `port` serve this certificate of ACM or IAM. */
+  async serve(loadBalancer: string, port: number, certificateArn: string): Promise<void> {
+    await this.service.query('SetLoadBalancerListenerSSLCertificate', '2012-06-01', {
+      LoadBalancerName: loadBalancer,
+      LoadBalancerPort: String(port),
+      SSLCertificateId: certificateArn,
+    });
+  }
+
   /** The same of a policy of this load balancer. */
   async acceptedBy(loadBalancer: string, policy: string): Promise<string[]> {
     const answer = await this.service.query('DescribeLoadBalancerPolicies', '2012-06-01', {

@@ -160,6 +160,7 @@ export class Successors {
       if (old.state !== 'issued' && !waited) return;
       if (!waited && (await this.follow(tx, old, successor, deliveries))) return;
       await (waited ? this.recordDeployed(tx, old) : this.supersede(tx, old, successor, placeIds));
+      await this.deploying.retire(tx, old.id, placeIds);
       await this.notices.rotated(tx, old, successor, placeIds);
       oldId = old.renewsId;
     }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { DestinationPlugin, DeliveryRequest, PlacedRequest, Verdict } from '../plugin-api/destination.js';
+import { PluginError } from '../plugin-api/errors.js';
 import type { Bundle } from '../plugin-api/export.js';
 import type { OptionSchema } from '../plugin-api/options.js';
 import type { Tx } from '../platform/db/database.js';
@@ -155,6 +156,17 @@ export class Destinations {
     if (!plugin.remove) return false;
     await plugin.remove(placed, options(), this.contexts.make(signal));
     return true;
+  }
+
+  /** Whether a predecessor is to be removed once its successor is in use. False when the options cannot be read. */
+  keepsReplaced({ plugin, options }: ReadyDestination): boolean {
+    if (!plugin.keepsReplaced) return false;
+    try {
+      return plugin.keepsReplaced(options());
+    } catch (error) {
+      if (error instanceof PluginError) return false;
+      throw error;
+    }
   }
 
   /** Read-only connection test. Throws PluginError. */

@@ -32,8 +32,11 @@ export interface PlacedRequest {
   files: readonly DeliveredFile[];
 }
 
-/** What is at a location. `different`: something else than what was delivered; `detail` tells a person what. */
-export type Verdict = { state: 'same' } | { state: 'missing' } | { state: 'different'; detail: string };
+/**
+ * What is at a location. `arriving`: the place has taken what was delivered, and is about to use it. `different`:
+ * something else than what was delivered. `detail` tells a person what.
+ */
+export type Verdict = { state: 'same' } | { state: 'missing' } | { state: 'arriving' | 'different'; detail: string };
 
 /** An export plugin with values for its options. */
 export interface ExportStep {
@@ -62,6 +65,11 @@ export interface DestinationPlugin<S extends OptionSchema> extends Plugin<'desti
    * export plugin and its options, which make the files of every delivery; the plugin writes them, and makes none.
    */
   readonly files?: ExportStep;
+  /**
+   * True when what a successor replaces stays beside it, and nothing but this destination uses it. Then `remove` is
+   * called for the predecessor, once the successor is in use wherever it was delivered. Pure.
+   */
+  keepsReplaced?(options: Options<S>): boolean;
   /** Where this bundle will go, as a person would write it. Two living certificates never share one location. Pure. */
   locate(request: PlaceRequest, options: Options<S>): string;
   /**

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Exchange, Reply } from './stand-in.js';
 
 /** What serves certificates in the stand-in for AWS. */
@@ -9,9 +10,29 @@ export interface AwsServing {
     listeners: { arn: string; port: number; protocol: string }[];
     isHidden?: true;
   }[];
-  classic: { name: string; port: number; certificateArn: string; policy: string }[];
-  distributions: { id: string; certificateArn?: string; iamId?: string; aliases: string[] }[];
+  /** `isStuck`: it takes a change, and goes on with what it has. */
+  classic: { name: string; port: number; certificateArn: string; policy: string; isStuck?: true }[];
+  /** `version` is counted by changes; `arrivingFor`: so many reads see the last change under way. */
+  distributions: {
+    id: string;
+    certificateArn?: string;
+    iamId?: string;
+    aliases: string[];
+    version?: number;
+    arrivingFor?: number;
+  }[];
   serverCertificates: { name: string; id: string; arn: string; body: string; chain: string }[];
+}
+
+/** What serves the certificate with this ARN, besides listeners of ELB version 2. */
+export function servedBy(arn: string, { classic, distributions, serverCertificates }: AwsServing): string[] {
+  const id = serverCertificates.find((one) => one.arn === arn)?.id;
+  return [
+    ...classic.filter(({ certificateArn }) => certificateArn === arn).map(({ name }) => name),
+    ...distributions
+      .filter(({ certificateArn, iamId }) => certificateArn === arn || (id !== undefined && iamId === id))
+      .map((one) => one.id),
+  ];
 }
 
 const policies: Readonly<Record<string, string[][]>> = {
@@ -31,7 +52,7 @@ export function balancerAnswer(query: Record<string, string>, state: AwsServing)
     const content = all.slice(at, at + 1).map((one) => `<member>${member(one)}</member>`);
     return answered(action, `<${list}>${content.join('')}</${list}>${next}`);
   };
-  if (version === '2012-06-01') return classicAnswer(action, query, state, page);
+  if (version === '2012-06-01') return classicAnswer(query, state, page);
   if (action === 'DescribeLoadBalancers')
     return page(
       state.balancers,
@@ -66,10 +87,17 @@ export function balancerAnswer(query: Record<string, string>, state: AwsServing)
 
 type Page = <T>(all: readonly T[], list: string, member: (one: T) => string) => Reply;
 
-function classicAnswer(action: string, query: Record<string, string>, { classic }: AwsServing, page: Page): Reply {
+function classicAnswer(query: Record<string, string>, state: AwsServing, page: Page): Reply {
+  const { Action: action = '' } = query;
+  const { classic } = state;
+  const name = query['LoadBalancerNames.member.1'];
+  const named = classic.filter((one) => name === undefined || one.name === name);
+  if (action === 'SetLoadBalancerListenerSSLCertificate') return classicChange(query, state);
+  if (action === 'DescribeLoadBalancers' && name !== undefined && named.length === 0)
+    return failed(400, 'LoadBalancerNotFound', `There is no ACTIVE Load Balancer named '${name}'`);
   if (action === 'DescribeLoadBalancers')
     return page(
-      classic,
+      named,
       'LoadBalancerDescriptions',
       ({ name, port, certificateArn, policy }) =>
         `<LoadBalancerName>${name}</LoadBalancerName><DNSName>${name}.elb.amazonaws.com</DNSName>` +
@@ -99,8 +127,100 @@ function classicAnswer(action: string, query: Record<string, string>, { classic 
   return answered(action, `<PolicyDescriptions><member>${content}</member></PolicyDescriptions>`);
 }
 
-/** CloudFront 2020-05-31: pages of one. */
-export function distributionAnswer({ method, path, query }: Exchange, { distributions }: AwsServing): Reply {
+function classicChange(query: Record<string, string>, { classic, serverCertificates }: AwsServing): Reply {
+  const { Action: action = '', LoadBalancerName: name, LoadBalancerPort: port, SSLCertificateId: arn = '' } = query;
+  const balancer = classic.find((one) => one.name === name);
+  if (!balancer) return failed(400, 'LoadBalancerNotFound', `There is no ACTIVE Load Balancer named '${name}'`);
+  if (balancer.port !== Number(port)) return failed(400, 'ListenerNotFound', `No listener at ${port}`);
+  if (arn.includes(':server-certificate/') && !serverCertificates.some((one) => one.arn === arn))
+    return failed(400, 'CertificateNotFound', `Server Certificate not found for the key: ${arn}`);
+  if (!balancer.isStuck) balancer.certificateArn = arn;
+  return answered(action, '');
+}
+
+/** A configuration as CloudFront sends it, shortened where it has many members of one kind. */
+function configOf({ id, aliases, certificateArn, iamId }: AwsServing['distributions'][number]): string {
+  const names = aliases.map((name) => `<CNAME>${name}</CNAME>`).join('');
+  const own = iamId ?? certificateArn;
+  const certificate =
+    iamId === undefined
+      ? `<ACMCertificateArn>${certificateArn}</ACMCertificateArn>`
+      : `<IAMCertificateId>${iamId}</IAMCertificateId>`;
+  const viewer =
+    own === undefined
+      ? '<CloudFrontDefaultCertificate>true</CloudFrontDefaultCertificate><SSLSupportMethod>vip</SSLSupportMethod>' +
+        '<MinimumProtocolVersion>TLSv1</MinimumProtocolVersion><CertificateSource>cloudfront</CertificateSource>'
+      : `<CloudFrontDefaultCertificate>false</CloudFrontDefaultCertificate>${certificate}` +
+        '<SSLSupportMethod>vip</SSLSupportMethod><MinimumProtocolVersion>TLSv1.2_2019</MinimumProtocolVersion>' +
+        `<Certificate>${own}</Certificate>` +
+        `<CertificateSource>${iamId === undefined ? 'acm' : 'iam'}</CertificateSource>`;
+  return (
+    '<DistributionConfig xmlns="http://cloudfront.amazonaws.com/doc/2020-05-31/">' +
+    `<CallerReference>made-${id}</CallerReference><Aliases><Quantity>${aliases.length}</Quantity><Items>${names}` +
+    '</Items></Aliases><DefaultRootObject>index.html</DefaultRootObject>' +
+    '<Origins><Quantity>1</Quantity><Items><Origin><Id>o</Id>' +
+    '<DomainName>origin.example.com</DomainName><OriginPath/></Origin></Items></Origins>' +
+    '<Comment>a &amp; b $&amp;</Comment><PriceClass>PriceClass_All</PriceClass><Enabled>true</Enabled>' +
+    `<ViewerCertificate>${viewer}</ViewerCertificate><HttpVersion>http2</HttpVersion></DistributionConfig>`
+  );
+}
+
+/** CloudFront 2020-05-31: one distribution, its configuration, and a change of the certificate alone. */
+function oneDistribution({ method, path, headers, text }: Exchange, state: AwsServing): Reply {
+  const [, id, part] = /^\/2020-05-31\/distribution\/(\w+)(\/config)?$/.exec(path) ?? [];
+  const found = state.distributions.find((one) => one.id === id);
+  if (!found) return failed(404, 'NoSuchDistribution', 'The specified distribution does not exist.');
+  const etag = `E${found.version ?? 1}`;
+  const config = configOf(found);
+  if (method === 'GET' && part !== undefined) return { status: 200, body: config, headers: { etag } };
+  if (method === 'GET') {
+    const isArriving = (found.arrivingFor ?? 0) > 0;
+    if (isArriving) found.arrivingFor = (found.arrivingFor ?? 0) - 1;
+    const status = `<Id>${id}</Id><Status>${isArriving ? 'InProgress' : 'Deployed'}</Status>`;
+    return { status: 200, body: `<Distribution>${status}${config}</Distribution>`, headers: { etag } };
+  }
+  const version = headers['if-match'];
+  if (method !== 'PUT' || part === undefined) return failed(405, 'MethodNotAllowed', method);
+  if (version === undefined)
+    return failed(400, 'InvalidIfMatchVersion', 'The If-Match version is missing or not valid for the resource.');
+  if (version !== etag)
+    return failed(412, 'PreconditionFailed', 'The request failed because it did not meet the preconditions.');
+  return distributionChange(found, { before: config, after: text }, state);
+}
+
+function distributionChange(
+  found: AwsServing['distributions'][number],
+  { before, after }: { before: string; after: string },
+  { serverCertificates }: AwsServing,
+): Reply {
+  const viewer = /<ViewerCertificate>.*<\/ViewerCertificate>/s;
+  const rest = (config: string): string => config.replace(viewer, '');
+  if (rest(after) !== rest(before)) return failed(400, 'InvalidArgument', 'Something else was changed.');
+  const [given = ''] = viewer.exec(after) ?? [];
+  const [, arn] = /<ACMCertificateArn>(.*)<\/ACMCertificateArn>/.exec(given) ?? [];
+  const [, iamId] = /<IAMCertificateId>(.*)<\/IAMCertificateId>/.exec(given) ?? [];
+  const inIam = serverCertificates.find(({ id }) => id === iamId);
+  const isGood = iamId === undefined ? arn?.includes(':us-east-1:') : inIam?.arn.includes('/cloudfront/');
+  if (!isGood || (arn === undefined) === (iamId === undefined) || /<Certificate>|CertificateSource/.test(given))
+    return failed(400, 'InvalidViewerCertificate', "The specified SSL certificate doesn't exist.");
+  const kept = before.includes('>cloudfront</') ? ['sni-only', 'TLSv1.2_2021'] : ['vip', 'TLSv1.2_2019'];
+  const [method, policy] = ['SSLSupportMethod', 'MinimumProtocolVersion'].map(
+    (name) => new RegExp(`<${name}>(.*)</${name}>`).exec(given)?.[1],
+  );
+  if (method !== kept[0] || policy !== kept[1])
+    return failed(400, 'InvalidArgument', `How TLS is spoken was changed to ${method}, ${policy}.`);
+  delete found.certificateArn;
+  delete found.iamId;
+  Object.assign(found, iamId === undefined ? { certificateArn: arn } : { iamId });
+  found.version = (found.version ?? 1) + 1;
+  return { status: 200, body: `<Distribution><Status>InProgress</Status>${after}</Distribution>` };
+}
+
+/** CloudFront 2020-05-31; lists have pages of one. */
+export function distributionAnswer(exchange: Exchange, state: AwsServing): Reply {
+  const { method, path, query } = exchange;
+  const { distributions } = state;
+  if (path.startsWith('/2020-05-31/distribution/')) return oneDistribution(exchange, state);
   if (method !== 'GET' || path !== '/2020-05-31/distribution') return { status: 404, body: '' };
   const at = Number(query.get('Marker') ?? 0);
   const summaries = distributions.slice(at, at + 1).map(({ id, certificateArn, iamId, aliases }) => {
@@ -127,22 +247,40 @@ export function distributionAnswer({ method, path, query }: Exchange, { distribu
   };
 }
 
-/** The server certificates of IAM, which can be read alone. */
-export function serverCertificateAnswer(query: Record<string, string>, { serverCertificates }: AwsServing): Reply {
-  const { Action: action = '' } = query;
+/** The server certificates of IAM. Signature and rules of names and material are what `iam-server.ts` checks. */
+export function serverCertificateAnswer(query: Record<string, string>, state: AwsServing): Reply {
+  const { Action: action = '', ServerCertificateName: wanted = '', Path: path = '/' } = query;
+  const { serverCertificates } = state;
   const metadata = ({ name, id, arn }: AwsServing['serverCertificates'][number]): string =>
-    `<ServerCertificateName>${name}</ServerCertificateName><ServerCertificateId>${id}</ServerCertificateId>` +
-    `<Arn>${arn}</Arn><Path>/</Path>`;
+    `<ServerCertificateMetadata><ServerCertificateName>${name}</ServerCertificateName>` +
+    `<ServerCertificateId>${id}</ServerCertificateId><Arn>${arn}</Arn><Path>/</Path></ServerCertificateMetadata>`;
   if (action === 'ListServerCertificates') {
-    const members = serverCertificates.map((one) => `<member>${metadata(one)}</member>`).join('');
-    const list = `<ServerCertificateMetadataList>${members}</ServerCertificateMetadataList>`;
-    return answered(action, `<IsTruncated>false</IsTruncated>${list}`);
+    const bare = (one: AwsServing['serverCertificates'][number]): string =>
+      metadata(one).replaceAll('ServerCertificateMetadata>', 'member>');
+    const list = serverCertificates.map(bare).join('');
+    const content = `<ServerCertificateMetadataList>${list}</ServerCertificateMetadataList>`;
+    return answered(action, `<IsTruncated>false</IsTruncated>${content}`);
   }
-  const held = serverCertificates.find(({ name }) => name === query['ServerCertificateName']);
-  if (action !== 'GetServerCertificate' || !held) return denied(action);
+  const held = serverCertificates.find(({ name }) => name === wanted);
+  if (action === 'UploadServerCertificate') {
+    if (held) return failed(409, 'EntityAlreadyExists', `The Server Certificate with name ${wanted} already exists.`);
+    const { CertificateBody: body = '', CertificateChain: chain = '' } = query;
+    const arn = `arn:aws:iam::123456789012:server-certificate${path}${wanted}`;
+    const uploaded = { name: wanted, id: `ASCA${randomUUID().slice(0, 8).toUpperCase()}`, arn, body, chain };
+    serverCertificates.push(uploaded);
+    return answered(action, metadata(uploaded));
+  }
+  if (!held) return failed(404, 'NoSuchEntity', `The Server Certificate with name ${wanted} cannot be found.`);
+  if (action === 'DeleteServerCertificate') {
+    const users = servedBy(held.arn, state);
+    if (users.length > 0) return failed(409, 'DeleteConflict', `Certificate is currently in use by ${users.join()}.`);
+    serverCertificates.splice(serverCertificates.indexOf(held), 1);
+    return answered(action, '');
+  }
+  if (action !== 'GetServerCertificate') return denied(action);
   const content =
-    `<ServerCertificateMetadata>${metadata(held)}</ServerCertificateMetadata>` +
-    `<CertificateBody>${held.body}</CertificateBody><CertificateChain>${held.chain}</CertificateChain>`;
+    `${metadata(held)}<CertificateBody>${held.body}</CertificateBody>` +
+    `<CertificateChain>${held.chain}</CertificateChain>`;
   return answered(action, `<ServerCertificate>${content}</ServerCertificate>`);
 }
 
@@ -155,10 +293,13 @@ function answered(action: string, content: string): Reply {
 }
 
 function denied(action: string): Reply {
-  const message = `You are not authorized to perform: ${action}`;
+  return failed(403, 'AccessDenied', `You are not authorized to perform: ${action}`);
+}
+
+function failed(status: number, code: string, message: string): Reply {
   return {
-    status: 403,
-    body: `<ErrorResponse><Error><Code>AccessDenied</Code><Message>${message}</Message></Error></ErrorResponse>`,
+    status,
+    body: `<ErrorResponse><Error><Code>${code}</Code><Message>${message}</Message></Error></ErrorResponse>`,
     headers: { 'content-type': 'text/xml' },
   };
 }

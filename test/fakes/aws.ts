@@ -1,6 +1,12 @@
 import { createPrivateKey, randomUUID, X509Certificate } from 'node:crypto';
 import { bucketAnswer } from './aws-s3.js';
-import { type AwsServing, balancerAnswer, distributionAnswer, serverCertificateAnswer } from './aws-served.js';
+import {
+  type AwsServing,
+  balancerAnswer,
+  distributionAnswer,
+  servedBy,
+  serverCertificateAnswer,
+} from './aws-served.js';
 import { signedFor } from './aws-signature.js';
 import { type Exchange, type Reply, type StandIn, startStandIn } from './stand-in.js';
 
@@ -76,7 +82,7 @@ function answer(exchange: Exchange, state: State): Reply {
   const json = (exchange.json ?? {}) as Record<string, unknown>;
   if (service === null) return failed('SignatureDoesNotMatch', 403);
   if (service === 's3') return bucketAnswer(exchange, state.objects);
-  if (service === 'acm' && prefix === 'CertificateManager') return acm(action, json, state);
+  if (service === 'acm' && prefix === 'CertificateManager') return acm(action, { ...json, region }, state);
   if (service === 'secretsmanager' && prefix === 'secretsmanager') return secretsManager(action, json, state);
   const query = Object.fromEntries(new URLSearchParams(text));
   if (service === 'sts' && query['Action'] === 'GetCallerIdentity')
@@ -155,7 +161,7 @@ function acm(action: string, input: Record<string, unknown>, state: State): Repl
     case 'DescribeCertificate':
       return ok({ Certificate: { CertificateArn: arn, InUseBy: users } });
     case 'DeleteCertificate':
-      if (users.length > 0) return failed('ResourceInUseException');
+      if ([...users, ...servedBy(arn, state)].length > 0) return failed('ResourceInUseException');
       certificates.delete(arn);
       return ok({});
     default:
@@ -183,7 +189,7 @@ function imported(input: Record<string, unknown>, certificates: State['certifica
   if (tags.some(({ Value }) => !/^[\p{L}\p{N}\s_.:/=+@-]*$/u.test(Value))) return failed('InvalidTagException');
   const before = arn === undefined ? undefined : certificates.get(arn);
   if (arn !== undefined && !before) return failed('ResourceNotFoundException');
-  const name = arn ?? `arn:aws:acm:${awsRegion}:${awsAccount}:certificate/${randomUUID()}`;
+  const name = arn ?? `arn:aws:acm:${textIn(input, 'region')}:${awsAccount}:certificate/${randomUUID()}`;
   certificates.set(name, { leaf, chain, key, tags: before?.tags ?? tags });
   return ok({ CertificateArn: name });
 }

@@ -1,7 +1,12 @@
-import { afterAll, beforeAll } from 'vitest';
-import { describeAwsDestinations } from '../support/aws-suite.js';
+import { Agent } from 'node:http';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { awsAcm } from '../../plugins/aws/aws-acm.destination.js';
+import { awsIam } from '../../plugins/aws/aws-iam.destination.js';
+import { describeAwsDestinations, destinationVerbs } from '../support/aws-suite.js';
+import { startTestAuthority } from '../support/bundles.js';
 import { describeLive } from '../support/live.js';
 import { canRun, type LiveProgram, startLiveProgram } from '../support/live-program.js';
+import { networkContext } from '../support/signing-ca.js';
 
 const program = process.env['MOTO_SERVER'] ?? 'moto_server';
 const options = { region: 'eu-central-1', accessKeyId: 'AKIDEXAMPLE000000000', secretAccessKey: 'moto-checks-none' };
@@ -59,4 +64,71 @@ describeLive('the destinations in AWS with moto', missing, () => {
       );
     },
   }));
+
+  const authority = startTestAuthority();
+  const agent = new Agent({ keepAlive: true });
+  afterAll(() => {
+    agent.destroy();
+    authority.close();
+  });
+  const signed = (service: string, region: string) => ({
+    authorization: `AWS4-HMAC-SHA256 Credential=AKID/20260101/${region}/${service}/aws4_request`,
+  });
+
+  it('a classic load balancer serves a certificate of IAM, its successor, and the first again', async () => {
+    const context = () => {
+      const network = networkContext();
+      return { ...network, site: { ...network.site, agentFor: () => agent } };
+    };
+    const iam = destinationVerbs(awsIam, () => ({ ...options, endpoint: url() }), context);
+    const [first, second] = [authority.issue('elb.example.com'), authority.issue('elb.example.com')];
+    await iam.deliver(first);
+    const listener = {
+      Protocol: 'HTTPS',
+      LoadBalancerPort: '443',
+      InstancePort: '80',
+      SSLCertificateId: `arn:aws:iam::123456789012:server-certificate/${first.name}`,
+    };
+    const body = new URLSearchParams({
+      Action: 'CreateLoadBalancer',
+      Version: '2012-06-01',
+      LoadBalancerName: 'web',
+      'AvailabilityZones.member.1': 'eu-central-1a',
+      ...Object.fromEntries(Object.entries(listener).map(([name, value]) => [`Listeners.member.1.${name}`, value])),
+    });
+    const headers = signed('elasticloadbalancing', 'eu-central-1');
+    expect((await fetch(url(), { method: 'POST', headers, body })).status).toBe(200);
+    const places = { classicListeners: ['eu-central-1/web:443'] };
+    await iam.check(places);
+    for (const bundle of [first, second, first]) {
+      expect(await iam.deliver(bundle, [], places)).toEqual({ location: 'eu-central-1/web:443' });
+      expect(await iam.verify(bundle, [], places)).toEqual({ state: 'same' });
+    }
+    expect(await iam.verify(second, [], places)).toMatchObject({ state: 'different' });
+  });
+
+  it('a distribution serves a certificate of ACM, and keeps the rest of its configuration', async () => {
+    const acm = destinationVerbs(awsAcm, () => ({ ...options, region: 'us-east-1', endpoint: url() }));
+    const config =
+      '<DistributionConfig xmlns="http://cloudfront.amazonaws.com/doc/2020-05-31/"><CallerReference>x' +
+      '</CallerReference><Aliases><Quantity>1</Quantity><Items><CNAME>cdn.example.com</CNAME></Items></Aliases>' +
+      '<Origins><Quantity>1</Quantity><Items><Origin><Id>o</Id><DomainName>o.example.com</DomainName>' +
+      '<CustomOriginConfig><HTTPPort>80</HTTPPort><HTTPSPort>443</HTTPSPort><OriginProtocolPolicy>https-only' +
+      '</OriginProtocolPolicy></CustomOriginConfig></Origin></Items></Origins><DefaultCacheBehavior>' +
+      '<TargetOriginId>o</TargetOriginId><ViewerProtocolPolicy>allow-all</ViewerProtocolPolicy>' +
+      '</DefaultCacheBehavior><Comment>a &amp; b</Comment><Enabled>true</Enabled></DistributionConfig>';
+    const headers = { ...signed('cloudfront', 'us-east-1'), 'content-type': 'application/xml' };
+    const cloudFront = `${url()}/2020-05-31/distribution`;
+    const made = await (await fetch(cloudFront, { method: 'POST', headers, body: config })).text();
+    const id = /<Id>(\w+)<\/Id>/.exec(made)?.[1] ?? '';
+    const restOf = async (): Promise<string> =>
+      (await (await fetch(`${cloudFront}/${id}/config`, { headers })).text()).replace(/<ViewerCert.*Certificate>/s, '');
+    const before = await restOf();
+    const bundle = authority.issue('cdn.example.com');
+    await acm.deliver(bundle, [], { distributions: [id] });
+    // moto calls a distribution deployed when it is read for the second time.
+    await acm.verify(bundle, [], { distributions: [id] });
+    expect(await acm.verify(bundle, [], { distributions: [id] })).toEqual({ state: 'same' });
+    expect(await restOf()).toBe(before);
+  });
 });

@@ -6,6 +6,7 @@ import { awsSecretsManager } from '../../plugins/aws/aws-secrets-manager.destina
 import type { DestinationPlugin, DeliveredFile } from '../../src/plugin-api/destination.js';
 import type { Bundle, ExportedFile } from '../../src/plugin-api/export.js';
 import type { OptionSchema } from '../../src/plugin-api/options.js';
+import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import { startTestAuthority, type TestAuthority } from './bundles.js';
 import { failureOf } from './issuer-faults.js';
 import { networkContext } from './signing-ca.js';
@@ -21,7 +22,11 @@ export interface AwsBench {
 }
 
 /** The verbs of a destination with the options of the bench. */
-export function destinationVerbs<S extends OptionSchema>(plugin: DestinationPlugin<S>, values: () => object) {
+export function destinationVerbs<S extends OptionSchema>(
+  plugin: DestinationPlugin<S>,
+  values: () => object,
+  context: () => PluginContext = networkContext,
+) {
   const options = (changed: object) => plugin.options.parse({ ...values(), ...changed });
   const placed = (bundle: Bundle, files: readonly ExportedFile[], changed: object) => ({
     bundle: { ...bundle, privateKeyPem: undefined },
@@ -30,12 +35,12 @@ export function destinationVerbs<S extends OptionSchema>(plugin: DestinationPlug
   });
   return {
     deliver: (bundle: Bundle, files: readonly ExportedFile[] = [], changed: object = {}) =>
-      plugin.deliver({ bundle, files }, options(changed), networkContext()),
+      plugin.deliver({ bundle, files }, options(changed), context()),
     verify: async (bundle: Bundle, files: readonly ExportedFile[] = [], changed: object = {}) =>
-      plugin.verify?.(placed(bundle, files, changed), options(changed), networkContext()),
+      plugin.verify?.(placed(bundle, files, changed), options(changed), context()),
     remove: async (bundle: Bundle, files: readonly ExportedFile[] = [], changed: object = {}): Promise<void> =>
-      plugin.remove?.(placed(bundle, files, changed), options(changed), networkContext()),
-    check: async (changed: object = {}): Promise<void> => plugin.check?.(options(changed), networkContext()),
+      plugin.remove?.(placed(bundle, files, changed), options(changed), context()),
+    check: async (changed: object = {}): Promise<void> => plugin.check?.(options(changed), context()),
   };
 }
 

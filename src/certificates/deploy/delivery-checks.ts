@@ -26,6 +26,7 @@ export class DeliveryChecks {
       const verdict = await this.destinations.verify(target, placed, signal);
       if (verdict?.state === 'missing') return { outcome: 'differs', detail: `Nothing is at ${placed.location} now.` };
       if (verdict?.state === 'different') return { outcome: 'differs', detail: verdict.detail };
+      if (verdict?.state === 'arriving') return { outcome: 'arriving', detail: verdict.detail };
       const { verifyAt } = target.destination;
       if (verifyAt.length > 0) return await this.atServers(target, placed.bundle, signal);
       if (verdict) return match;

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Audit, type AuditActor } from '../../audit/audit.js';
+import { Destinations } from '../../destinations/destinations.js';
 import { Clock } from '../../platform/clock.js';
 import type { Tx } from '../../platform/db/database.js';
 import { systemActor } from '../../platform/http/actor.js';
@@ -31,6 +32,7 @@ export class Deploying {
     private readonly clock: Clock,
     private readonly deliveries: DeliveryRepository,
     private readonly certificates: CertificateRepository,
+    private readonly destinations: Destinations,
     private readonly audit: Audit,
   ) {}
 
@@ -78,6 +80,24 @@ export class Deploying {
     await this.start(
       tx,
       leaving.map((delivery) => delivery.id),
+    );
+  }
+
+  /**
+   * The certificate is superseded, and its successor is in use at these destinations: starts to remove it from those
+   * that keep it beside its successor.
+   */
+  async retire(tx: Tx, certificateId: number, destinationIds: readonly number[]): Promise<void> {
+    const replacedAt = (await this.deliveries.lockOf(tx, certificateId))
+      .filter(({ state, mayStand }) => state === 'replaced' && mayStand)
+      .map(({ destinationId }) => destinationId)
+      .filter((id) => destinationIds.includes(id));
+    const places = await this.destinations.getMany(tx, replacedAt);
+    const keeping = places.filter((place) => this.destinations.keepsReplaced(place));
+    await this.detach(
+      tx,
+      certificateId,
+      keeping.map(({ destination }) => destination.id),
     );
   }
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { judged, type Verification, waitAfter } from './verification.js';
+import { type Finding, judged, type Verification, waitAfter } from './verification.js';
 
 const minuteMs = 60_000;
-const outcome = (outcome: 'match' | 'differs' | 'unknown' | 'not-verifiable') => ({ outcome, detail: null });
+const outcome = (outcome: Finding['outcome']) => ({ outcome, detail: null });
 
 describe('what follows from a check of a delivery', () => {
   it.each<[Verification | null, Parameters<typeof outcome>[0], number, string]>([
@@ -10,6 +10,9 @@ describe('what follows from a check of a delivery', () => {
     ['pending', 'not-verifiable', 0, 'not-verifiable settled'],
     ['pending', 'differs', 9, 'pending waiting'],
     ['pending', 'unknown', 9, 'pending waiting'],
+    ['pending', 'arriving', 59, 'pending waiting'],
+    ['pending', 'arriving', 60, 'differs overdue'],
+    ['verified', 'arriving', 99, 'verified same'],
     ['pending', 'differs', 10, 'differs overdue'],
     ['pending', 'unknown', 10, 'differs overdue'],
     ['verified', 'match', 99, 'verified same'],

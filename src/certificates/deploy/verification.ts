@@ -5,9 +5,12 @@
 export const verifications = ['pending', 'verified', 'differs', 'not-verifiable'] as const;
 export type Verification = (typeof verifications)[number];
 
-/** What one check found. `unknown`: the place, or a server, did not tell. `detail` says why, for people. */
+/**
+ * What one check found. `unknown`: the place, or a server, did not tell. `arriving`: the place is about to use the
+ * certificate. `detail` says why, for people.
+ */
 export interface Finding {
-  outcome: 'match' | 'differs' | 'unknown' | 'not-verifiable';
+  outcome: 'match' | 'differs' | 'unknown' | 'arriving' | 'not-verifiable';
   detail: string | null;
 }
 
@@ -19,6 +22,8 @@ export type CheckResult = 'settled' | 'waiting' | 'overdue' | 'drifted' | 'same'
 
 /** A server may take so long until it serves what was delivered. */
 const patienceMs = 10 * 60_000;
+/** The same for a place that says that it is about to: a content delivery network has many servers. */
+const arrivalMs = 60 * 60_000;
 const shortestWaitMs = 5000;
 const longestWaitMs = 120_000;
 
@@ -32,10 +37,11 @@ export function judged(
   if (outcome === 'match' || outcome === 'not-verifiable')
     return { verification: outcome === 'match' ? 'verified' : outcome, result: wasOpen ? 'settled' : 'same' };
   if (before === 'pending')
-    return sinceMs < patienceMs
+    return sinceMs < (outcome === 'arriving' ? arrivalMs : patienceMs)
       ? { verification: 'pending', result: 'waiting' }
       : { verification: 'differs', result: 'overdue' };
-  if (outcome === 'unknown' || before === 'differs') return { verification: before, result: 'same' };
+  if (outcome === 'unknown' || outcome === 'arriving' || before === 'differs')
+    return { verification: before, result: 'same' };
   return { verification: 'differs', result: 'drifted' };
 }
 
