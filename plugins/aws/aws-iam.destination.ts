@@ -59,11 +59,19 @@ export const awsIam = defineDestination({
     await checkPlaces(o, ctx);
   },
 
-  source: (o) => ({
-    pluginId: 'aws-iam-source',
-    options: { ...z.object(iamAccess).parse(o), path: o.path || '/' },
-    place: [...(o.accountNumber === undefined ? ['accessKeyId', 'roleArn'] : ['accountNumber']), 'endpoint', 'path'],
-  }),
+  // What IAM holds is not for that reason served by the endpoints of this destination.
+  source: ({ namePrefix: _, listeners, listenerUse, classicListeners, distributions, ...o }) =>
+    isServing({ listeners, listenerUse, classicListeners, distributions })
+      ? null
+      : {
+          pluginId: 'aws-iam-source',
+          options: { ...o, path: o.path || '/' },
+          place: [
+            ...(o.accountNumber === undefined ? ['accessKeyId', 'roleArn'] : ['accountNumber']),
+            'endpoint',
+            'path',
+          ],
+        },
 
   locate: ({ bundle }, o) => exclusiveLocation(o) ?? `${o.path || '/'}${certificateName(wantedName(bundle, o))}`,
 

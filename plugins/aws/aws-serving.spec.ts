@@ -125,6 +125,12 @@ describe('what is to serve a certificate of IAM', () => {
     expect(locationOf(places)).toBe('eu-central-1/web:443, E1, E2');
   });
 
+  it('has no source that takes what is in IAM for delivered', () => {
+    const sourceOf = (o: object) => awsIam.source?.(awsIam.options.parse({ ...values(), ...o }));
+    expect(sourceOf({})?.options).not.toHaveProperty('distributions');
+    expect(sourceOf({ distributions: ['E1'] })).toBeNull();
+  });
+
   it('keeps predecessors, which are removed last', () => {
     const keeps = (o: object) => awsIam.keepsReplaced?.(awsIam.options.parse({ ...values(), ...o }));
     expect([keeps({}), keeps({ listeners: [aws.listener] }), keeps({ distributions: ['E1'] })]).toEqual([

@@ -91,8 +91,11 @@ export interface DestinationPlugin<S extends OptionSchema> extends Plugin<'desti
    * or another certificate, is done.
    */
   remove?(request: PlacedRequest, options: Options<S>, ctx: PluginContext): Promise<void>;
-  /** The source that finds again what is delivered here, and other things beside it. Pure. */
-  source?(options: Options<S>): CounterpartSource;
+  /**
+   * The source that finds again what is delivered here, and other things beside it; null when what it finds is not
+   * for that reason delivered here. Pure.
+   */
+  source?(options: Options<S>): CounterpartSource | null;
 }
 
 /** An identity function: it exists so that the options' type is inferred in the plugin's methods. */

@@ -49,7 +49,7 @@ export class FoundDeliveries {
     if (!destination) return null;
     try {
       const { plugin, options } = this.destinations.ready(destination);
-      return plugin.source?.(options()).pluginId === source.pluginId ? destination.id : null;
+      return plugin.source?.(options())?.pluginId === source.pluginId ? destination.id : null;
     } catch (error) {
       // A destination that cannot be used does not stop the scan of a source.
       if (error instanceof PluginError) return null;
