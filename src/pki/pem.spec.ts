@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parsePem, splitCertificates, toPem } from './pem.js';
+import { parsePem, pemParts, splitCertificates, toPem } from './pem.js';
 import { PkiError } from './pki-error.js';
 
 const block = toPem('CERTIFICATE', Buffer.from('one'));
@@ -21,6 +21,11 @@ describe('PEM', () => {
   it('writes lines of 64 characters', () => {
     const lines = toPem('X', Buffer.alloc(100)).split('\n');
     expect(lines.map((line) => line.length)).toEqual([17, 64, 64, 8, 15, 0]);
+  });
+
+  it.each([0, 1, 100, 960_000, 960_001, 3_000_000])('writes the same in parts: %d octets', (length) => {
+    const der = Buffer.alloc(length, 7);
+    expect([...pemParts('X', der)].join('')).toBe(toPem('X', der));
   });
 
   it('reads what it wrote', () => {

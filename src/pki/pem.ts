@@ -49,10 +49,24 @@ function decodeBody(body: string, label: string): Buffer {
 
 /** One block in lines of 64 characters, with a final newline. */
 export function toPem(label: string, der: Buffer): string {
+  return `-----BEGIN ${label}-----\n${linesOf(der)}-----END ${label}-----\n`;
+}
+
+/** Octets of a part: whole lines of 48 octets, about a megabyte. */
+const partOctets = 48 * 20_000;
+
+/** What `toPem` returns, in parts, so that the caller can do other work between those of a large object. */
+export function* pemParts(label: string, der: Buffer): Generator<string, void> {
+  yield `-----BEGIN ${label}-----\n`;
+  for (let at = 0; at < der.length; at += partOctets) yield linesOf(der.subarray(at, at + partOctets));
+  yield `-----END ${label}-----\n`;
+}
+
+function linesOf(der: Buffer): string {
   const base64 = der.toString('base64');
   let lines = '';
   for (let at = 0; at < base64.length; at += 64) lines += `${base64.slice(at, at + 64)}\n`;
-  return `-----BEGIN ${label}-----\n${lines}-----END ${label}-----\n`;
+  return lines;
 }
 
 /** The certificates in `text`, in order, each as one normalised PEM block. Throws PkiError `malformed-pem`. */

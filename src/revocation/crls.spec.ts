@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import type { Authorities } from '../authorities/authorities.js';
 import type { AuthorityRepository } from '../authorities/authority.repository.js';
-import { parsePem } from '../pki/pem.js';
+import { parsePem, toPem } from '../pki/pem.js';
 import { Clock } from '../platform/clock.js';
 import type { Database } from '../platform/db/database.js';
 import type { CrlRepository, Published } from './crl.repository.js';
@@ -28,11 +28,28 @@ const name = { publicId: 'a', keyTag: null, shard: null, delta: false };
 it('converts a list to PEM once, however many ask for it and in whichever order', async () => {
   const crls = crlsOn(stored);
   const [first, second] = await Promise.all([crls.findPem(name), crls.findPem(name)]);
-  const body = second?.body ?? Buffer.alloc(0);
-  expect(first?.body).toBe(body);
-  expect((await crls.findPem(name))?.body).toBe(body);
+  const body = (await second?.body) ?? Buffer.alloc(0);
+  expect(await first?.body).toBe(body);
+  expect(await (await crls.findPem(name))?.body).toBe(body);
   expect((await crls.find(name))?.body.equals(der)).toBe(true);
   expect(parsePem(body.toString(), 'X509 CRL')).toEqual([der]);
+});
+
+it('lets other work go on while a large list is converted to PEM', async () => {
+  const large = Buffer.alloc(20_000_000, 7);
+  const crls = crlsOn({ ...stored, read: () => Promise.resolve(large) });
+  const file = await crls.findPem(name);
+  let turns = 0;
+  let isDone = false;
+  const work = (): void => {
+    turns += 1;
+    if (!isDone) setImmediate(work);
+  };
+  setImmediate(work);
+  const body = await file?.body;
+  isDone = true;
+  expect(turns).toBeGreaterThan(10);
+  expect(body?.equals(Buffer.from(toPem('X509 CRL', large)))).toBe(true);
 });
 
 it('reads no list from the database that this process has made, until another one has taken its place', async () => {

@@ -4,7 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { Authorities } from '../authorities/authorities.js';
 import { AuthorityRepository } from '../authorities/authority.repository.js';
 import { keyTagsOf } from '../authorities/issuing-keys.js';
-import { toPem } from '../pki/pem.js';
+import { pemParts } from '../pki/pem.js';
 import { Clock } from '../platform/clock.js';
 import { Database } from '../platform/db/database.js';
 import { CrlRepository, type NewList, type Published } from './crl.repository.js';
@@ -19,10 +19,13 @@ export interface ListName {
   delta: boolean;
 }
 
+/** A list in DER. */
+type DerFile = PublicFile & { body: Buffer };
+
 interface Kept {
   /** When the database was last asked for the number, by a clock that only goes forward. */
   askedMs: number;
-  file: PublicFile | null;
+  file: DerFile | null;
   number: string | null;
 }
 
@@ -46,10 +49,10 @@ const sliceOctets = 1024 * 1024;
 export class Crls {
   private readonly kept = new Map<string, Kept>();
   /** The PEM form of the DER of kept files. */
-  private readonly pems = new WeakMap<Buffer, Buffer>();
+  private readonly pems = new WeakMap<Buffer, Promise<Buffer>>();
   /** The last one. */
   private made: Made | null = null;
-  private readonly underWay = new Map<string, Promise<PublicFile | null>>();
+  private readonly underWay = new Map<string, Promise<DerFile | null>>();
 
   constructor(
     private readonly db: Database,
@@ -66,7 +69,7 @@ export class Crls {
   }
 
   /** Null when there is no such list. */
-  async find(name: ListName): Promise<PublicFile | null> {
+  async find(name: ListName): Promise<DerFile | null> {
     const key = `${name.publicId} ${name.keyTag} ${name.shard} ${name.delta}`;
     const known = this.kept.get(key);
     if (known && performance.now() - known.askedMs < askAgainMs) return known.file;
@@ -82,7 +85,7 @@ export class Crls {
   async findPem(name: ListName): Promise<PublicFile | null> {
     const file = await this.find(name);
     if (file === null) return null;
-    const pemOf = (der: Buffer): Buffer => this.pemOf(der);
+    const pemOf = (der: Buffer): Promise<Buffer> => this.pemOf(der);
     return {
       ...file,
       etag: file.etag.replace(/"$/, '.pem"'),
@@ -93,16 +96,16 @@ export class Crls {
     };
   }
 
-  private pemOf(der: Buffer): Buffer {
-    const known = this.pems.get(der);
-    if (known) return known;
-    const pem = Buffer.from(toPem('X509 CRL', der));
-    this.pems.set(der, pem);
-    this.dropOldest();
+  private pemOf(der: Buffer): Promise<Buffer> {
+    let pem = this.pems.get(der);
+    if (pem === undefined) {
+      this.pems.set(der, (pem = inPem(der)));
+      this.dropOldest();
+    }
     return pem;
   }
 
-  private async read(key: string, name: ListName, known: Kept | undefined): Promise<PublicFile | null> {
+  private async read(key: string, name: ListName, known: Kept | undefined): Promise<DerFile | null> {
     const askedMs = performance.now();
     const published = await this.published(name);
     if (published === null) return this.keep(key, { askedMs, file: null, number: null });
@@ -133,12 +136,12 @@ export class Crls {
     return key ? this.lists.findPublished(tx, publicId, { ...name, keyTag: null, keyId: key.keyId }) : null;
   }
 
-  private fresh(file: Omit<PublicFile, 'freshUntil'>, { nextUpdate }: Published): PublicFile {
+  private fresh(file: Omit<DerFile, 'freshUntil'>, { nextUpdate }: Published): DerFile {
     const latest = this.clock.now().getTime() + freshMs;
     return { ...file, freshUntil: new Date(Math.min(latest, nextUpdate.getTime())) };
   }
 
-  private keep(key: string, kept: Kept): PublicFile | null {
+  private keep(key: string, kept: Kept): DerFile | null {
     this.kept.delete(key);
     this.kept.set(key, kept);
     this.dropOldest();
@@ -164,9 +167,22 @@ export class Crls {
     return this.made === null ? 0 : this.made.der.length + (this.made.deltaDer?.length ?? 0);
   }
 
-  private octetsOf(file: PublicFile | null): number {
-    return file === null ? 0 : file.body.length + (this.pems.get(file.body)?.length ?? 0);
+  private octetsOf(file: DerFile | null): number {
+    if (file === null) return 0;
+    return file.body.length * (this.pems.has(file.body) ? 1 + pemPerDer : 1);
   }
+}
+
+/** In PEM, 48 octets make a line of 64 characters. */
+const pemPerDer = 65 / 48;
+
+async function inPem(der: Buffer): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for (const part of pemParts('X509 CRL', der)) {
+    parts.push(Buffer.from(part, 'latin1'));
+    if (der.length > sliceOctets) await turn();
+  }
+  return Buffer.concat(parts);
 }
 
 /** SHA-256 in base64url. */

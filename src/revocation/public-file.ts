@@ -3,7 +3,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 /** A file for everybody. `etag` is a strong entity tag, with its quotes. */
 export interface PublicFile {
   type: string;
-  body: Buffer;
+  /** A form that has to be made first is made when this is read. */
+  body: Buffer | Promise<Buffer>;
   etag: string;
   modifiedAt: Date;
   /** Caches may keep it until then. */
@@ -23,7 +24,7 @@ export function sendFile(
   reply: FastifyReply,
   file: PublicFile,
   now: Date,
-): Buffer | undefined {
+): Buffer | Promise<Buffer> | undefined {
   void reply.headers(cachingHeaders(file, now));
   if (namesTag(request.headers['if-none-match'], file.etag)) {
     void reply.status(304);
