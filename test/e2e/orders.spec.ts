@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { plugins } from '../../plugins/index.js';
 import { openssl } from '../support/bundles.js';
 import { type Answer, eventually, startProgram, type TestProgram } from '../support/program.js';
@@ -36,6 +36,8 @@ beforeAll(async () => {
       plugin: { id: 'scripted-ca', options: { ca: `Slow ${behaviour}`, behaviour } },
     });
 });
+// Each test stands alone: it says what the CA does.
+beforeEach(() => void Object.assign(issuer, { isReady: false, isDown: false, refusal: null, renewalInfo: null }));
 afterAll(() => program.stop());
 
 const ask = (authority: Behaviour, commonName: string, more: object = {}): Promise<Answer> =>
@@ -61,6 +63,15 @@ const mailTo = (subject: string): Promise<Json> =>
   eventually(async () =>
     (await program.ok('GET', '/mails?count=100')).items.find((one: Json) => one.subject.startsWith(subject)),
   );
+const refOf = async (id: number): Promise<string> =>
+  (await program.database.source.query('select order_ref as ref from certificate where id = $1', [id]))[0].ref;
+/** The request for this host, once a poll of its order has reached the CA. */
+const polled = (host: string): Promise<{ id: number; ref: string }> =>
+  eventually(async () => {
+    const [one] = (await program.ok('GET', `/pending_certificates?filter=cn;${host}`)).items;
+    const ref = one && (await refOf(one.id));
+    return issuer.asked.poll.includes(ref) && { id: one.id, ref };
+  });
 /** Of what an issuer returned with text around it. */
 const pemOf = (text: string): string => text.slice(text.indexOf('-----BEGIN'));
 /** Takes the plugin of an authority away, as an installation without it does. */
@@ -169,11 +180,10 @@ describe('a request that a user cancels', () => {
   });
 
   it('has its certificate revoked when a running attempt receives it', async () => {
-    const held = issuer.hold();
+    issuer.deliver();
+    const held = issuer.hold('poll', 'Slow pending');
     const asking = ask('pending', 'race.example.com');
-    await eventually(async () => held.begun());
-    const { items } = await program.ok('GET', '/pending_certificates?filter=cn;race.example.com');
-    const { id } = items[0];
+    const { id } = await polled('race.example.com');
     expect((await program.call('DELETE', `/pending_certificates/${id}`)).status).toBe(204);
     held.release();
     await asking;
@@ -185,12 +195,11 @@ describe('a request that a user cancels', () => {
 
 describe('the certificate of an order', () => {
   it('is revoked at the CA when another one was uploaded for the order during the poll', async () => {
-    const held = issuer.hold();
+    issuer.deliver();
+    const held = issuer.hold('poll', 'Slow pending');
     const asking = ask('pending', 'double.example.com');
-    await eventually(async () => held.begun());
-    const { id } = (await program.ok('GET', '/pending_certificates?filter=cn;double.example.com')).items[0];
-    const orderRef = issuer.asked.poll.at(-1) ?? '';
-    const [leaf = '', ...chain] = await issuer.anotherFor(orderRef);
+    const { id, ref } = await polled('double.example.com');
+    const [leaf = '', ...chain] = await issuer.anotherFor(ref);
     await program.ok('POST', `/pending_certificates/${id}/upload`, { body: leaf, chain: chain.join('') });
     held.release();
     await asking;
@@ -200,11 +209,11 @@ describe('the certificate of an order', () => {
   });
 
   it('completes the order although somebody uploaded it before the issuer delivered it', async () => {
-    const held = issuer.hold();
+    issuer.deliver();
+    const held = issuer.hold('poll', 'Slow pending');
     const asking = ask('pending', 'uploaded.example.com');
-    await eventually(async () => held.begun());
-    const { id } = (await program.ok('GET', '/pending_certificates?filter=cn;uploaded.example.com')).items[0];
-    const [leaf = '', ...chain] = await issuer.answerTo(issuer.asked.poll.at(-1) ?? '');
+    const { id, ref } = await polled('uploaded.example.com');
+    const [leaf = '', ...chain] = await issuer.answerTo(ref);
     const copy = await program.ok('POST', '/certificates/upload', {
       owner: 'amy@example.com',
       body: leaf,
@@ -255,12 +264,8 @@ describe('the certificate of an order', () => {
   });
 
   it('keeps the certificate that is renewed when the issuer answers with this one', async () => {
-    issuer.isReady = false;
     const { body } = await ask('pending', 'renewed.example.com');
-    const [{ ref }] = await program.database.source.query('select order_ref as ref from certificate where id = $1', [
-      body.id,
-    ]);
-    const [leaf = '', ...chain] = await issuer.answerTo(ref);
+    const [leaf = '', ...chain] = await issuer.answerTo(await refOf(body.id));
     const answer = { body: leaf, chain: chain.join('') };
     const old = await program.ok('POST', '/certificates/upload', { owner: 'amy@example.com', ...answer });
     await program.database.source.query('update certificate set renews_id = $2 where id = $1', [body.id, old.id]);
@@ -271,10 +276,7 @@ describe('the certificate of an order', () => {
 });
 
 describe('an upload of the certificate of an order', () => {
-  const refOf = async (id: number): Promise<string> =>
-    (await program.database.source.query('select order_ref as ref from certificate where id = $1', [id]))[0].ref;
   const uploaded = async (host: string, another: boolean): Promise<{ id: number; leaf: string; ref: string }> => {
-    issuer.isReady = false;
     const { body } = await ask('pending', host);
     const ref = await refOf(body.id);
     const [leaf = '', ...chain] = await (another ? issuer.anotherFor(ref) : issuer.answerTo(ref));
@@ -297,12 +299,9 @@ describe('an upload of the certificate of an order', () => {
   });
 
   it('cancels no order when a running poll answers "pending"', async () => {
-    issuer.isReady = false;
-    const held = issuer.hold();
+    const held = issuer.hold('poll', 'Slow pending');
     const asking = ask('pending', 'joined-late.example.com');
-    await eventually(async () => held.begun());
-    const { id } = (await program.ok('GET', '/pending_certificates?filter=cn;joined-late.example.com')).items[0];
-    const ref = await refOf(id);
+    const { id, ref } = await polled('joined-late.example.com');
     const [leaf = '', ...chain] = await issuer.answerTo(ref);
     await program.ok('POST', `/pending_certificates/${id}/upload`, { body: leaf, chain: chain.join('') });
     held.release();
@@ -331,13 +330,11 @@ describe('an upload of the certificate of an order', () => {
     program.clock.advance(3 * dayMs + 60_000);
     await withdrawn(id, 'close');
     expect(issuer.asked.cancel).toContain(ref);
-    issuer.deliver();
   });
 });
 
 describe('an order that its CA does not know for a while', () => {
   it('is polled again, and issued when the CA knows it again', async () => {
-    issuer.isReady = false;
     const { body } = await ask('pending', 'forgotten.example.com');
     issuer.refusal = 'There is no such request.';
     for (let attempts = 0; attempts < 4; attempts += 1) {
@@ -355,7 +352,6 @@ describe('an order that its CA does not know for a while', () => {
   });
 
   it('fails when the CA has not known it for six hours, and is cancelled if the CA knows it later', async () => {
-    issuer.isReady = false;
     const { body } = await ask('pending', 'dead.example.com');
     issuer.refusal = 'There is no such request.';
     for (let hours = 0; hours < 5; hours += 1) {
@@ -423,7 +419,6 @@ describe('a revocation that is not retried any more', () => {
     ]);
     program.clock.advance(120_000);
     await isTold(id, 'down.example.com', 'The CA is down.');
-    issuer.isDown = false;
   });
 });
 
@@ -572,6 +567,5 @@ describe('a CA that suggests when to renew (ARI)', () => {
       return certificate.lifecycle === 'superseded' && certificate;
     });
     expect(renewed.replacedBy).toHaveLength(1);
-    issuer.renewalInfo = null;
   });
 });
