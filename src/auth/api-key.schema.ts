@@ -2,15 +2,11 @@ import { z } from 'zod';
 import { instantOrNull, InstantOut } from '../platform/http/instant.js';
 import { listQuery } from '../platform/http/page.js';
 import { Reference } from '../platform/http/reference.js';
+import { visibleText } from '../platform/http/visible-text.js';
 import { permissions } from '../roles/permission.js';
 import { type ApiKeyOfUser, endOf } from './api-key.entity.js';
 
-const Name = z
-  .string()
-  .trim()
-  .min(1)
-  .max(128)
-  .regex(/^\P{Cc}*$/u, 'must not contain control characters');
+const Name = visibleText(128);
 const Ttl = z
   .int()
   .min(-1)

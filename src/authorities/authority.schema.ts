@@ -5,6 +5,7 @@ import { queryBoolean } from '../platform/http/query.js';
 import { instant, InstantOut } from '../platform/http/instant.js';
 import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import { Reference } from '../platform/http/reference.js';
+import { visibleText } from '../platform/http/visible-text.js';
 import { type KeyStoreName, keyStoreNames } from '../platform/keys/key-store.js';
 import { OwnerName } from '../roles/role-name.js';
 import { type Authority, beyondCa } from './authority.entity.js';
@@ -22,7 +23,7 @@ import type { Limits } from './limits.js';
 import { optionsAsLemur } from './lemur-options.js';
 
 /** Room is left for the roles `<name>_admin` and `<name>_operator`. */
-const name = z.string().trim().min(1).max(119);
+const name = visibleText(119);
 const limits = {
   isPrivate: z
     .boolean()
@@ -110,7 +111,7 @@ export const CreateAuthority = z
       .max(1024)
       .optional()
       .meta({ writeOnly: true, description: 'Opens `pkcs12`, or an encrypted `privateKey`.' }),
-    commonName: z.string().min(1).max(64).optional().meta({ description: 'Needed for a new CA.' }),
+    commonName: z.string().trim().min(1).max(64).optional().meta({ description: 'Needed for a new CA.' }),
     ...subjectParts,
     ...CaValidity,
     keyType: z

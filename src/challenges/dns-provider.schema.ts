@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { InstantOut, instant } from '../platform/http/instant.js';
 import { listQuery } from '../platform/http/page.js';
+import { visibleText } from '../platform/http/visible-text.js';
 import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import type { PluginDescription } from '../platform/plugins/plugin.schema.js';
 import type { DnsProvider } from './dns-provider.entity.js';
@@ -21,7 +22,7 @@ const Zone = z
 /** POST and PUT /dns_providers. */
 export const DnsProviderRequest = z
   .strictObject({
-    name: z.string().trim().min(1).max(128).meta({ description: 'Unique, ignoring case.' }),
+    name: visibleText(128).meta({ description: 'Unique, ignoring case.' }),
     description: z.string().max(1024).nullish(),
     plugin: PluginInput.optional().meta({ description: 'A plugin of the kind `dns`.' }),
     providerType: z

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Actor } from '../platform/http/actor.js';
 import { listQuery } from '../platform/http/page.js';
+import { visibleText } from '../platform/http/visible-text.js';
 import { OptionValueView, PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import { Reference } from '../platform/http/reference.js';
 import { mayDeliverTo, maySeeOptionsOf } from '../roles/permission.js';
@@ -17,7 +18,7 @@ const ServerAddress = z
 export const DestinationRequest = z
   .strictObject({
     id: z.int().optional().meta({ description: "Ignored; Lemur's clients send the whole object back." }),
-    label: z.string().trim().min(1).max(128),
+    label: visibleText(128),
     description: z.string().max(1024).nullish(),
     plugin: PluginInput,
     export: PluginInput.nullish().meta({

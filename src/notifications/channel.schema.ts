@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { listQuery } from '../platform/http/page.js';
 import { queryBoolean } from '../platform/http/query.js';
+import { visibleText } from '../platform/http/visible-text.js';
 import { isLeadOption } from '../platform/plugins/lead-options.js';
 import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import { ChannelLayout } from './channel-layout.js';
@@ -10,7 +11,7 @@ import type { Channel } from './channel.entity.js';
 /** POST and PUT /channels. */
 export const ChannelRequest = z
   .strictObject({
-    label: z.string().trim().min(1).max(256).meta({ description: 'Unique, ignoring case.' }),
+    label: visibleText(256).meta({ description: 'Unique, ignoring case.' }),
     description: z.string().max(1024).nullish(),
     active: z.boolean().default(true).meta({ description: 'An inactive channel sends nothing.' }),
     plugin: PluginInput,

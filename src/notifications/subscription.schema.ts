@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { visibleText } from '../platform/http/visible-text.js';
 import { type NoticeEvent, noticeEvents } from '../plugin-api/events.js';
 import { listQuery } from '../platform/http/page.js';
 import { queryBoolean } from '../platform/http/query.js';
@@ -7,17 +8,12 @@ import { LeadUnit, leadUnits, longestLeadS } from '../platform/plugins/lead-opti
 import { subscriptionScopes } from './subscription.entity.js';
 
 /** A label of certificates, which ignores case. */
-export const Label = z.string().trim().toLowerCase().min(1).max(64);
+export const Label = visibleText(64).toLowerCase();
 /** The certificates that a request adds to a subscription or removes from it. */
 export const ListedCertificates = z.array(Reference).max(1000);
 /** What requests for subscriptions and for Lemur's notifications, which are subscriptions too, have in common. */
 export const subscriptionMembers = {
-  label: z
-    .string()
-    .trim()
-    .min(1)
-    .max(256)
-    .meta({ description: 'Unique, ignoring case. The prefix `DEFAULT_` is reserved.' }),
+  label: visibleText(256).meta({ description: 'Unique, ignoring case. The prefix `DEFAULT_` is reserved.' }),
   description: z.string().max(1024).nullish(),
   active: z.boolean().default(true),
 };

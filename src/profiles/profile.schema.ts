@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { instant, InstantOut } from '../platform/http/instant.js';
 import { listQuery } from '../platform/http/page.js';
+import { visibleText } from '../platform/http/visible-text.js';
 import type { Profile, ProfileVersion } from './profile.entity.js';
 import { ProfileRules } from './profile-rules.schema.js';
 
@@ -9,7 +10,7 @@ const asRead = z.unknown().optional().meta({ description: 'Ignored: clients send
 /** POST and PUT /profiles. A change of `rules` makes a new version. */
 export const ProfileRequest = z
   .strictObject({
-    name: z.string().trim().min(1).max(128),
+    name: visibleText(128),
     description: z.string().max(1024).nullish(),
     active: z
       .boolean()

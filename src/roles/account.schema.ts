@@ -2,16 +2,11 @@ import { z } from 'zod';
 import { listQuery } from '../platform/http/page.js';
 import { queryBoolean, queryInt } from '../platform/http/query.js';
 import { Reference } from '../platform/http/reference.js';
+import { visibleText } from '../platform/http/visible-text.js';
 import { NewPassword } from '../users/password.js';
 import { RoleLabelView } from './role.schema.js';
 
-const Username = z
-  .string()
-  .trim()
-  .min(1)
-  .max(255)
-  .regex(/^[^\p{C}\p{Zl}\p{Zp}]*$/u, 'Must not contain control or invisible characters')
-  .meta({ description: 'Unique, ignoring case.' });
+const Username = visibleText(255).meta({ description: 'Unique, ignoring case.' });
 // Looser than z.email(), which refuses addresses like admin@localhost.
 const Email = z
   .string()

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { visibleText } from '../platform/http/visible-text.js';
 
 /** The built-in roles and their descriptions. They can be neither renamed nor deleted. */
 export const builtInRoles: Readonly<Record<string, string>> = {
@@ -60,13 +60,7 @@ export function isReserved(name: string): boolean {
   return reserved.has(skeletonOf(name));
 }
 
-const Name = z
-  .string()
-  .trim()
-  .min(1)
-  .max(128)
-  .regex(/^[^\p{C}\p{Zl}\p{Zp}]*$/u, 'must not contain control or invisible characters')
-  .refine((name) => !isReserved(name), 'is a reserved name');
+const Name = visibleText(128).refine((name) => !isReserved(name), 'is a reserved name');
 
 /** The name of a new role: 1-128 characters, not reserved. */
 export const RoleName = Name.meta({ description: 'Unique, ignoring case; built-in names are reserved.' });

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { listQuery } from '../platform/http/page.js';
 import { queryInt } from '../platform/http/query.js';
 import { Reference } from '../platform/http/reference.js';
+import { visibleText } from '../platform/http/visible-text.js';
 import { rolePermissions } from './permission.js';
 import { RoleName } from './role-name.js';
 import type { Role } from './role.entity.js';
@@ -16,12 +17,7 @@ const Permissions = z
       'Extra rights of holders on the certificates that the role owns or is linked to: ' +
       '`key:read` allows reading the private key.',
   });
-const Username = z
-  .string()
-  .trim()
-  .min(1)
-  .max(255)
-  .regex(/^\P{Cc}*$/u, 'must not contain control characters')
+const Username = visibleText(255)
   .nullable()
   .meta({ description: 'User name for another system, stored for the holders of the role.' });
 const Password = z.string().min(1).max(1024).nullable().meta({
@@ -46,7 +42,7 @@ export type NewRole = z.output<typeof NewRole>;
 /** PUT /roles/{id}. Absent members stay unchanged. */
 export const RoleChanges = z
   .strictObject({
-    name: z.string().trim().min(1).max(128).optional().meta({ description: 'Built-in roles cannot be renamed.' }),
+    name: visibleText(128).optional().meta({ description: 'Built-in roles cannot be renamed.' }),
     description: Description.optional(),
     permissions: Permissions.optional(),
     username: Username.optional().meta({ description: 'Null clears it.' }),

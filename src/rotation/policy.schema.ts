@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { instant, InstantOut } from '../platform/http/instant.js';
 import { listQuery } from '../platform/http/page.js';
+import { visibleText } from '../platform/http/visible-text.js';
 import { Maintenance, nextOpenings } from './maintenance.js';
 import type { RotationPolicy } from './policy.entity.js';
 import type { PolicyValues } from './policy.repository.js';
@@ -11,7 +12,7 @@ const shownOpenings = 3;
 export const PolicyRequest = z
   .strictObject({
     id: z.unknown().optional().meta({ description: 'Ignored: clients may send the whole object back.' }),
-    name: z.string().trim().min(1).max(128),
+    name: visibleText(128),
     description: z.string().max(1024).nullish(),
     days: z.int().min(0).max(3650).nullish().meta({ description: 'Days before expiry.' }),
     lifetimeFraction: z

@@ -3,6 +3,7 @@ import type { Actor } from '../platform/http/actor.js';
 import { instant, instantOrNull, InstantOut } from '../platform/http/instant.js';
 import { listQuery } from '../platform/http/page.js';
 import { queryBoolean } from '../platform/http/query.js';
+import { visibleText } from '../platform/http/visible-text.js';
 import { OptionValueView, PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import { maySeeOptionsOfSource } from '../roles/permission.js';
 import { OwnerName } from '../roles/role-name.js';
@@ -16,7 +17,7 @@ const ignored = z.unknown().optional().meta({ description: 'Ignored.' });
 export const SourceRequest = z
   .strictObject({
     id: z.int().optional().meta({ description: 'Ignored.' }),
-    label: z.string().trim().min(1).max(128),
+    label: visibleText(128),
     description: z.string().max(1024).nullish(),
     owner: OwnerName.optional().meta({
       description:

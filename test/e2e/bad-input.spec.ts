@@ -534,6 +534,22 @@ describe('destinations, notifications and policies', () => {
     }
   });
 
+  it('have a unique name, in composed or decomposed characters', async () => {
+    const [composed, decomposed] = ['Caf\u00e9', 'Cafe\u0301'];
+    for (const [path, of] of [
+      ['/destinations', (label: string) => destination({ path: '/srv/x' }, label)],
+      ['/notifications', (label: string) => notification({ recipients: 'a@example.com' }, label)],
+      ['/policies', (name: string) => ({ name, days: 3 })],
+      ['/roles', (name: string) => ({ name })],
+      ['/users', (username: string) => ({ username, email: `${++made}@example.com` })],
+    ] as const) {
+      await program.ok('POST', path, of(composed));
+      await expectRefusal(() => program.call('POST', path, of(decomposed)), 409, null);
+    }
+    const { roles } = await program.ok('POST', '/certificates', request({ roles: [{ name: decomposed }] }));
+    expect(roles).toContainEqual(expect.objectContaining({ name: composed }));
+  });
+
   it('cannot be deleted while they are used', async () => {
     const { id } = await program.ok('POST', '/certificates', request({ destinations: [{ label: 'web' }] }));
     await expectRefusal(() => program.call('DELETE', `/destinations/${ids.web}`), 409, null);

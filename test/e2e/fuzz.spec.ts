@@ -45,8 +45,8 @@ const ofCasElsewhere = [
   'post /api/1/authorities/{id}/account-key',
 ];
 /**
- * They need a state that chance does not bring about; their good answers are held against the document by openapi.spec.ts and
- * the stories.
+ * They need a state that chance does not bring about; openapi.spec.ts and the stories hold their good answers against
+ * the document.
  */
 const rarelyPossible = [
   ...ofCasElsewhere,

@@ -14,6 +14,19 @@ import type { Json } from '../support/json.js';
 const folder = mkdtempSync(join(tmpdir(), 'openapi-'));
 /** What a CA elsewhere is asked for; ca-administration.spec.ts looks at these answers. */
 const atCa = /authorities.\{id\}.(profiles|requests|certificates|settings|organizations|persons)/;
+/** They refer to what is there already, name a host, or are made safe, as those of certificates. */
+const namesOfOtherKinds = new Set([
+  'post /api/1/auth/login: username',
+  'post /api/1/domains: name',
+  'put /api/1/domains/{id}: name',
+  'put /api/1/authorities/{id}: name',
+  'post /api/1/certificates: name',
+  'post /api/1/certificates/upload: name',
+  'post /api/1/authorities/{id}/sign: name',
+  'post /api/1/certificates/{id}/export: name',
+  'post /api/1/verify: name',
+  'post /api/1/certificates/{id}/verify: name',
+]);
 let program: TestProgram;
 let api: ApiDocument;
 let document: Json;
@@ -92,6 +105,19 @@ describe('the OpenAPI document', () => {
     const served = routesOf(program).filter((route) => route !== 'get /' && !own.some((path) => route.includes(path)));
     expect(served.length).toBeGreaterThan(40);
     expect(new Set(served)).toEqual(described);
+  });
+
+  it('bounds the characters of each name that a client gives to an object', () => {
+    const unbounded = api.operations
+      .filter(({ method }) => ['post', 'put'].includes(method))
+      .flatMap(({ name, words }) => {
+        const content = words.requestBody?.content['application/json'];
+        const members = content ? api.resolve(content.schema).properties : undefined;
+        return ['name', 'label', 'username']
+          .filter((member) => members?.[member] && !JSON.stringify(members[member]).includes('"pattern":'))
+          .map((member) => `${name}: ${member}`);
+      });
+    expect(new Set(unbounded)).toEqual(namesOfOtherKinds);
   });
 
   it('describes the header Idempotency-Key', () => {

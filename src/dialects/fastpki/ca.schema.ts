@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import { visibleText } from '../../platform/http/visible-text.js';
 
 const maxId = 2_147_483_647;
 
 /** POST /cas. Members as in FastPKI, in camelCase. */
 export const CaCreate = z.strictObject({
-  name: z.string().trim().min(1).max(119),
+  name: visibleText(119),
   description: z.string().max(1024).nullish(),
   subjectDn: z.string().min(1).max(4096),
   keySize: z.int().nullish(),

@@ -4,7 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { RequestWithActor } from './actor.js';
 import { objectOf } from './body.js';
-import { normalizeInput } from './input.js';
+import { camelCase, normalizeInput } from './input.js';
 import { jsonSchemaOf, type JsonSchema, membersOf } from './json-schema.js';
 import { invalid, Problem } from './problem.js';
 import { demandNoPrivateKey } from './private-keys.js';
@@ -46,13 +46,15 @@ export function JsonBody(schema: z.ZodType): ParameterDecorator {
 
 /**
  * The parameter is the query, parsed by `schema`; each member becomes a documented parameter. An empty value counts as
- * absent.
+ * absent; a parameter that is there twice is refused.
  */
 export function QueryOf(schema: z.ZodObject): ParameterDecorator {
   const documented = membersOf(jsonSchemaOf(schema, 'input')).map((member) => ApiQuery(member));
   return parameter(
     (request) => {
       const given = Object.entries(request.query as object).filter(([, value]) => value !== '');
+      const repeated = given.find(([, value]) => Array.isArray(value));
+      if (repeated) throw invalid(camelCase(repeated[0]), 'Given more than once');
       return validate(schema, normalizeInput(Object.fromEntries(given)));
     },
     ...documented,

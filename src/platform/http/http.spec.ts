@@ -67,6 +67,30 @@ describe('what goes wrong before a handler runs', () => {
     );
   });
 
+  it.each([
+    [{ 'content-encoding': 'gzip' }, 'gzip'],
+    [{ 'content-type': 'application/json; charset=iso-8859-1' }, 'iso-8859-1'],
+    [{ 'content-type': 'application/json;charset="UTF-16"' }, 'UTF-16'],
+  ])('refuses a body with the header %j', async (headers, named) => {
+    const refused = await ask({ method: 'POST', url: '/api/1/toys', headers: { ...json, ...headers }, payload: '{}' });
+    expect(expectProblem(refused, 'unsupported-media-type')['detail']).toContain(named);
+  });
+
+  it.each(['application/json; charset=utf-8', 'application/json;charset="UTF-8"', 'APPLICATION/JSON'])(
+    'accepts %s',
+    async (type) => {
+      const headers = { 'content-type': type, 'content-encoding': 'identity' };
+      const made = await ask({ method: 'POST', url: '/api/1/toys', headers, payload: '{"name":"Bär"}' });
+      expect(made.json()).toMatchObject({ name: 'Bär' });
+    },
+  );
+
+  it('refuses octets that are not UTF-8', async () => {
+    const payload = Buffer.from('{"name":"Bär"}', 'latin1');
+    const refused = await ask({ method: 'POST', url: '/api/1/toys', headers: json, payload });
+    expect(expectProblem(refused, 'malformed-body')['detail']).toContain('UTF-8');
+  });
+
   it('refuses an address that is not encoded correctly', async () => {
     expectProblem(await get('/api/1/toys/named/%zz'), 'invalid-request');
   });
@@ -146,6 +170,11 @@ describe('input', () => {
     ['{"name":"x","plugin":{"slug":"s","options":{"__proto__":{"admin":true}}}}', 'plugin.options'],
     ['{"__proto__":{"name":"x"}}', 'body'],
     ['{"name":"x","made_at":"a","madeAt":"b"}', 'madeAt'],
+    ['{"name":"x","name":"y"}', 'name'],
+    ['{"name":"x","plugin":{"slug":"s","options":{"a":[{"b":1,"\\u0062":2}]}}}', 'plugin.options.a.0.b'],
+    ['{"name":"a\\ud800b"}', 'name'],
+    ['{"name":"x","plugin":{"slug":"s","options":{"deep":["\\udc00\\ud800"]}}}', 'plugin.options.deep.0'],
+    ['{"name":"x","plugin":{"slug":"s","options":{"\\ud800":1}}}', 'plugin.options'],
     [`{"name":${'['.repeat(500_000)}${']'.repeat(500_000)}}`, 'name.0.0'],
   ])('refuses %.80s', async (payload, field) => {
     const body = expectProblem(await make(payload), 'invalid-request');
@@ -180,6 +209,7 @@ describe('input', () => {
     ['count=0', 'count'],
     ['page=x', 'page'],
     ['page=1&page=2', 'page'],
+    ['sort_by=name&sort_by=name', 'sortBy'],
     ['broken=perhaps', 'broken'],
     ['other=1', 'other'],
     ['filter=name', 'filter'],

@@ -25,7 +25,7 @@ function normalize(value: unknown, place: Place): unknown {
   // Count the members before reading any of them.
   place.counted.values += typeof value === 'object' && value !== null ? Object.keys(value).length : 0;
   if (place.counted.values > mostValues) throw invalid('body', `Holds more than ${mostValues} values`);
-  if (typeof value === 'string') return withoutNul(value, place);
+  if (typeof value === 'string') return storable(value, place);
   if (typeof value !== 'object' || value === null) return value;
   if (place.path.length >= deepest)
     throw invalid(fieldOf(place.path.slice(0, 3)), `Nested deeper than ${deepest} levels`);
@@ -39,7 +39,7 @@ function normalizeObject(value: object, { path, rename, counted }: Place): unkno
   for (const [given, entry] of Object.entries(value)) {
     const key = rename ? camelCase(given) : given;
     const inside = [...path, key];
-    if (key === '__proto__' || key.includes('\0'))
+    if (key === '__proto__' || key.includes('\0') || halfPair.test(key))
       throw invalid(fieldOf(path), 'A field has a name that is not allowed');
     if (Object.hasOwn(copy, key)) throw invalid(fieldOf(inside), 'Given twice');
     copy[key] = normalize(entry, { path: inside, rename: rename && key !== 'options', counted });
@@ -47,8 +47,12 @@ function normalizeObject(value: object, { path, rename, counted }: Place): unkno
   return copy;
 }
 
-function withoutNul(text: string, { path }: Place): string {
+/** With `u`, a whole pair is one character. */
+const halfPair = /\p{Surrogate}/u;
+
+function storable(text: string, { path }: Place): string {
   if (text.includes('\0')) throw invalid(fieldOf(path), 'Must not contain a NUL character');
+  if (halfPair.test(text)) throw invalid(fieldOf(path), 'Must not contain half of a surrogate pair');
   return text;
 }
 

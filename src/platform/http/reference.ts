@@ -13,8 +13,8 @@ interface Named {
 export const Reference = z
   .looseObject({
     id: z.int().min(1).max(2_147_483_647).optional(),
-    name: z.string().min(1).max(512).optional(),
-    label: z.string().min(1).max(512).optional(),
+    name: z.string().normalize('NFC').min(1).max(512).optional(),
+    label: z.string().normalize('NFC').min(1).max(512).optional(),
   })
   .refine((r) => r.id !== undefined || r.name !== undefined || r.label !== undefined, 'Give an id or a name.')
   .transform(({ id, name, label }): Named => ({ id, name, label }))

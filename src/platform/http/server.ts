@@ -118,8 +118,8 @@ function routesOutside(prefix: string, surfaces: readonly Surface[]): string[] {
 }
 
 /**
- * Each surface accepts its own media types. Any other is 415, forms above all: a page elsewhere cannot make a browser
- * send JSON unasked.
+ * Each surface accepts its own media types, in UTF-8 and not compressed. Any other is 415, forms above all: a page
+ * elsewhere cannot make a browser send JSON unasked.
  */
 function readBodies(app: NestFastifyApplication, server: FastifyInstance, surfaces: Surfaces): void {
   server.removeContentTypeParser('text/plain');
@@ -127,9 +127,19 @@ function readBodies(app: NestFastifyApplication, server: FastifyInstance, surfac
   for (const type of types)
     app.useBodyParser(type, {}, (request: FastifyRequest, body, done) => {
       const parse = surfaces.of(request).parsers[type];
-      if (parse) done(null, parse(body));
-      else done(new Problem('unsupported-media-type', `This path does not accept ${type}.`));
+      const reason = parse ? unreadCoding(request) : `This path does not accept ${type}.`;
+      if (parse && !reason) done(null, parse(body));
+      else done(new Problem('unsupported-media-type', reason));
     });
+}
+
+/** Why a body of an accepted media type is not read (RFC 9110 §15.5.16); empty when it is. */
+function unreadCoding({ headers }: FastifyRequest): string {
+  const coding = headers['content-encoding'] ?? 'identity';
+  if (coding.toLowerCase() !== 'identity') return `Send the body without the content coding ${coding}.`;
+  const [, charset = 'utf-8'] = /;\s*charset\s*=\s*"?([^\s";]+)/i.exec(headers['content-type'] ?? '') ?? [];
+  const isRead = ['utf-8', 'utf8', 'us-ascii'].includes(charset.toLowerCase());
+  return isRead ? '' : `Send the body in UTF-8, and not in ${charset}.`;
 }
 
 /** Why this address does not serve a surface to the sender; undefined when it does. */
