@@ -81,8 +81,8 @@ async function ofBare(measured, body) {
 }
 
 /**
- * OCSP answers a second of one process to 16 keep-alive clients: signed before they are asked for, and signed anew for a
- * nonce; beside a server that does nothing but answer, and the signatures of `openssl speed` on one core.
+ * OCSP answers a second of one process to 16 keep-alive clients: signed before they are asked for, and signed anew for
+ * a nonce; beside a server that does nothing but answer, and the signatures of `openssl speed` on one core.
  */
 export async function ocspBench({ server, folders, build, ms }) {
   stage('asking by OCSP');

@@ -61,6 +61,6 @@ export class RawClient {
 
 /** The octets of a POST. */
 export function postRequest({ host, pathname }, type, body) {
-  const head = `POST ${pathname} HTTP/1.1\r\nhost: ${host}\r\ncontent-type: ${type}\r\ncontent-length: ${body.length}\r\n\r\n`;
-  return Buffer.concat([Buffer.from(head), body]);
+  const headers = `host: ${host}\r\ncontent-type: ${type}\r\ncontent-length: ${body.length}\r\n\r\n`;
+  return Buffer.concat([Buffer.from(`POST ${pathname} HTTP/1.1\r\n${headers}`), body]);
 }

@@ -36,7 +36,7 @@ function build() {
   if (changed.length === 0 && gone.length === 0) return utimesSync(manifestFile, new Date(), new Date());
 
   for (const file of gone) for (const suffix of ['', '.map']) rmSync(output(file) + suffix, { force: true });
-  // First without the changed files: a build that fails or is killed leaves outputs that the old hashes do not describe.
+  // First without the changed files: a build that fails or is killed leaves outputs that no old hash describes.
   const isChanged = new Set(changed.map(([file]) => file));
   writeManifest([...now].filter(([file]) => !isChanged.has(file)));
   if (changed.length > 0) compile([...isChanged]);

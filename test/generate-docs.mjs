@@ -1,4 +1,4 @@
-// `npm run docs`: writes plugins/README.md and the tables of docs/settings.md and docs/lint.md. Needs a build (npm run build).
+// `npm run docs`: writes plugins/README.md and the tables of docs/settings.md and docs/lint.md. Needs a build.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 

@@ -1,7 +1,7 @@
 /**
  * `npm run test:live`: the suites in test/live, each against a real CA on this machine. Arguments name suites
- * (`npm run test:live -- pebble`); without any, all run. A suite whose CA is missing is skipped and says why; a suite that was
- * named and is skipped fails the run.
+ * (`npm run test:live -- pebble`); without any, all run. A suite whose CA is missing is skipped and says why; a suite
+ * that was named and is skipped fails the run.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * `npm run test:node24` and `test:node26`: the suites on a newer Node than the one that is installed here. Arguments go to
- * vitest. The newest release of that line comes from the npm registry, without an installation.
+ * `npm run test:node24` and `test:node26`: the suites on a newer Node than the one that is installed here.
+ * Arguments go to vitest. The newest release of that line comes from the npm registry, without an installation.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * `npm test`: types, lint, then every suite, before which the program is built. Stops at the first stage that fails, and
- * ends with the line
+ * `npm test`: types, lint, then every suite, before which the program is built. Stops at the first stage that fails,
+ * and ends with the line
  * `N passed, N failed, N skipped`, in which each of the first two stages counts as one. Arguments go to vitest.
  */
 import { spawn } from 'node:child_process';

@@ -300,7 +300,7 @@ describe('acme', () => {
     await acme.cancel?.({ orderRef: 'https://acme.test/order/7', ...remembering() }, options(), ctx());
   });
 
-  it('says what a person must do: agree to the terms, give both halves of an external account, name a profile', async () => {
+  it('says what a person must do: agree to the terms, complete an external account, or name a profile', async () => {
     const refusing = acme.order(
       (await ask(['www.example.com'])).order,
       options({ termsOfServiceAgreed: false }),

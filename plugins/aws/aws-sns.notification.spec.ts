@@ -41,7 +41,9 @@ function answer(exchange: Exchange, taken: Shown[]): Reply {
 
 const failed = (status: number, code: string, message: string): Reply => ({
   status,
-  body: `<ErrorResponse><Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error></ErrorResponse>`,
+  body:
+    `<ErrorResponse><Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error>` +
+    '</ErrorResponse>',
 });
 const options = (more: object = {}): z.output<typeof awsSns.options> =>
   awsSns.options.parse({ topicArn, accessKeyId, secretAccessKey, ...more });

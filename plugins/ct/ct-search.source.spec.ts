@@ -81,7 +81,7 @@ describe('the source of Certificate Transparency', () => {
     expect((await scan(first.position)).found).toEqual([again]);
   });
 
-  it('begins anew for another address or a position that is none, and forgets domains that are not watched', async () => {
+  it('begins anew for another address or an invalid position, and forgets domains that are not watched', async () => {
     const { id } = search.log({ names: ['example.com'], serialHex: 'f1' });
     const { position } = await scan();
     expect((await scan(position?.replace(search.url, 'https://other.test') ?? null)).found).toEqual([id]);

@@ -34,21 +34,29 @@ function answer({ method, path, query, headers, json }: Exchange, taken: Shown[]
   return { status: 200, body: { id: '1' } };
 }
 
+/** An escape, a link of ours, bold, and every other text that Discord does not show as it is. */
+const meaningful = new RegExp(
+  [
+    /\\([^0-9A-Za-z\s])|\[Open in Perennial\]\(<([^<>]+)>\)|\*\*/,
+    /[*_~`|[\]<\\]|^[#>+-]|^\d+[.)]|\w+:\/\/|:\w+:|@(?:everyone|here)/,
+  ]
+    .map(({ source }) => source)
+    .join('|'),
+  'gm',
+);
+
 /**
  * Reads the Markdown of Discord. Throws for a character with a meaning that is neither escaped nor of the two forms
  * that we write, bold and a link.
  */
 function markdown(source: string): Shown {
   const links: string[] = [];
-  const text = source.replaceAll(
-    /\\([^0-9A-Za-z\s])|\[Open in Perennial\]\(<([^<>]+)>\)|\*\*|[*_~`|[\]<\\]|^[#>+-]|^\d+[.)]|\w+:\/\/|:\w+:|@(?:everyone|here)/gm,
-    (whole, escaped: string | undefined, link: string | undefined) => {
-      if (escaped !== undefined) return escaped;
-      if (link !== undefined) links.push(link);
-      else if (whole !== '**') throw new Error(`It has a meaning: ${whole} in ${source}`);
-      return '';
-    },
-  );
+  const text = source.replaceAll(meaningful, (whole, escaped: string | undefined, link: string | undefined) => {
+    if (escaped !== undefined) return escaped;
+    if (link !== undefined) links.push(link);
+    else if (whole !== '**') throw new Error(`It has a meaning: ${whole} in ${source}`);
+    return '';
+  });
   return { text, links };
 }
 

@@ -135,7 +135,7 @@ describe('a Dogtag that demands client certificates', () => {
     expect(ca.certificates).toEqual([]);
   });
 
-  it('says that a person must act when the server ends the handshake because another CA issued the certificate', async () => {
+  it('says that a person must act when the server refuses the handshake because another CA issued it', async () => {
     const files = ['-cert', at('server.pem'), '-key', at('server.key'), '-CAfile', at('tls-ca.pem')];
     const demands = ['-Verify', '2', '-verify_return_error', '-www', '-quiet'];
     const isUp = (port: number): Promise<boolean> =>

@@ -43,7 +43,7 @@ afterAll(async () => {
   authority.close();
 });
 
-/** iControl REST as its user guide (version 14.1) has it: tokens, uploads, and transactions that are validated whole. */
+/** iControl REST as its user guide (version 14.1) has it: tokens, uploads, and transactions validated as a whole. */
 function answer(exchange: Exchange): Reply {
   const { method, path, headers, json } = exchange;
   if (path === '/mgmt/shared/authn/login') return signIn(exchange);

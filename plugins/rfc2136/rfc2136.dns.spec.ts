@@ -185,7 +185,7 @@ describe('rfc2136 with a server that cannot be trusted', () => {
     });
   });
 
-  it('is done with a server that closes the connection, and with one that is silent when it is told to stop', async () => {
+  it('gives up a server that closes the connection, and a silent one when it is told to stop', async () => {
     await expect(present(await answering(() => Buffer.alloc(0)))).rejects.toMatchObject({ fault: 'unavailable' });
     const stop = new AbortController();
     const port = await answering(() => {

@@ -48,7 +48,7 @@ function answer({ method, path: asked, headers, json }: Exchange, taken: Shown[]
   return isApi ? { status: 200, body: { ok: true, ts: '1.2' } } : { status: 200, body: 'ok' };
 }
 
-/** Control sequences stand in angle brackets; everything else is decoded (docs.slack.dev, "Formatting message text"). */
+/** Control sequences are in angle brackets; everything else is decoded (docs.slack.dev, "Formatting message text"). */
 function shown({ text, blocks }: z.output<typeof Payload>): Shown {
   const literal = [text, ...blocks.flatMap((block) => (block.type === 'context' ? [] : [block.text.text]))];
   for (const one of literal)

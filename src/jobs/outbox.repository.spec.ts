@@ -188,7 +188,8 @@ describe('the outbox', () => {
     await add('a', 3);
     await test.source.query('analyze outbox');
     const plan = await test.source.query<Record<string, string>[]>(
-      `explain select id from outbox where job = 'a' and lane = '' and state = 'due' and greatest(run_at, lease_until) <= now()
+      `explain select id from outbox where job = 'a' and lane = '' and state = 'due'
+         and greatest(run_at, lease_until) <= now()
        order by greatest(run_at, lease_until) limit 10`,
     );
     expect(JSON.stringify(plan)).toContain('outbox_due');

@@ -20,7 +20,7 @@ describe('bootstrapAccounts', () => {
     expect(await names()).toEqual([]);
   });
 
-  it('creates the roles and one admin when several instances start at once, and returns the password once', async () => {
+  it('creates the roles and one admin when several instances start at once, and returns one password', async () => {
     const results = await Promise.all(Array.from({ length: 4 }, () => bootstrapAccounts(fresh.db)));
     const passwords = results.map(({ generatedPassword }) => generatedPassword).filter((password) => password !== null);
     expect(passwords).toHaveLength(1);

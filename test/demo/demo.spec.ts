@@ -79,7 +79,7 @@ describe.skipIf(process.platform !== 'linux')('the demo', () => {
       expect(await demo.exitCode).toBe(1);
       await rm(tools, { recursive: true });
       expect(demo.output()).toMatch(
-        /s_client +FAILED\n.*\n +expected: .*return code: 0.*\n +seen: +all is well\n +The last lines of the program:\n/,
+        /s_client +FAILED\n.*\n +expected: .*return code: 0.*\n +seen: +all is well\n +The last lines of the program:/,
       );
       expect(await processesOf(folder)).toEqual([]);
       expect(await readdir(folder)).toEqual([]);

@@ -228,7 +228,8 @@ describe('the service of a CA', () => {
 
   it('lets settings be changed, takes back what it shows, and says what cannot be', async () => {
     const fake = await startDjangoCa(signing);
-    const path = `${await authority({ id: 'django-ca', options: { url: `${fake.url}/django_ca`, ...djangoAccount } })}/settings`;
+    const options = { url: `${fake.url}/django_ca`, ...djangoAccount };
+    const path = `${await authority({ id: 'django-ca', options })}/settings`;
     const before = await asked('GET', path);
     expect(before.options).toMatchObject({ name: 'child', acme_requires_contact: true });
     expect(await asked('PUT', path, before)).toEqual(before);

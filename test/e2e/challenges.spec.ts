@@ -153,7 +153,7 @@ describe('HTTP challenge answers', () => {
   });
 });
 
-/** What OpenSSL sees of the TLS server, which runs in this process: the certificate that it shows, and what was said. */
+/** What OpenSSL sees of the TLS server in this process: the certificate that it shows, and what was said. */
 async function seen(serverName: string | null, protocol: string): Promise<{ pem: string | undefined; said: string }> {
   const name = serverName === null ? ['-noservername'] : ['-servername', serverName];
   const given = ['s_client', '-connect', `127.0.0.1:${tlsPort}`, '-alpn', protocol, ...name];

@@ -170,7 +170,8 @@ describe('a channel with a digest', () => {
     });
     // The list that was overdue has been made meanwhile.
     await program.database.source.query(
-      `insert into notice (authority_id, subscription_id, event, dedupe_key, data, state, hold, next_attempt_at, created_at)
+      `insert into notice
+         (authority_id, subscription_id, event, dedupe_key, data, state, hold, next_attempt_at, created_at)
        select $1, $2, event, 'over:' || event, '{}', 'due', 'digest', $3, $3
        from unnest(array['authority.expiring', 'crl.overdue']) as event`,
       [authorityId, subscriptionId, program.clock.now()],

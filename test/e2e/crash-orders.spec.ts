@@ -109,7 +109,8 @@ describe('a program that is killed at any moment while its CA is late, loses ans
         await asked;
         // As if the restart had taken half a minute: the leases of the dead lapse.
         await query(
-          'with jobs as (update outbox set lease_until = now() where lease_until is not null) update lease set until = now()',
+          `with jobs as (update outbox set lease_until = now() where lease_until is not null)
+             update lease set until = now()`,
         );
         caller = await start();
       }

@@ -147,7 +147,7 @@ describe('the CRL of an authority', () => {
     expect(dateIn(final)).not.toBe('');
   });
 
-  it('is served with a validator and a bound for caches, in PEM too, and answers 304 until there is a new one', async () => {
+  it('is served with a validator and a bound for caches, in PEM too, and with 304 until it is new', async () => {
     const answer = await fetchUrl(urlOf(root));
     expect(answer.headers.get('content-type')).toBe('application/pkix-crl');
     const etag = answer.headers.get('etag') ?? '';

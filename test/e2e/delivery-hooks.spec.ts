@@ -126,7 +126,7 @@ describe('the hook of a destination', () => {
     expect(new Set(told.map(({ headers }) => headers['webhook-id'])).size).toBe(2);
   });
 
-  it('is not told when nothing was delivered: by a check, or by a change of the certificate (9: certimate#594)', async () => {
+  it('is not told of a check or a change of the certificate that delivers nothing (9: certimate#594)', async () => {
     await program.ok('POST', '/destinations', bodyOf('quiet', { hook: hook() }));
     const certificate = await issue('quiet.example.com', 'quiet');
     const before = await inState(certificate, { hook: 'done', verification: 'verified' });

@@ -72,7 +72,7 @@ const actionsOf = async ({ id }: Json): Promise<string[]> =>
   );
 
 describe('a delivery to a destination with the address of its server', () => {
-  it('is complete when it is served, and only then supersedes its predecessor (2: NPM#3803, 11: certd#408)', async () => {
+  it('is complete when it is served, and then supersedes its predecessor (2: NPM#3803, 11: certd#408)', async () => {
     await destination('web');
     const old = await issue('www.example.com', 'web');
     await inState(old, { state: 'delivered', verification: 'pending' });

@@ -430,11 +430,8 @@ describe('domain rules', () => {
     await withRoles([...web.roles, { id: ownerRole }]);
     tokens.web = await program.login('web', password);
     const agreed = await make('agreed.team.example.com');
-    const given = await program.ok(
-      'PUT',
-      `/certificates/${(await issue('web', { commonName: 'given.team.example.com', rotation: true, validityDays: 90 })).body.id}`,
-      { owner: 'team@example.com' },
-    );
+    const { body } = await issue('web', { commonName: 'given.team.example.com', rotation: true, validityDays: 90 });
+    const given = await program.ok('PUT', `/certificates/${body.id}`, { owner: 'team@example.com' });
     await withRoles(web.roles);
     await program.ok('PUT', `/domain-rules/${rule.id}`, { role: { id: ownerRole }, patterns: ['.team.example.com'] });
     program.clock.advance(70 * dayMs);

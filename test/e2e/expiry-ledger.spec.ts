@@ -49,7 +49,8 @@ async function copyCertificate(): Promise<void> {
   );
   await rows(
     `insert into certificate (${columns.map(({ name }) => name).join(', ')})
-     select ${columns.map(({ name }) => own[name] ?? name).join(', ')} from certificate, generate_series(2, $1::int) as n`,
+     select ${columns.map(({ name }) => own[name] ?? name).join(', ')}
+       from certificate, generate_series(2, $1::int) as n`,
     [certificates],
   );
 }

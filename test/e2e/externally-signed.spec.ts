@@ -210,8 +210,9 @@ describe('the name constraints and path length of an authority', () => {
 
   it('are critical, of every kind', () => {
     expect(tools.text(root.authorityCertificate.body).replace(/\s+/g, ' ')).toContain(
-      'X509v3 Name Constraints: critical Permitted: email:example.com DNS:example.com URI:.example.com IP:10.0.0.0/255.0.0.0 ' +
-        'IP:2001:DB8:0:0:0:0:0:0/FFFF:FFFF:0:0:0:0:0:0 Excluded: DNS:secret.example.com DirName:O = Rival',
+      'X509v3 Name Constraints: critical Permitted: email:example.com DNS:example.com URI:.example.com ' +
+        'IP:10.0.0.0/255.0.0.0 IP:2001:DB8:0:0:0:0:0:0/FFFF:FFFF:0:0:0:0:0:0 ' +
+        'Excluded: DNS:secret.example.com DirName:O = Rival',
     );
   });
 

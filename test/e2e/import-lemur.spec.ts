@@ -561,7 +561,8 @@ describe('an import from Lemur', () => {
   it('sends no notice twice, forgets no certificate that is served, and sends the next notice', async () => {
     const facts = (name: string): Promise<unknown> =>
       rows(
-        `select notify, (select at from next_notice where certificate_id = c.id), not_after as "notAfter", (select json_agg(n.label order by n.label)
+        `select notify, (select at from next_notice where certificate_id = c.id), not_after as "notAfter",
+          (select json_agg(n.label order by n.label)
           from subscription n where n.built_in and c.hears_defaults and (n.scope = 'all' or n.owner = lower(c.owner))
             or exists (select from certificate_subscription l
               where l.certificate_id = c.id and l.subscription_id = n.id)) as labels

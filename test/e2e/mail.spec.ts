@@ -62,9 +62,8 @@ describe('warnings before a certificate expires', () => {
     expect(text).toContain('text/plain');
     expect(html).toContain('text/html');
     for (const part of [text, html])
-      expect(part.replaceAll('=\r\n', '')).toMatch(
-        /a\.example\.com[\s\S]*https:\/\/pki\.example\.com\/api\/1\/certificates\/1|https:\/\/pki\.example\.com\/api\/1\/certificates\/1[\s\S]*a\.example\.com/,
-      );
+      for (const words of ['a.example.com', 'https://pki.example.com/api/1/certificates/1'])
+        expect(part.replaceAll('=\r\n', '')).toContain(words);
     expect(text.replaceAll('=\r\n', '')).toMatch(
       /not automatic \(Rotation is switched off for it\.\)[\s\S]*automatic, on 20|automatic, on 20[\s\S]*not automatic/,
     );

@@ -112,7 +112,8 @@ describe('a notice', () => {
       // With another one it is another job, which runs at the same time.
       const noticeIds = [...rows.map(({ id }) => id), 1_000_000];
       await db.write((tx) => sendNotices.enqueue(tx, { noticeIds }));
-      const isDone = `select from outbox where job = 'notice.send' and data->'noticeIds' @> '1000000' and state = 'done'`;
+      const isDone = `select from outbox
+        where job = 'notice.send' and data->'noticeIds' @> '1000000' and state = 'done'`;
       await eventually(async () => (await source.query<unknown[]>(isDone)).length > 0, 90_000);
       held.forEach((response) => response.writeHead(204).end());
       await eventually(async () => {

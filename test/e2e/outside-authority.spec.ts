@@ -142,7 +142,8 @@ const subjectsOf = async (id: number): Promise<[string, string, boolean][]> =>
   ]);
 const eventsOf = (id: number): Promise<Json[]> =>
   program.database.source.query(
-    `select actor_name as actor, after from audit_event where action = 'authority.issuers-added' and target_id = $1 order by id`,
+    `select actor_name as actor, after from audit_event
+       where action = 'authority.issuers-added' and target_id = $1 order by id`,
     [String(id)],
   );
 

@@ -45,7 +45,7 @@ describe('the addresses of an authority', () => {
     expect(pathOf(sub)).not.toBe(pathOf(root));
   });
 
-  it('are in leaves those of their issuer, and in the certificate of a subordinate CA those of its parent', async () => {
+  it('are those of the issuer in leaves, and those of the parent in the certificate of a subordinate CA', async () => {
     const leaf = await program.ok('POST', '/certificates', {
       owner: 'joe@example.com',
       commonName: 'www.example.com',

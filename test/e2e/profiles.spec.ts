@@ -404,7 +404,7 @@ describe('the versions of a profile', () => {
     expect(text).toContain('Policy: 1.2.3.4');
   });
 
-  it('never lose a renewal: one that the newest refuses follows the version of its predecessor, and says why', async () => {
+  it('never lose a renewal: what the newest refuses follows the version of its predecessor, and says why', async () => {
     const { id, name } = await own({ names: { dns: 'required' } });
     const old = (await issue({ profile: { name }, commonName: 'a.example.com' })).body;
     const update = (rules: object) => program.ok('PUT', `/profiles/${id}`, { name, active: false, rules });

@@ -269,7 +269,7 @@ describe('a mass replacement', () => {
     expect(await finished(id)).toMatchObject({ items: { done: 3, failed: 0 } });
   });
 
-  it('counts a certificate as replaced by it when the process dies right after, and never replaces it twice', async () => {
+  it('counts a certificate as replaced when the process dies right after, and never replaces it twice', async () => {
     const certificate = await issue();
     const note = RunRepository.prototype.note.bind(new RunRepository());
     const spy = vi.spyOn(RunRepository.prototype, 'note').mockImplementation((tx, ...rest) => {

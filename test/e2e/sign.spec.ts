@@ -180,7 +180,7 @@ describe('the lint', () => {
     expect((await lintOf(sound.id)) ?? []).not.toContain('key-usage-fits-key');
   });
 
-  it('refuses what breaks the rules of public TLS, but not a renewal of what was issued before they applied', async () => {
+  it('refuses what breaks the rules of public TLS, but not a renewal of what was issued before that', async () => {
     const made = { name: 'public', owner, commonName: 'Public', isCabCompliant: false };
     const authority = await program.ok('POST', '/authorities', made);
     const request = {

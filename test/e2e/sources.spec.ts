@@ -261,7 +261,10 @@ describe('a source of folders', () => {
       `
       cd "$1" && openssl ecparam -genkey -name prime256v1 -noout -out key.key 2>/dev/null
       printf '[req]\\ndistinguished_name=dn\\n[dn]\\n' > cnf
-      for i in $(seq 2000); do openssl req -x509 -config cnf -key key.key -subj "/CN=host-$i.many.test" -addext "subjectAltName=DNS:host-$i.many.test" -days 90 -out "$i.pem"; done`,
+      for i in $(seq 2000); do
+        openssl req -x509 -config cnf -key key.key -subj "/CN=host-$i.many.test" -days 90 -out "$i.pem" \\
+          -addext "subjectAltName=DNS:host-$i.many.test"
+      done`,
       'make',
       folder('many'),
     ]);

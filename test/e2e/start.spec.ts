@@ -97,7 +97,7 @@ describe('a program with no setting but its data folder', () => {
   it('refuses keys without the one that sealed the database, and says what to do', async () => {
     const words = await refusal({ DATA_DIR: dataDir, ENCRYPTION_KEYS: randomBytes(32).toString('base64') });
     expect(words).toMatch(
-      /^The database was sealed with key "\w+", which is missing from ENCRYPTION_KEYS.* Add that key to ENCRYPTION_KEYS/,
+      /^The database was sealed with key "\w+", which is missing from ENCRYPTION_KEYS.* Add that key to ENCRYPTION/,
     );
     expect(processesNaming(dataDir)).toEqual([]);
   });

@@ -253,7 +253,8 @@ describe('the periodic check', () => {
 
   it('plans checks of what is deployed and of CAs elsewhere alone', async () => {
     const rows: { name: string }[] = await program.database.source.query(
-      'select c.name from revocation_check k join certificate c on c.id = k.certificate_id where k.next_check_at > now()',
+      `select c.name from revocation_check k join certificate c on c.id = k.certificate_id
+         where k.next_check_at > now()`,
     );
     expect(rows.some(({ name }) => name.startsWith('www.example.com'))).toBe(false);
   });

@@ -7,8 +7,8 @@ const [root, older] = ['/ca/v2/', '/ca/rest/'];
 
 /**
  * The same CA with the REST interface of Dogtag 11.6 and later, as the sources of 11.10 have it: members that are null
- * are left out, requests are named by `requestID` in hex and not by a URL, lists of certificates have no total, lists of
- * requests begin at a number of requests, and a malformed id is a bad request.
+ * are left out, requests are named by `requestID` in hex and not by a URL, lists of certificates have no total, lists
+ * of requests begin at a number of requests, and a malformed id is a bad request.
  */
 export class DogtagCaV2 extends DogtagCa {
   override answer(exchange: Exchange): Reply {

@@ -208,7 +208,8 @@ function isForeign(field: Field | undefined, value: string, manager: string): bo
 
 function conflicting(fields: readonly string[]): Reply {
   const paths = fields.map((field) => `.${field.replace(/^label/, 'metadata.labels')}`);
-  const message = `Apply failed with ${paths.length} conflict(s): conflicts with "kubectl" using v1: ${paths.join(', ')}`;
+  const named = paths.join(', ');
+  const message = `Apply failed with ${paths.length} conflict(s): conflicts with "kubectl" using v1: ${named}`;
   const causes = paths.map((field) => ({ reason: 'FieldManagerConflict', message: 'conflict with "kubectl"', field }));
   return failure(409, 'Conflict', message, causes);
 }

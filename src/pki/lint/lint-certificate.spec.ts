@@ -112,7 +112,7 @@ describe('the lint of a certificate', () => {
     expect(warnings.map((one) => one.name)).toContain('tls-key-usage-fits-key');
   });
 
-  it('warns of what a CA keeps when it is renewed, and refuses the same in a new CA and in the renewal of a leaf', () => {
+  it('warns of what a CA keeps when it is renewed, and refuses it in a new CA and in the renewal of a leaf', () => {
     const twicePurpose = raw(oidOf.extendedKeyUsage, der.sequence(der.oid(serverAuth), der.oid(serverAuth)));
     const renewal = { ...issuer, isRenewal: true };
     for (const [tbs, by] of [

@@ -46,7 +46,8 @@ const strictnessOf: Readonly<Record<string, Strictness>> = {
 
 /** Where we disagree, and why. A case that agrees again must be taken out. */
 const commonName =
-  'The common name example.com is no copy of a SAN, which the Baseline Requirements §7.1.4.3 and nine cases of webpki::cn demand.';
+  'The common name example.com is no copy of a SAN, which the Baseline Requirements §7.1.4.3 and nine cases of ' +
+  'webpki::cn demand.';
 const deviations: Readonly<Record<string, string>> = {
   'webpki::nc::nc-permits-dns-san-pattern': commonName,
   'webpki::san::exact-localhost-ip-san': commonName,

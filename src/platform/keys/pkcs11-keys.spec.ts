@@ -23,7 +23,8 @@ let keys: Pkcs11Keys;
 
 beforeAll(async () => {
   mkdirSync(join(tools.folder, 'tokens'));
-  const conf = `directories.tokendir = ${join(tools.folder, 'tokens')}\nobjectstore.backend = file\nlog.level = ERROR\n`;
+  const tokens = join(tools.folder, 'tokens');
+  const conf = `directories.tokendir = ${tokens}\nobjectstore.backend = file\nlog.level = ERROR\n`;
   process.env['SOFTHSM2_CONF'] = join(tools.folder, tools.write('softhsm2.conf', conf));
   tools.run('softhsm2-util', '--init-token', '--free', '--label', 'ca', '--pin', pin, '--so-pin', '13579');
   calls = Reflect.get(await Pkcs11Module.load(path), 'calls');

@@ -169,7 +169,8 @@ describe('guardedFetch', () => {
     expect(
       await failure(
         fetchText(
-          '/to?url=%2Fto%3Furl%3D%252Fto%253Furl%253D%25252Fto%25253Furl%25253D%2525252Fto%2525253Furl%2525253D%252525252Fto%252525253Furl%252525253D%25252525252Fto%25252525253Furl%25252525253D%2F',
+          '/to?url=%2Fto%3Furl%3D%252Fto%253Furl%253D%25252Fto%25253Furl%25253D%2525252Fto%2525253Furl%2525253D' +
+            '%252525252Fto%252525253Furl%252525253D%25252525252Fto%25252525253Furl%25252525253D%2F',
         ),
       ),
     ).toEqual({ fault: 'refused', detail: `127.0.0.1:${port} redirects more than 5 times.` });
