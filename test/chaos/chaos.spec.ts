@@ -58,7 +58,7 @@ describe.skipIf(!redisIsInstalled() || !timeCanBeMoved())('a program around whic
   let stage: Stage | undefined;
   afterEach(async () => {
     await stage?.close();
-  }, 120_000);
+  });
 
   it(
     'loses no certificate, key, renewal, delivery or notice, and does nothing twice',

@@ -77,7 +77,7 @@ async function synced(id: number): Promise<Json> {
   return eventually(async () => {
     const { lastSync } = await program.ok('GET', `/sources/${id}`);
     return lastSync?.id === body.id && lastSync.finishedAt !== null ? lastSync : null;
-  }, 60_000);
+  });
 }
 const found = async (commonName: string): Promise<Json> =>
   (await program.ok('GET', `/certificates?filter=cn;${encodeURIComponent(`"${commonName}"`)}`)).items[0];

@@ -87,7 +87,7 @@ describe('POST /certificates/bulk', () => {
       ({ name }: { name: string }) => name === 'new-team@example.com',
     );
     expect(one).toBeDefined();
-  }, 120_000);
+  });
 
   it.each(['revoke', 'reissue'])('does a dry run of %s unless dryRun is false', async (deed) => {
     const owner = `${deed}@example.com`;

@@ -63,7 +63,7 @@ const allTold = (): Promise<boolean> =>
       "select count(*)::int as due from withdrawal where state = 'due'",
     );
     return due === 0;
-  }, 60_000);
+  });
 /** The id of a new certificate, which the CA has approved. */
 async function issued(commonName: string): Promise<number> {
   const { id: certificateId } = await order(commonName);
@@ -98,9 +98,9 @@ describe('the CA of an authority', () => {
     const issued = await eventually(async () => {
       const one = await certificate(certificateId);
       return one.lifecycle === 'issued' && one;
-    }, 90_000);
+    });
     expect(issued.serial).toBe(decided.body.serial);
-  }, 120_000);
+  });
 
   it('shows the certificates that it holds', async () => {
     const { body } = await ask('GET', 'certificates?status=valid&common_name=WWW.example');
@@ -146,7 +146,7 @@ describe('the CA of an authority', () => {
       );
       expect(due).toMatchObject([{ number: 2 }]);
       return due[0].attempts >= 4;
-    }, 60_000);
+    });
     await program.database.source.query(
       `update withdrawal set state = 'given-up', next_attempt_at = null where id = (select max(id) from withdrawal)`,
     );
@@ -160,7 +160,7 @@ describe('the CA of an authority', () => {
     await told('certificate.revoked-at-ca');
     expect(statuses()).toEqual(['REVOKED 1']);
     expect((await program.call('PUT', `/certificates/${certificateId}/release`)).status).toBe(409);
-  }, 120_000);
+  });
 
   it('puts a certificate on hold although a release is still on its way to it', async () => {
     const held = await issued('hold.example.test');
@@ -182,11 +182,11 @@ describe('the CA of an authority', () => {
            or exists (select from job_run where job = 'certificate.withdraw' and outcome = 'postponed') as tried`,
       );
       return tried;
-    }, 30_000);
+    });
     goOn();
     await allTold();
     expect(status()).toBe('REVOKED 6');
-  }, 180_000);
+  });
 
   it('shows its profiles, and enables and disables them', async () => {
     const { body } = await ask('GET', 'profiles?count=2');
@@ -245,7 +245,7 @@ describe('the service of a CA', () => {
       ['options.enabled', 'options.website'],
     ]);
     await fake.stop();
-  }, 60_000);
+  });
 
   it('shows organizations and persons, and is told of a new person once', async () => {
     const fake = await startSectigo(signing);
@@ -277,5 +277,5 @@ describe('the service of a CA', () => {
     const disabled = await program.call('PUT', `${path}/profiles/21`, { enabled: false });
     expect([disabled.status, disabled.body.detail]).toEqual([400, expect.stringContaining('lets nobody disable')]);
     await fake.stop();
-  }, 60_000);
+  });
 });

@@ -134,7 +134,7 @@ async function quiet(ordeal: Ordeal, query: <T>(sql: string) => Promise<T[]>): P
       (select count(*)::int from delivery where state in ('planned', 'failing', 'removing')) as deliveries,
       (select count(*)::int from certificate where next_renewal_at is not null) as renewals`);
     return open?.jobs === 0 && open.deliveries === 0 && open.renewals === 0;
-  }, 60_000);
+  });
 }
 
 /** Holds everything to the promise: no certificate lost, none made twice for one request, every delivery done. */

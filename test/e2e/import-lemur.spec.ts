@@ -325,7 +325,7 @@ beforeAll(async () => {
   for (let i = 0; i < leaves; i += 1)
     await leaf(`host-${i}.example`, [-200, 30 + i], { rotation: i % 2 === 0, rotation_policy_id: (i % 4) + 1 });
   program = await startProgram({ TOKEN_SECRETS: tokenSecret });
-}, 120_000);
+});
 
 afterAll(async () => {
   await program.stop();

@@ -223,7 +223,7 @@ beforeAll(async () => {
   await good('POST', `/certificates/${old}/update/owner`, { owner: 'ann@example.com' });
   await good('POST', `/users/${filled['users']}/keys`, { name: 'for ann', ttl: 30 });
   await good('POST', '/auth/login', { username: 'admin', password: adminPassword });
-}, 90_000);
+});
 afterAll(async () => {
   await program.stop();
   foreign.close();

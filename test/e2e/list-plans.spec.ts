@@ -139,7 +139,7 @@ describe('the plans of lists', () => {
       new CertificateFinder(db),
       program.perennial.app.get(CertificateViews, { strict: false }),
     );
-  }, 120_000);
+  });
   afterAll(() => program.stop());
 
   /** Names of the indexes that are read. Throws for a big table that is read row by row. */

@@ -119,7 +119,7 @@ describe('a notice', () => {
       await eventually(async () => {
         const [row] = await source.query<{ state: string }[]>('select state from notice where subscription_id > 0');
         return row?.state === 'sent';
-      }, 90_000);
+      });
       expect(received).toHaveLength(1);
     } finally {
       await program.stop();
@@ -143,12 +143,12 @@ describe('a notice', () => {
       await eventually(async () => {
         const [row] = await source.query<{ count: string }[]>('select last_value as count from failures');
         return Number(row?.count) > 1;
-      }, 90_000);
+      });
       await source.query('drop trigger fails on notice');
       await eventually(async () => {
         const [row] = await source.query<{ state: string }[]>('select state from notice where subscription_id > 0');
         return row?.state === 'sent';
-      }, 90_000);
+      });
       expect(received).toHaveLength(1);
     } finally {
       await program.stop();

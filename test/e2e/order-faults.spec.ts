@@ -240,7 +240,7 @@ describe('an order', () => {
     ca.isDown = false;
     program.clock.advance(18 * 60_000);
     for (const { id } of renewed) await inState(id, 'superseded');
-  }, 120_000);
+  });
 });
 
 describe('a CA that does not answer a thousand orders', () => {

@@ -35,7 +35,7 @@ beforeAll(async () => {
   );
   await ok('POST', '/users', { username: 'ann', email: 'ann@example.com', password, roles: [] });
   strange = await program.login('ann', password);
-}, 30_000);
+});
 afterAll(() => program.stop());
 
 const orderOf = async (id: number): Promise<string> =>

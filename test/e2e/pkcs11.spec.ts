@@ -42,7 +42,7 @@ beforeAll(async () => {
     SOFTHSM2_CONF: join(tools.folder, conf),
   };
   await restart();
-}, 120_000);
+});
 afterAll(async () => {
   await program.kill();
   await database.drop();
@@ -150,7 +150,7 @@ describe('an authority whose key is in a PKCS#11 token', () => {
     } finally {
       await other.kill();
     }
-  }, 120_000);
+  });
 
   it('issues nothing while the token is away, and goes on with the same key when it is back', async () => {
     renameSync(tokens, `${tokens}-away`);
@@ -168,7 +168,7 @@ describe('an authority whose key is in a PKCS#11 token', () => {
     await eventually(async () => (await api.call('POST', '/certificates', request('RSA2048'))).status === 200);
     const leaf = await api.ok('POST', '/certificates', request('RSA2048'));
     expect(tools.verified(leaf, authorityCertificate.body)).toBe('leaf.pem: OK');
-  }, 120_000);
+  });
 });
 
 describe('the settings of PKCS#11', () => {
@@ -201,5 +201,5 @@ describe('the settings of PKCS#11', () => {
     } finally {
       await plain.kill();
     }
-  }, 60_000);
+  });
 });

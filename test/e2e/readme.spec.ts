@@ -86,7 +86,7 @@ describe('the documentation', () => {
         'The certificate is not for other.example.com (CN=site.example.com)\n',
     });
     expect(printed.get('docs/profiles.md')).toMatch(/\nfalse\n[^]*DNS:cart\.mesh\.example\.com\n/);
-  }, 120_000);
+  });
 
   it('has no broken link', async () => {
     const broken: string[] = [];

@@ -67,7 +67,7 @@ async function allDelivered(database: TestDatabase, names: readonly string[], ge
         ),
     );
     return done && current.flatMap((line) => line.slice(-1));
-  }, 90_000);
+  });
   for (const { commonName, serialHex } of newest) {
     const read = (name: string): Promise<string> => readFile(join(folder, commonName, name), 'utf8');
     const certificate = new X509Certificate(await read('cert.pem'));

@@ -65,7 +65,7 @@ beforeAll(async () => {
   const roles = [{ id: role.id }, { name: 'root_admin' }];
   await ok('POST', '/users', { username: 'ann', email: 'ann@example.com', password, roles });
   ann = await program.login('ann', password);
-}, 120_000);
+});
 afterAll(() => program.stop());
 afterEach(async () => {
   vi.restoreAllMocks();

@@ -56,7 +56,7 @@ beforeAll(async () => {
   await program.perennial.stop();
   program = await startProgramOn(program.database, program.clock, keys, {});
   ann = await program.login('ann', password);
-}, 120_000);
+});
 afterAll(() => program.stop());
 
 describe('a dry run of a revocation of many certificates', () => {

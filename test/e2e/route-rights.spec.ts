@@ -18,7 +18,7 @@ beforeAll(async () => {
   await makeExpired();
   await makeLiving();
   await makeDead();
-}, 60_000);
+});
 afterAll(async () => {
   fixtures.close();
   await program.stop();

@@ -65,7 +65,7 @@ const ended = (id: number, syncId: number): Promise<Json> =>
     const { items } = await program.ok('GET', `/sources/${id}/syncs?count=50`);
     const sync = items.find((item: Json) => item.id === syncId);
     return sync?.finishedAt != null && sync;
-  }, 90_000);
+  });
 /** Cleans the source once no scan is under way, which begins when the clock is moved. */
 const cleaned = (id: number, query = ''): Promise<Json> =>
   eventually(async () => {

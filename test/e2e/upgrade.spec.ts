@@ -125,7 +125,7 @@ describe.each(dumps)('the database of %s', (name) => {
            and last_started_at > '${before?.now.toISOString()}' and last_success_at > last_started_at`,
       );
       return ended?.count === sweeps.length;
-    }, 60_000);
+    });
   };
   const idle = (): Promise<unknown> =>
     eventually(
