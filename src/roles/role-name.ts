@@ -65,9 +65,10 @@ const Name = visibleText(128).refine((name) => !isReserved(name), 'is a reserved
 /** The name of a new role: 1-128 characters, not reserved. */
 export const RoleName = Name.meta({ description: 'Unique, ignoring case; built-in names are reserved.' });
 
+const atom = "[\\w!#$%&'*+/=?^`{|}~-]+";
+const tail = '[a-z0-9-]{0,61}[a-z0-9]';
 /** A dot-atom of RFC 5322 §3.2.3 at a host, within the limits of RFC 5321 §4.5.3.1.1 and RFC 1035 §2.3.4. */
-const deliverable =
-  /^(?=[^@]{1,64}@)[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$/;
+const deliverable = new RegExp(`^(?=[^@]{1,64}@)${atom}(\\.${atom})*@([a-z0-9](${tail})?\\.)+[a-z]${tail}$`);
 
 /** The owner of an object: the e-mail address of a team, in lower case. It is also the name of the owner role. */
 export const OwnerName = Name.toLowerCase()
