@@ -89,6 +89,7 @@ import { StillServed1763700000117 } from './1763700000117-still-served.js';
 import { TaskRuns1763700000118 } from './1763700000118-task-runs.js';
 import { NoticesOfRuns1763700000119 } from './1763700000119-notices-of-runs.js';
 import { ClockWatch1763700000120 } from './1763700000120-clock-watch.js';
+import { FindingsOfSources1763700000123 } from './1763700000123-findings-of-sources.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -183,4 +184,5 @@ export const migrations = [
   TaskRuns1763700000118,
   NoticesOfRuns1763700000119,
   ClockWatch1763700000120,
+  FindingsOfSources1763700000123,
 ];

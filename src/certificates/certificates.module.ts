@@ -34,7 +34,7 @@ import { DeleteController } from './delete/delete.controller.js';
 import { DeleteService, RestoreService } from './delete/delete.service.js';
 import { discoveryProviders } from './discover/discovery-providers.js';
 import { EndpointController } from './discover/endpoint.controller.js';
-import { CertificateSourcesController, SourceCleanController } from './discover/source.controller.js';
+import { CertificateSourcesController, FoundController } from './discover/source.controller.js';
 import { DueRepository } from './due.repository.js';
 import { FileController } from './export/file.controller.js';
 import { ExportController } from './export/export.controller.js';
@@ -174,7 +174,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     PendingController,
     PendingChangesController,
     EndpointController,
-    SourceCleanController,
+    FoundController,
     CertificateSourcesController,
     ...notifyControllers,
   ],

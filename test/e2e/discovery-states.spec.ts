@@ -105,6 +105,43 @@ describe('what two complete scans in a row do not find', () => {
     expect(await place()).toMatchObject({ staleSince: null });
   });
 
+  it('is stale too when another certificate is at its location, and is listed with the other findings', async () => {
+    const path = join(base, 'replaced');
+    mkdirSync(path);
+    const write = (name: string): void => writeFileSync(join(path, 'a.pem'), authority.issue(name).chainPem.join(''));
+    write('first.test');
+    const { id } = await source('replaced', { id: 'filesystem-source', options: { path } });
+    await synced(id);
+    write('second.test');
+    expect(await synced(id)).toMatchObject({ certificates: 1, imported: 1, gone: 0 });
+    const list = (query = ''): Promise<Json> => program.ok('GET', `/sources/${id}/findings${query}`);
+    expect((await list()).items.map((one: Json) => [one.certificate.cn, one.staleSince])).toEqual([
+      ['first.test', null],
+      ['second.test', null],
+    ]);
+    expect(await synced(id)).toMatchObject({ gone: 1 });
+    expect(await synced(id)).toMatchObject({ gone: 0 });
+    const { items } = await program.ok('GET', '/logs?filter=logType;source.certificates-gone&count=100');
+    const first = await byName('first.test');
+    expect(items.filter((one: Json) => one.after.certificateIds.includes(first.id))).toHaveLength(1);
+    const stale = {
+      location: join(path, 'a.pem'),
+      owner,
+      logged: false,
+      endpoints: [],
+      staleSince: expect.any(String),
+    };
+    expect(await list('?stale=true')).toMatchObject({ total: 1, items: [{ ...stale, certificate: { id: first.id } }] });
+    const [current] = (await list('?stale=false')).items;
+    expect(current).toMatchObject({ sourceId: id, certificate: { cn: 'second.test' }, staleSince: null });
+    expect(Date.parse(current.lastSeenAt)).toBeGreaterThan(Date.parse(current.firstSeenAt));
+    expect((await list('?filter=name;first')).total).toBe(1);
+    expect((await list('?owner=nobody@example.com')).total).toBe(0);
+    const { next } = await list('?sortBy=location&sortDir=desc&count=1');
+    expect((await list(`?sortBy=location&sortDir=desc&count=1&after=${next}`)).items).toHaveLength(1);
+    expect((await program.call('GET', '/sources/999999/findings')).status).toBe(404);
+  });
+
   it('makes the endpoint of a server that does not answer stale, with its finding, until it answers', async () => {
     const served = new Served();
     await served.show(authority.issue('down.test'));
@@ -133,6 +170,9 @@ describe('what two complete scans in a row do not find', () => {
     await served.show(authority.issue('down.test'));
     await synced(id);
     expect(await endpoint()).toMatchObject({ active: true, staleSince: null, issues: [] });
+    expect((await program.ok('GET', `/sources/${id}/findings?stale=false`)).items).toMatchObject([
+      { location: name, endpoints: [{ name, port: served.port }] },
+    ]);
     await served.stop();
   });
 });

@@ -205,8 +205,8 @@ beforeAll(async () => {
   const { source } = program.database;
   await source.query('update endpoint set certificate_id = $1', [mine]);
   await source.query(
-    `insert into source_certificate (source_id, location, certificate_id, sync_id, seen_at)
-     select $2, '/etc/ssl', $1, max(id), now() from source_sync where source_id = $2`,
+    `insert into source_certificate (source_id, location, certificate_id, sync_id, first_seen_at, seen_at)
+     select $2, '/etc/ssl', $1, max(id), now(), now() from source_sync where source_id = $2`,
     [mine, filled['sources']],
   );
   for (const path of reads()) await good('GET', path);

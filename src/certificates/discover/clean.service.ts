@@ -74,25 +74,25 @@ export class CleanService {
   }
 
   private async remove(actor: Actor, ready: ReadySource, one: Unused, signal: AbortSignal): Promise<Item> {
-    const key = { sourceId: ready.source.id, location: one.location };
+    const { location, certificateId } = one;
+    const key = { sourceId: ready.source.id, location, certificateId };
     try {
       // It may be in use again since the list was read.
       const [still] = await this.links.unused(this.db.single, key, this.clock.now(), 1);
       if (still?.sha256 !== one.sha256) return { ...item(one, false), fault: 'refused', detail: 'It is in use again.' };
-      await this.sources.remove(ready, { location: one.location, sha256: one.sha256 }, signal);
+      await this.sources.remove(ready, { location, sha256: one.sha256 }, signal);
     } catch (error) {
       if (!isExpected(error)) throw error;
       const { fault, detail } = failureOf(error);
       return { ...item(one, false), fault, detail };
     }
     await this.db.write(async (tx) => {
-      await this.links.forget(tx, key.sourceId, key.location);
-      const after = { certificateId: one.certificateId, location: one.location };
+      await this.links.forget(tx, key);
       await this.audit.record(tx, actor, {
         action: 'source.certificate-removed',
         targetType: 'source',
         targetId: key.sourceId,
-        after,
+        after: { certificateId, location },
       });
     });
     return item(one, true);

@@ -4,6 +4,7 @@ import { CounterpartSources } from './counterpart-sources.js';
 import { DiscoveredRepository } from './discovered.repository.js';
 import { Discovery } from './discovery.js';
 import { EndpointReader } from './endpoint-reader.js';
+import { FindingList } from './finding-list.js';
 import { FindingStore } from './finding-store.js';
 import { FoundDeliveries } from './found-deliveries.js';
 import { FoundOwners } from './found-owners.js';
@@ -23,6 +24,7 @@ export const discoveryProviders = [
   DiscoveredRepository,
   Discovery,
   EndpointReader,
+  FindingList,
   FindingStore,
   FoundDeliveries,
   FoundOwners,

@@ -15,9 +15,9 @@ import { LoggedFindings, withoutPrecertificates } from './logged-findings.js';
 /** The relations of the certificates to import, by owner. They are read before the transaction. */
 export type OwnerRelations = ReadonlyMap<string, RelationsOfNew>;
 
-/** `idAt`: the id of the certificate at each location. `troubles`: findings that could not be stored. */
+/** `idOf`: the id of each certificate by its fingerprint. `troubles`: findings that could not be stored. */
 export interface Matched {
-  idAt: Map<string, number>;
+  idOf: ReadonlyMap<string, number>;
   importedIds: number[];
   troubles: SyncTrouble[];
 }
@@ -50,7 +50,7 @@ export class Discovery {
    * that a certificate is imported once.
    */
   async match(tx: Tx, source: Source, findings: readonly Finding[], owners: OwnerRelations): Promise<Matched> {
-    if (findings.length === 0) return { idAt: new Map(), importedIds: [], troubles: [] };
+    if (findings.length === 0) return { idOf: new Map(), importedIds: [], troubles: [] };
     await tx.query(`select pg_advisory_xact_lock(hashtextextended('certificate.discovery', 0))`);
     const known = await this.certificates.findIssued(
       tx,
@@ -74,13 +74,7 @@ export class Discovery {
         return id === undefined || externalId === null ? [] : [{ id, externalId }];
       }),
     );
-    const idAt = new Map(
-      findings.flatMap(({ location, facts }) => {
-        const id = idOf.get(facts.sha256);
-        return id === undefined ? [] : [[location, id] as const];
-      }),
-    );
-    return { idAt, importedIds: imported.map(([, id]) => id), troubles };
+    return { idOf, importedIds: imported.map(([, id]) => id), troubles };
   }
 
   private async import(

@@ -76,8 +76,8 @@ export class FindingStore {
     { certificates, endpoints, troubles, position }: Findings,
     { matched, owners }: { matched: Matched; owners: OwnerRelations },
   ): Promise<void> {
-    const links = certificates.flatMap(({ location, externalId, owner, logged }) => {
-      const certificateId = matched.idAt.get(location);
+    const links = certificates.flatMap(({ location, externalId, owner, logged, facts }) => {
+      const certificateId = matched.idOf.get(facts.sha256);
       return certificateId === undefined ? [] : [{ location, certificateId, externalId, owner, logged }];
     });
     // That a log shows a certificate makes nobody its owner.
@@ -85,7 +85,11 @@ export class FindingStore {
     await this.foundOwners.link(tx, sync.source, known, owners);
     const seen = {
       links,
-      endpoints: endpoints.map((one) => ({ ...one.seen, certificateId: matched.idAt.get(one.location) ?? null })),
+      // One location may have several ports, and each its own certificate.
+      endpoints: endpoints.map((seen) => ({
+        ...seen,
+        certificateId: matched.idOf.get(seen.servedSha256 ?? '') ?? null,
+      })),
       unread: troubles,
       unstored: matched.troubles,
     };

@@ -22,11 +22,11 @@ export interface Finding {
 
 /**
  * The parsed reports of a source, by kind. Each endpoint lacks its `certificateId`: the certificate that it serves is
- * the finding at its location.
+ * the finding with this fingerprint.
  */
 export interface Findings {
   certificates: Finding[];
-  endpoints: { location: string; seen: SeenEndpoint }[];
+  endpoints: SeenEndpoint[];
   troubles: FoundTrouble[];
   /** The last position that the source reported; null without one. */
   position: string | null;
@@ -107,26 +107,23 @@ async function parse(
 
 async function readEndpoint(findings: Findings, reading: Reading, found: FoundEndpoint): Promise<void> {
   const { externalId, port, name, dnsName, type, aliases, chainPem, protocol, cipher, policy } = found;
-  const location = externalId;
-  const served = chainPem.length === 0 ? null : await readCertificate(findings, reading, { location, chainPem });
+  const served =
+    chainPem.length === 0 ? null : await readCertificate(findings, reading, { location: externalId, chainPem });
   findings.endpoints.push({
-    location,
-    seen: {
-      externalId: indexable(externalId),
-      port,
-      name: storable(name, mostText),
-      dnsName: storable(dnsName, mostText),
-      owner: reading.source.owner,
-      type,
-      aliases: [...aliases],
-      protocol,
-      cipher,
-      policyName: policy.name,
-      ciphers: [...policy.ciphers],
-      certificateId: null,
-      servedSha256: served?.facts.sha256 ?? null,
-      servedSerialHex: served?.facts.serialHex ?? null,
-      servedNotAfter: served?.facts.notAfter ?? null,
-    },
+    externalId: indexable(externalId),
+    port,
+    name: storable(name, mostText),
+    dnsName: storable(dnsName, mostText),
+    owner: reading.source.owner,
+    type,
+    aliases: [...aliases],
+    protocol,
+    cipher,
+    policyName: policy.name,
+    ciphers: [...policy.ciphers],
+    certificateId: null,
+    servedSha256: served?.facts.sha256 ?? null,
+    servedSerialHex: served?.facts.serialHex ?? null,
+    servedNotAfter: served?.facts.notAfter ?? null,
   });
 }

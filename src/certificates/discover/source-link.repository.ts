@@ -12,6 +12,9 @@ export interface SourceLink {
   logged: boolean;
 }
 
+/** What identifies a link. */
+export type LinkKey = Pick<SourceLink, 'location' | 'certificateId'> & { sourceId: number };
+
 /** An expired certificate at a source that no endpoint serves and no delivery uses. */
 export interface Unused {
   certificateId: number;
@@ -37,27 +40,30 @@ const keptDays = 90;
 /** Every query on `source_certificate`: which certificate is at which location of a source. */
 @Injectable()
 export class SourceLinkRepository {
-  /** Stores the links that the sync `syncId` has seen. Of several links with one location the last one counts. */
+  /**
+   * Stores the links that the sync `syncId` has seen. A certificate that was at the same location before keeps its link
+   * until `noteMissed` finds it stale.
+   */
   async see(
     tx: Tx,
     { sourceId, syncId }: { sourceId: number; syncId: number },
     links: readonly SourceLink[],
     now: Date,
   ): Promise<void> {
-    const byLocation = [...new Map(links.map((link) => [link.location, link])).values()].sort((a, b) =>
-      a.location < b.location ? -1 : 1,
+    // Each link once: `on conflict do update` must not touch a row twice.
+    const each = [...new Map(links.map((link) => [`${link.certificateId} ${link.location}`, link])).values()].sort(
+      (a, b) => (a.location === b.location ? a.certificateId - b.certificateId : a.location < b.location ? -1 : 1),
     );
     await tx.query(
       `insert into source_certificate
-         (source_id, location, certificate_id, external_id, owner, logged, sync_id, seen_at)
-       select $1, w.location, w."certificateId", w."externalId", w.owner, w.logged, $2, $3
+         (source_id, location, certificate_id, external_id, owner, logged, sync_id, first_seen_at, seen_at)
+       select $1, w.location, w."certificateId", w."externalId", w.owner, w.logged, $2, $3, $3
          from jsonb_to_recordset($4::jsonb) as w(location text, "certificateId" int, "externalId" text, owner text,
          logged boolean)
-       on conflict (source_id, left(location, 300), hashtextextended(location, 0)) do update
-       set certificate_id = excluded.certificate_id,
-       external_id = excluded.external_id, owner = excluded.owner, logged = excluded.logged,
+       on conflict (source_id, left(location, 300), hashtextextended(location, 0), certificate_id) do update
+       set external_id = excluded.external_id, owner = excluded.owner, logged = excluded.logged,
          sync_id = excluded.sync_id, seen_at = excluded.seen_at, missed = 0, stale_since = null`,
-      [sourceId, syncId, now, JSON.stringify(byLocation)],
+      [sourceId, syncId, now, JSON.stringify(each)],
     );
   }
 
@@ -104,11 +110,12 @@ export class SourceLinkRepository {
     return rows.map(({ id }) => id);
   }
 
-  /** Deletes the link at a location. */
-  async forget(tx: Tx, sourceId: number, location: string): Promise<void> {
+  /** Deletes the link of a certificate to a location. */
+  async forget(tx: Tx, { sourceId, location, certificateId }: LinkKey): Promise<void> {
     await tx.query(
-      'delete from source_certificate where source_id = $1 and left(location, 300) = left($2, 300) and location = $2',
-      [sourceId, location],
+      'delete from source_certificate where source_id = $1 and certificate_id = $3 and left(location, 300) = ' +
+        'left($2, 300) and location = $2',
+      [sourceId, location, certificateId],
     );
   }
 
@@ -138,25 +145,25 @@ export class SourceLinkRepository {
   }
 
   /**
-   * Certificates at a source, or at `location` of it, that expired before `now`, that no endpoint serves and for which
-   * no delivery exists that still acts; the oldest first.
+   * Certificates that the last complete scan of a source has found, or the one of them with the key `one`, that expired
+   * before `now`, that no endpoint serves and for which no delivery exists that still acts; the oldest first.
    */
   unused(
     tx: Tx,
-    { sourceId, location = null }: { sourceId: number; location?: string | null },
+    { sourceId, ...one }: { sourceId: number } & Partial<LinkKey>,
     now: Date,
     limit: number,
   ): Promise<Unused[]> {
     return tx.query(
       `select c.id as "certificateId", c.name, c.sha256, c.not_after as "notAfter", l.location
        from source_certificate l join certificate c on c.id = l.certificate_id
-       where l.source_id = $1 and ($2::text is null or l.location = $2) and c.not_after < $3
-         and l.stale_since is null
+       where l.source_id = $1 and ($2::text is null or l.location = $2) and ($5::int is null or c.id = $5)
+         and c.not_after < $3 and l.missed = 0
          and not exists (select from endpoint e where e.certificate_id = c.id or e.served_sha256 = c.sha256)
          and not exists (select from delivery d where d.certificate_id = c.id
          and d.state in ('planned', 'failing', 'delivered', 'leaving', 'removing'))
        order by c.not_after, l.location limit $4`,
-      [sourceId, location, now, limit],
+      [sourceId, one.location ?? null, now, limit, one.certificateId ?? null],
     );
   }
 }

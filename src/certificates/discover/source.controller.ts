@@ -10,6 +10,8 @@ import { sourceSeenBy, SourceView } from '../../sources/source.schema.js';
 import { SourceService } from '../../sources/source.service.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { CleanService, CleanView } from './clean.service.js';
+import { FindingQuery, FindingView } from './finding.schema.js';
+import { FindingList } from './finding-list.js';
 import { SourceLinkRepository } from './source-link.repository.js';
 
 const CleanQuery = z.strictObject({
@@ -42,10 +44,21 @@ const CertificateSourceView = SourceView.pick({
   .meta({ id: 'CertificateSource' });
 type CertificateSourceView = z.output<typeof CertificateSourceView>;
 
-/** The route that removes expired certificates at a source. */
+/** The routes for what a source has found. */
 @Controller('sources')
-export class SourceCleanController {
-  constructor(private readonly cleaning: CleanService) {}
+export class FoundController {
+  constructor(
+    private readonly cleaning: CleanService,
+    private readonly findings: FindingList,
+  ) {}
+
+  @Get(':id/findings')
+  @Requires('source:read')
+  @Summary('The findings of a source', 'Which certificates it has found, where and when, stale ones included.')
+  @Answers(200, pageOf(FindingView))
+  list(@Id() id: number, @QueryOf(FindingQuery) query: FindingQuery): Promise<Page<FindingView>> {
+    return this.findings.of(id, query);
+  }
 
   @Post(':id/clean')
   @Requires('source:write')

@@ -12,7 +12,9 @@ import { Notices } from '../notify/notices.js';
 
 /** Statements that move the links of certificate $1 to $2. A link that $2 has already is deleted with $1. */
 const moves = [
-  'update source_certificate set certificate_id = $2 where certificate_id = $1',
+  `update source_certificate l set certificate_id = $2 where certificate_id = $1
+   and not exists (select from source_certificate o
+     where o.source_id = l.source_id and o.location = l.location and o.certificate_id = $2)`,
   'update endpoint set certificate_id = $2 where certificate_id = $1',
   `update delivery d set certificate_id = $2 where certificate_id = $1
    and not exists (select from delivery o where o.certificate_id = $2 and o.destination_id = d.destination_id)`,

@@ -194,6 +194,7 @@ export const requests: Readonly<Record<string, Ask>> = {
   ),
   'delete /sources/:id': on((f) => f.source()),
   'post /sources/:id/clean': on((f) => f.source({ plugin: { id: 'aws-iam-source' } })),
+  'get /sources/:id/findings': on((f) => f.source()),
   'post /sources/:id/sync': on((f) => f.source()),
   'get /sources/:id/syncs': on((f) => f.source()),
   'post /sources/:id/test': on((f) => f.source()),

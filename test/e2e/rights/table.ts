@@ -266,6 +266,7 @@ GET    /sources/:id                       401       ok        ok        ok      
 PUT    /sources/:id                       401       403       403       403       403       403       ok        403
 DELETE /sources/:id                       401       403       403       403       403       403       ok        403
 POST   /sources/:id/clean                 401       403       403       403       403       403       ok        403
+GET    /sources/:id/findings              401       ok        ok        ok        ok        ok        ok        403
 POST   /sources/:id/sync                  401       403       403       403       ok        403       ok        403
 GET    /sources/:id/syncs                 401       ok        ok        ok        ok        ok        ok        403
 POST   /sources/:id/test                  401       403       403       403       403       403       ok        403
