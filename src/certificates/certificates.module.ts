@@ -43,6 +43,7 @@ import { HistoryController } from './history/history.controller.js';
 import { ImportedRows } from './import/imported-rows.js';
 import { BulkUploadController } from './import/bulk-upload.controller.js';
 import { BulkUploadService } from './import/bulk-upload.service.js';
+import { KnownCertificates } from './import/known-certificates.js';
 import { TakeOver } from './import/take-over.js';
 import { UploadController } from './import/upload.controller.js';
 import { UploadAuthority, UploadService, UploadStore } from './import/upload.service.js';
@@ -223,6 +224,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     ImportedRows,
     UploadService,
     UploadStore,
+    KnownCertificates,
     BulkUploadService,
     TakeOver,
     UploadAuthority,

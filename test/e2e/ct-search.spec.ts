@@ -105,4 +105,49 @@ describe('a source of Certificate Transparency', () => {
     expect(await synced()).toMatchObject({ state: 'done', imported: 20 });
     expect(await notices()).toHaveLength(48);
   });
+
+  it('gives an uploaded certificate the row of its precertificate, once of two at the same time', async () => {
+    const logged = { names: ['bought.example.com'], serialHex: '71', keyPem: search.newKey() };
+    search.log({ ...logged, isPrecertificate: true });
+    await synced();
+    const [stored] = (await byName('bought.example.com')) as [Json];
+    const { pem: body } = search.log(logged);
+    const dry = { owner: 'shop@example.com', pem: body };
+    expect((await program.ok('POST', '/certificates/upload/bulk', { ...dry, dryRun: true })).items).toMatchObject([
+      { outcome: 'found' },
+    ]);
+    const upload = () => program.call('POST', '/certificates/upload', { owner: 'shop@example.com', body });
+    const answers = await Promise.all([upload(), upload()]);
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
+    expect(answers.find(({ status }) => status === 200)?.body).toMatchObject({
+      ...{ id: stored.id, body, owner: 'shop@example.com', notify: true, chain: stored.chain },
+      nextNoticeAt: expect.any(String),
+    });
+    expect(await byName('bought.example.com')).toMatchObject([{ id: stored.id, body }]);
+    const { items: history } = await program.ok('GET', `/certificates/${stored.id}/history`);
+    expect(history.map(({ action }: Json) => action).sort()).toEqual([
+      ...['certificate.precertificate-replaced', 'certificate.taken-over', 'certificate.unexpected'],
+    ]);
+    expect(await synced()).toMatchObject({ imported: 0, troubles: 0 });
+    expect(await byName('bought.example.com')).toMatchObject([{ id: stored.id, owner: 'shop@example.com' }]);
+  });
+
+  it('keeps a watched precertificate from an upload without the key, and from other content', async () => {
+    const logged = { names: ['watched.example.com'], serialHex: '72', keyPem: search.newKey() };
+    search.log({ ...logged, isPrecertificate: true });
+    await synced();
+    const [stored] = (await byName('watched.example.com')) as [Json];
+    await program.ok('PUT', `/certificates/${stored.id}`, { notify: true });
+    const { pem: forged } = search.log({ ...logged, names: ['watched.example.com', 'more.example.com'] });
+    const { pem: body } = search.log(logged);
+    const upload = (more: object) => program.call('POST', '/certificates/upload', { owner: 'x@example.com', ...more });
+    expect(await upload({ body })).toMatchObject({ status: 409 });
+    expect(await byName('watched.example.com')).toMatchObject([{ body: stored.body, owner }]);
+    const shown = await upload({ body, privateKey: logged.keyPem });
+    expect([shown.status, shown.body]).toEqual([
+      200,
+      expect.objectContaining({ id: stored.id, body, owner: 'x@example.com', hasPrivateKey: true }),
+    ]);
+    expect((await upload({ body: forged, chain: stored.chain || undefined })).body.id).not.toBe(stored.id);
+  });
 });

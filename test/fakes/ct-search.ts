@@ -26,6 +26,10 @@ export interface FakeCtSearch extends StandIn {
   newKey(): string;
 }
 
+const configuration = 'default_md=sha256\npolicy=any\nunique_subject=no\n[any]\ncommonName=supplied\n';
+/** A moment as ASN.1 UTCTime writes it. */
+const stamp = (ms: number): string => new Date(ms).toISOString().replace(/^20|[-:T]|\.\d+/g, '');
+
 interface Entry {
   id: number;
   names: string[];
@@ -46,6 +50,10 @@ export async function startCtSearch(): Promise<FakeCtSearch> {
       at('ca.pem'),
     ]),
   );
+  const own = { certificate: 'ca.pem', private_key: 'ca.key', database: 'index', serial: 'serial', new_certs_dir: '.' };
+  const lines = Object.entries(own).map(([name, file]) => `${name}=${at(file)}`);
+  writeFileSync(at('ca.cnf'), ['[ca]', 'default_ca=own', '[own]', ...lines, configuration].join('\n'));
+  const start = Date.now() - 60_000;
   const entries = new Map<number, Entry>();
   const hidden = new Set<number>();
   let next = 11_397_472_735;
@@ -61,8 +69,12 @@ export async function startCtSearch(): Promise<FakeCtSearch> {
     writeFileSync(at('ext'), `subjectAltName=${names.map((name) => `DNS:${name}`).join(',')}\n${poison}`);
     writeFileSync(at('key'), keyPem);
     openssl(['req', '-new', '-key', at('key'), '-subj', `/CN=${names[0] ?? ''}`, '-out', at('csr')]);
-    const ca = ['-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-set_serial', `0x${serialHex}`, '-days', String(days)];
-    openssl(['x509', '-req', '-in', at('csr'), ...ca, '-extfile', at('ext'), '-out', at('pem')]);
+    // A precertificate and its certificate have the same dates, and here the same serial number is issued twice.
+    writeFileSync(at('index'), '');
+    writeFileSync(at('serial'), serialHex.padStart(serialHex.length + (serialHex.length % 2), '0'));
+    const dates = ['-startdate', stamp(start), '-enddate', stamp(start + days * 86_400_000)];
+    const files = ['-config', at('ca.cnf'), '-in', at('csr'), '-extfile', at('ext'), '-out', at('pem')];
+    openssl(['ca', '-batch', '-notext', ...dates, ...files]);
     const pem = readFileSync(at('pem'), 'utf8');
     return { id: add(pem, id), pem };
   };

@@ -2,12 +2,12 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '../../audit/audit.js';
 import type { Tx } from '../../platform/db/database.js';
 import { systemActor } from '../../platform/http/actor.js';
-import { parseCertificate } from '../../pki/certificate.js';
 import { spkiHash } from '../../pki/key.js';
 import { isPrecertificate } from '../../pki/precertificate.js';
-import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
+import { lockKeys } from '../issue/key-rules.js';
 import { Notices } from '../notify/notices.js';
+import { completePrecertificate } from '../precertificate.js';
 import { DiscoveredRepository, type SameKey } from './discovered.repository.js';
 import type { Finding } from './findings.js';
 
@@ -31,6 +31,11 @@ export class LoggedFindings {
    */
   async match(tx: Tx, findings: readonly Finding[], idOf: Map<string, number>): Promise<Finding[]> {
     const fresh = findings.filter(({ facts }) => !idOf.has(facts.sha256));
+    // The certificate may be uploaded at the same moment.
+    await lockKeys(
+      tx,
+      fresh.filter(isPre).map((finding) => identityOf(finding).spkiSha256),
+    );
     const stored = await this.discovered.withSameKey(tx, fresh.map(identityOf));
     const awaited = new Set<Finding>();
     const byId = (a: [Finding, SameKey], b: [Finding, SameKey]): number => a[1].id - b[1].id;
@@ -41,7 +46,9 @@ export class LoggedFindings {
       return same.filter((one) => !one.isOpen && one.serialHex === serialHex).map((one) => [finding, one]);
     });
     for (const [finding, { id }] of pairs.sort(byId)) {
-      const isCompleted = !isPre(finding) && (await this.certificates.change(tx, id, (row) => complete(row, finding)));
+      const isCompleted =
+        !isPre(finding) &&
+        (await this.certificates.change(tx, id, (row) => completePrecertificate(row, finding.facts)));
       if (isCompleted) await this.recordCompleted(tx, id, finding);
       if (isCompleted || finding.logged) idOf.set(finding.facts.sha256, id);
     }
@@ -94,12 +101,4 @@ function identityOf({ uploaded, facts }: Finding): { serialHex: string; spkiSha2
 
 function isPre({ uploaded }: Finding): boolean {
   return isPrecertificate(uploaded.leaf);
-}
-
-/** False when the stored one is a certificate already. */
-function complete(row: Certificate, { facts }: Finding): boolean {
-  if (row.bodyPem === null || !isPrecertificate(parseCertificate(row.bodyPem))) return false;
-  // A source names no id that the certificate has at its CA.
-  Object.assign(row, { ...facts, externalId: row.externalId });
-  return true;
 }

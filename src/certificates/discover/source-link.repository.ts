@@ -134,6 +134,15 @@ export class SourceLinkRepository {
     return new Map(rows.map(({ id, owners }) => [id, owners]));
   }
 
+  /** Whether sources have found the certificate, and all of them in public logs. */
+  async isOnlyLogged(tx: Tx, certificateId: number): Promise<boolean> {
+    const [found] = await tx.query<[{ all: boolean | null }]>(
+      'select bool_and(logged) as all from source_certificate where certificate_id = $1',
+      [certificateId],
+    );
+    return found.all ?? false;
+  }
+
   /** Where a certificate was found, by source and location. */
   of(tx: Tx, certificateId: number): Promise<FoundAt[]> {
     return tx.query(

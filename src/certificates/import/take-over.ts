@@ -4,14 +4,17 @@ import type { Tx } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
 import type { Certificate } from '../certificate.entity.js';
+import type { IssuedFacts } from '../issued-facts.js';
 import { keyProofOf } from '../key-proof.js';
 import { CertificateRepository, type NewRow } from '../certificate.repository.js';
 import { Deploying } from '../deploy/deploying.js';
 import { DefaultSubscriptions } from '../notify/default-subscriptions.js';
 import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
+import { completePrecertificate } from '../precertificate.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
 import { Successors } from '../successors.js';
+import { isUnclaimed, type KnownCertificate } from './known-certificates.js';
 
 /**
  * Gives a stored certificate to another user, who uploads it with better proof of the private key (the key itself, or a
@@ -30,16 +33,20 @@ export class TakeOver {
     private readonly audit: Audit,
   ) {}
 
-  /** `row`: the upload of the stored certificate `known`. Throws Problem `conflict` without better proof. */
+  /**
+   * `row`: the upload of the stored certificate `known`, whose precertificate it completes. Throws Problem `conflict`
+   * without better proof, unless nobody has claimed the certificate.
+   */
   async claim(
     tx: Tx,
     actor: Actor,
-    known: Certificate,
+    { certificate: known, onlyLogged }: KnownCertificate,
     upload: { row: NewRow; relations: RelationsOfNew },
   ): Promise<void> {
     await this.certificates.lockLines(tx, [known.id, ...upload.relations.replacesIds]);
     await this.certificates.change(tx, known.id, async (one) => {
-      await this.demandProof(tx, one, upload.row);
+      await this.complete(tx, actor, one, upload.row);
+      await this.demandProof(tx, { certificate: one, onlyLogged }, upload.row);
       const before = recorded(one);
       one.takeOver(upload.row);
       await this.certificates.setLabels(tx, one, upload.row.labels);
@@ -52,15 +59,27 @@ export class TakeOver {
         targetType: 'certificate',
         targetId: one.id,
         before,
-        after: { ...recorded(one), proof: upload.row.sealedKey ? 'private key' : 'CSR' },
+        after: { ...recorded(one), proof: proofOf(upload.row) },
       });
     });
   }
 
-  private async demandProof(tx: Tx, known: Certificate, row: NewRow): Promise<void> {
+  private async complete(tx: Tx, actor: Actor, known: Certificate, row: NewRow): Promise<void> {
+    if (!(await completePrecertificate(known, factsOf(row)))) return;
+    await this.audit.record(tx, actor, {
+      action: 'certificate.precertificate-replaced',
+      targetType: 'certificate',
+      targetId: known.id,
+      after: { fingerprint: known.sha256 },
+    });
+  }
+
+  private async demandProof(tx: Tx, stored: KnownCertificate, row: NewRow): Promise<void> {
+    const known = stored.certificate;
     const { name, owner, deletedAt } = known;
     const isHere = `A certificate of this issuer with this serial number is here already, as ${name}`;
     if (known.sha256 !== row.sha256) throw new Problem('conflict', `${isHere}, and it is another one.`);
+    if (isUnclaimed(stored)) return;
     const [shown, proof] = [keyProofOf(known), row.sealedKey ? 2 : row.csrPem ? 1 : 0];
     if (shown === 2)
       throw new Problem(
@@ -90,6 +109,20 @@ export class TakeOver {
     const replacesIds = [...(await this.certificates.predecessorsOf(tx, one.id)), ...relations.replacesIds];
     await this.successors.relink(tx, one, replacesIds);
   }
+}
+
+/** The facts of the certificate in the row of an upload, which has them all. */
+function factsOf(row: NewRow): IssuedFacts {
+  const { bodyPem, chainPem, issuer, issuerSha256, serialHex, sha256 } = row as Certificate & IssuedFacts;
+  const { signingAlgorithm, notBefore, notAfter, distinguishedName, externalId } = row as Certificate & IssuedFacts;
+  return {
+    ...{ bodyPem, chainPem, issuer, issuerSha256, serialHex, sha256 },
+    ...{ signingAlgorithm, notBefore, notAfter, distinguishedName, externalId },
+  };
+}
+
+function proofOf({ sealedKey, csrPem }: NewRow): string {
+  return sealedKey ? 'private key' : csrPem ? 'CSR' : 'none';
 }
 
 type Recorded = Pick<Certificate, 'owner' | 'creatorId' | 'vouchingRole' | 'notify' | 'rotation' | 'rotationPolicyId'>;

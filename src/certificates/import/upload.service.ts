@@ -8,18 +8,20 @@ import { invalid, Problem } from '../../platform/http/problem.js';
 import { wordsOf } from '../../platform/http/reference.js';
 import { mayDeliverAnything, mayIssueFrom, vouchingRole } from '../../roles/permission.js';
 import { Admission } from '../admission.js';
-import { CertificateRepository, type NewRow } from '../certificate.repository.js';
+import type { NewRow } from '../certificate.repository.js';
 import { type CertificateRow, readRows } from '../certificate.row.js';
 import type { CertificateView } from '../certificate.schema.js';
 import { CertificateViews } from '../certificate.view.js';
 import { Deploying } from '../deploy/deploying.js';
 import { CertificateStore, type Stored } from '../issue/certificate-store.js';
+import { lockKeys } from '../issue/key-rules.js';
 import type { CareOfRow } from '../issue/new-row.js';
 import { RelationRights } from '../relation-rights.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
 import { Successors } from '../successors.js';
 import { lengthFault } from '../issue/validity.js';
 import { ImportedRows } from './imported-rows.js';
+import { isUnclaimed, KnownCertificates } from './known-certificates.js';
 import { TakeOver } from './take-over.js';
 import { issuerAmong, readUpload, type Uploaded } from './uploaded.js';
 import type { UploadRequest } from './upload.schema.js';
@@ -29,7 +31,7 @@ import type { UploadRequest } from './upload.schema.js';
 export class UploadStore {
   constructor(
     private readonly db: Database,
-    private readonly certificates: CertificateRepository,
+    private readonly known: KnownCertificates,
     private readonly newOnes: CertificateStore,
     private readonly relations: Relations,
     private readonly deploying: Deploying,
@@ -46,17 +48,20 @@ export class UploadStore {
     });
   }
 
-  /** Throws Problem `conflict` when the certificate is stored already. */
+  /** Throws Problem `conflict` when the certificate is stored already, unless nobody has claimed it. */
   async demandUnknown(row: NewRow): Promise<void> {
-    const [known] = await this.certificates.twinsOf(this.db.single, row);
-    if (known) throw new Problem('conflict', `The certificate is here already, as ${known.name}.`);
+    const known = await this.known.find(this.db.single, row);
+    if (known && !isUnclaimed(known))
+      throw new Problem('conflict', `The certificate is here already, as ${known.certificate.name}.`);
   }
 
   private async put(tx: Tx, actor: Actor, row: NewRow, relations: RelationsOfNew): Promise<number> {
-    const [known] = await this.certificates.twinsOf(tx, row);
+    // A scan that stores the precertificate of this key at the same moment waits, or has stored it.
+    await lockKeys(tx, [row.spkiSha256]);
+    const known = await this.known.find(tx, row);
     if (known) {
       await this.takeOver.claim(tx, actor, known, { row, relations });
-      return known.id;
+      return known.certificate.id;
     }
     const { name, state, notAfter } = row;
     await this.successors.demandAllowed(tx, { name, state, notAfter }, relations.replacesIds);

@@ -7,6 +7,7 @@ import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import type { IssuedFacts } from '../issued-facts.js';
 import { Notices } from '../notify/notices.js';
+import { holdsPrecertificateOf } from '../precertificate.js';
 
 // Merges two rows that are the same certificate.
 
@@ -58,7 +59,9 @@ export class Twins {
     const { id, authorityId, renewsId } = certificate;
     for (const { id: twinId } of await this.certificates.twinsOf(tx, { ...facts, id, authorityId })) {
       const twin = await this.certificates.lock(tx, twinId);
-      if (twin.sha256 !== facts.sha256)
+      // A scan of public logs may have stored the precertificate before this answer.
+      const isSame = twin.sha256 === facts.sha256 || holdsPrecertificateOf(twin, facts);
+      if (!isSame)
         throw new PluginError('refused', `The issuer used the serial number of certificate ${twin.name} again.`);
       if (twin.state !== 'issued' || twin.deletedAt !== null)
         throw new PluginError('refused', `The certificate is here already as ${twin.name}, and has ended.`);
