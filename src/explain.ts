@@ -19,6 +19,6 @@ export function explain(error: unknown): string {
 }
 
 function explainProblem({ detail, extra: { reasons } }: Problem): string {
-  const lines = Object.entries(reasons ?? {}).map(([field, texts]) => `  ${field}: ${texts.join('; ')}`);
+  const lines = Object.entries(reasons ?? {}).flatMap(([field, texts]) => texts.map((text) => `  ${field}: ${text}`));
   return lines.length > 1 ? [detail, ...lines].join('\n') : detail;
 }

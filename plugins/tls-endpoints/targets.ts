@@ -50,6 +50,17 @@ export function isEntry(text: string): boolean {
   return entryOf(text) !== null;
 }
 
+/** An entry of `hosts` in the spelling that equal entries share. One that is not valid stays as it is. */
+export function normalEntry(text: string): string {
+  const entry = entryOf(text);
+  if (entry === null) return text;
+  const { host, protocol, serverName, bits, port } = entry;
+  const network = bits === undefined ? host : `${host}/${bits}`;
+  const address = isIP(host) === 6 ? `[${network}]` : network;
+  const [before, name] = [protocol && `${protocol}://`, serverName && `${serverName}@`];
+  return [before, name, address, port && `:${port}`].filter((part) => part !== undefined).join('');
+}
+
 /** Whether `exclude` may have this entry: a host name, an IP address, or a network in CIDR notation. */
 export function isExclusion(text: string): boolean {
   const [address = '', bits, ...more] = text.split('/');

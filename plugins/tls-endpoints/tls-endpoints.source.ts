@@ -13,6 +13,7 @@ import {
 } from '../../src/plugin-api/source.js';
 import { inParallel, Pace } from './pace.js';
 import { startTlsProtocols } from './start-tls.js';
+import { targetTable } from './target-table.js';
 import { demandBounds, isEntry, isExclusion, type Target, targetsOf, textOf } from './targets.js';
 import {
   type Handshake,
@@ -111,6 +112,7 @@ export const tlsEndpoints = defineSource({
     'that they accept, also after STARTTLS. Where a server has an RSA and an ECDSA certificate, it records both. ' +
     'Makes TLS handshakes only.',
   options,
+  targets: targetTable,
 
   async admit(o) {
     demandBounds(o);

@@ -14,6 +14,16 @@ export function addOperationCommands(program: Command): void {
     .action(inSession(async () => (await import('./sync.js')).sync));
 
   program
+    .command('add-targets')
+    .description('add the hosts of a CSV file (columns host, port, servername, starttls) to a source that scans them')
+    .argument('<source>', 'id or label')
+    .argument('<file>', 'the CSV file; - is stdin')
+    .option('--create <plugin>', 'create the source with this plugin, for example tls-endpoints, if the label is new')
+    .option('--owner <owner>', 'with --create: the owner of the certificates; default: your address')
+    .option('--dry-run', 'check the file, show what would be added, and store nothing')
+    .action(inSession(async () => (await import('./add-targets.js')).addTargets));
+
+  program
     .command('doctor')
     .description('check the installation and say how to correct each fault; exit status 1 if there is a fault')
     .option('--send-to <address>', 'send a test mail; without this option, only connect to the mail server')

@@ -80,12 +80,30 @@ export interface FoundRef {
   sha256: string;
 }
 
+/**
+ * A list of places in one of the options, to which people add the lines of a table (a CSV file). Keeps the core from
+ * knowing the options by name.
+ */
+export interface TargetList<R extends z.ZodObject = z.ZodObject> {
+  /** The name of the option, which is a list of texts. */
+  option: string;
+  /**
+   * One line: its members are the columns, each with a title and a description, and required where the column is. A
+   * cell comes as its text; an empty one is absent.
+   */
+  row: R;
+  /** The entries with those targets that they lack, each once, at the end. Pure; the options are checked afterwards. */
+  add(entries: readonly string[], rows: readonly z.output<R>[]): string[];
+}
+
 export interface SourcePlugin<S extends OptionSchema> extends Plugin<'source', S> {
   /**
    * `present` (default): a scan reports everything that is there now, so that what two complete scans in a row do not
    * report is stale. `news`: it reports only what came since the last position, and nothing becomes stale.
    */
   reports?: 'present' | 'news';
+  /** Where an option lists what is scanned. */
+  targets?: TargetList;
   /**
    * Everything that is there now, in any order; with `news`, what came after the position `from`, which is the last one
    * that it reported with whatever options, and null at first. Throws PluginError when it cannot be seen as a whole.

@@ -7,12 +7,15 @@ import { ProbeView } from '../platform/plugins/probe.js';
 import { SourceQuery, SourceRequest, sourceSeenBy, SourceView, SyncQuery, SyncView } from './source.schema.js';
 import { SourceService } from './source.service.js';
 import { SourceSyncs } from './source-syncs.js';
+import { SourceTargets } from './source-targets.js';
+import { SourceOfTargetsRequest, TargetsRequest, TargetsView } from './source-targets.schema.js';
 
 @Controller('sources')
 export class SourceController {
   constructor(
     private readonly sources: SourceService,
     private readonly syncing: SourceSyncs,
+    private readonly targets: SourceTargets,
   ) {}
 
   @Get()
@@ -39,6 +42,38 @@ export class SourceController {
   @Answers(200, SourceView)
   create(@Who() actor: Actor, @JsonBody(SourceRequest) body: SourceRequest): Promise<SourceView> {
     return this.sources.create(actor, body);
+  }
+
+  @Post('targets')
+  @Idempotent()
+  @Requires('source:write')
+  @Summary(
+    'Create a source from a table',
+    'As POST /sources; a CSV text has the hosts, or what else the option of the plugin lists. Each target counts once.',
+  )
+  @Answers(200, TargetsView)
+  createOfTargets(
+    @Who() actor: Actor,
+    @JsonBody(SourceOfTargetsRequest) body: SourceOfTargetsRequest,
+  ): Promise<TargetsView> {
+    return this.targets.create(actor, body);
+  }
+
+  @Post(':id/targets')
+  @Idempotent()
+  @Requires('source:write')
+  @Summary(
+    'Add the targets of a table to a source',
+    'A CSV text has one target on each line. What the source has already is not added again, so that the request ' +
+      'can be repeated. All lines that are wrong are named, and then nothing is added.',
+  )
+  @Answers(200, TargetsView)
+  addTargets(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @JsonBody(TargetsRequest) body: TargetsRequest,
+  ): Promise<TargetsView> {
+    return this.targets.addTo(actor, id, body);
   }
 
   @Put(':id')

@@ -87,20 +87,27 @@ export class SourceService {
     return this.reader.view(this.db.single, await this.repository.getByLabel(this.db.single, label));
   }
 
+  /** Ignores case. */
+  isLabelTaken(label: string): Promise<boolean> {
+    return this.repository.isLabelTaken(this.db.single, label);
+  }
+
   /** The sources that exist, in the order of `ids`. */
   async getMany(ids: readonly number[]): Promise<SourceView[]> {
     return this.reader.views(this.db.single, await this.repository.getMany(this.db.single, ids));
   }
 
   create(actor: Actor, request: SourceRequest): Promise<SourceView> {
+    return this.db.write((tx) => this.createIn(tx, actor, request));
+  }
+
+  /** Like `create`, in the caller's transaction. */
+  async createIn(tx: Tx, actor: Actor, request: SourceRequest): Promise<SourceView> {
     const owner = request.owner ?? ownAddress(actor);
     demandAllowedOwner(owner, this.config);
-    const columns = this.columns(request);
-    return this.db.write(async (tx) => {
-      const row = await this.add(tx, actor, { ...columns, owner });
-      await this.sources.admit(this.sources.ready(row));
-      return this.reader.view(tx, row);
-    });
+    const row = await this.add(tx, actor, { ...this.columns(request), owner });
+    await this.sources.admit(this.sources.ready(row));
+    return this.reader.view(tx, row);
   }
 
   /** Stores a source in the caller's transaction. An active source is due at once. */
@@ -127,27 +134,29 @@ export class SourceService {
   }
 
   update(actor: Actor, id: number, request: SourceRequest): Promise<SourceView> {
-    return this.db.write(async (tx) => {
-      const row = await this.repository.lock(tx, id);
-      const before = this.reader.recorded(row);
-      const { owner = row.owner } = request;
-      if (owner !== row.owner) demandAllowedOwner(owner, this.config);
-      const columns = this.columns(request, row);
-      // A position is in the words of its plugin.
-      if (columns.pluginId !== row.pluginId) row.position = null;
-      Object.assign(row, columns, { owner });
-      await this.sources.admit(this.sources.ready(row));
-      row.begin(this.clock.now());
-      await this.repository.save(tx, row);
-      await this.audit.record(tx, actor, {
-        action: 'source.updated',
-        targetType: 'source',
-        targetId: id,
-        before,
-        after: this.reader.recorded(row),
-      });
-      return this.reader.view(tx, row);
+    return this.db.write(async (tx) => this.change(tx, actor, await this.repository.lock(tx, id), request));
+  }
+
+  /** Like `update`, of a source that the caller has locked. */
+  async change(tx: Tx, actor: Actor, row: Source, request: SourceRequest): Promise<SourceView> {
+    const before = this.reader.recorded(row);
+    const { owner = row.owner } = request;
+    if (owner !== row.owner) demandAllowedOwner(owner, this.config);
+    const columns = this.columns(request, row);
+    // A position is in the words of its plugin.
+    if (columns.pluginId !== row.pluginId) row.position = null;
+    Object.assign(row, columns, { owner });
+    await this.sources.admit(this.sources.ready(row));
+    row.begin(this.clock.now());
+    await this.repository.save(tx, row);
+    await this.audit.record(tx, actor, {
+      action: 'source.updated',
+      targetType: 'source',
+      targetId: row.id,
+      before,
+      after: this.reader.recorded(row),
     });
+    return this.reader.view(tx, row);
   }
 
   /** The certificates that the source found are kept. */

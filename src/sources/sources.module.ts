@@ -7,6 +7,7 @@ import { SourceRepository } from './source.repository.js';
 import { SourceReader, SourceService } from './source.service.js';
 import { SourceSyncRepository } from './source-sync.repository.js';
 import { SourceSyncs } from './source-syncs.js';
+import { SourceTargets } from './source-targets.js';
 import { Sources } from './sources.js';
 
 @Module({
@@ -19,8 +20,17 @@ import { Sources } from './sources.js';
     SourceSyncs,
     SourceReader,
     SourceService,
+    SourceTargets,
     EndpointRepository,
   ],
-  exports: [Sources, SourceRepository, SourceSyncRepository, SourceService, SourceSyncs, EndpointRepository],
+  exports: [
+    Sources,
+    SourceRepository,
+    SourceSyncRepository,
+    SourceService,
+    SourceSyncs,
+    SourceTargets,
+    EndpointRepository,
+  ],
 })
 export class SourcesModule {}

@@ -404,6 +404,15 @@ describe('the list of plugins', () => {
 });
 
 describe.each([ofCore, ...plugins].map((plugin) => [plugin.id, plugin] as const))('%s', (_, plugin) => {
+  it.runIf('targets' in plugin)('has a list for the targets of a table, and describes its columns', () => {
+    const { targets } = plugin as PluginOf<'source'>;
+    const { properties } = formOf(plugin.options) as unknown as Form;
+    expect(properties[targets?.option ?? '']).toMatchObject({ type: 'array', items: { type: 'string' } });
+    const columns = Object.values((formOf(targets?.row as OptionSchema) as unknown as Form).properties);
+    for (const column of columns)
+      expect(column).toMatchObject({ type: 'string', title: expect.any(String), description: expect.any(String) });
+  });
+
   it('has names in kebab-case and says what it is', () => {
     for (const name of [plugin.id, ...(plugin.aliases ?? [])]) expect(name).toMatch(kebab);
     expect(plugin.title).toMatch(/\S/);

@@ -65,6 +65,8 @@ const rarelyPossible = [
   'delete /api/1/destinations/{id}',
   'post /api/1/auth/password',
   'post /api/1/sources/{id}/clean',
+  'post /api/1/sources/{id}/targets',
+  'post /api/1/sources/targets',
   'delete /api/1/users/{id}/keys/{aid}',
   'put /api/1/certificates/{id}/deactivate',
   'put /api/1/certificates/{id}/hold',

@@ -104,6 +104,11 @@ export class ConfiguredPlugins {
       : this.registry.get(kind, id, `${field}.id`);
   }
 
+  /** The options that a request names, in our form or in Lemur's; not validated. */
+  asked(plugin: AnyPlugin, input: PluginInput): Record<string, unknown> {
+    return askedFor(plugin, input);
+  }
+
   /** A query in which a filter for a plugin names it as rows do, also where the client wrote Lemur's name of it. */
   asStored<Q extends PageQuery>(kind: PluginKind, query: Q): Q {
     const { filter } = query;

@@ -1,6 +1,7 @@
 import type { AnyPlugin } from '../../plugin-api/any-plugin.js';
 import type { OptionSchema } from '../../plugin-api/options.js';
 import type { PluginKind } from '../../plugin-api/plugin.js';
+import type { TargetList } from '../../plugin-api/source.js';
 import { propertiesOf, type Property } from './option-form.js';
 
 const headings: Readonly<Record<PluginKind, string>> = {
@@ -14,8 +15,9 @@ const headings: Readonly<Record<PluginKind, string>> = {
 
 const introduction = `# Plugins
 
-Made by \`npm run docs\` from the plugins themselves; changes by hand are lost. The contract is in \`src/plugin-api\`, one file for each kind:
-write a plugin with one of its \`define…\` functions in a folder of its own, and add it to \`index.ts\`.`;
+Made by \`npm run docs\` from the plugins themselves; changes by hand are lost. The contract is in
+\`src/plugin-api\`, one file for each kind: write a plugin with one of its \`define…\` functions in a folder of its
+own, and add it to \`index.ts\`.`;
 
 /** The text of plugins/README.md: every plugin with its options, by kind and then by id. */
 export function pluginsMarkdown(plugins: readonly AnyPlugin[]): string {
@@ -43,7 +45,19 @@ function section(plugin: AnyPlugin): string {
     `### ${plugin.title} (\`${plugin.id}\`)`,
     [plugin.description, ...facts].join(' '),
     options(plugin.options),
+    ...('targets' in plugin && plugin.targets ? [columns(plugin.targets)] : []),
   ].join('\n\n');
+}
+
+/** The columns of a table of targets. */
+function columns({ option, row }: TargetList): string {
+  const { properties, required } = propertiesOf(row);
+  const rows = Object.entries(properties).map(
+    ([name, { title, description }]) =>
+      `| \`${name}\` | ${required.includes(name) ? 'required' : ''} | ${cell(`${title}. ${description}`)} |`,
+  );
+  const introduction = `A CSV file can add to \`${option}\`. Its columns:`;
+  return `${introduction}\n\n${['| Column | | Meaning |', '| --- | --- | --- |', ...rows].join('\n')}`;
 }
 
 function options(schema: OptionSchema): string {

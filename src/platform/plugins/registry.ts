@@ -26,6 +26,7 @@ const capabilities = [
   'verify',
   'remove',
   'source',
+  'targets',
   'zones',
 ];
 

@@ -136,6 +136,10 @@ export class Fixtures {
     return id;
   }
 
+  tlsSource(): object {
+    return { id: 'tls-endpoints', options: { hosts: ['192.0.2.7'] } };
+  }
+
   sourceBody(): object {
     return {
       label: this.word(),

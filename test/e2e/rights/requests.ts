@@ -197,6 +197,13 @@ export const requests: Readonly<Record<string, Ask>> = {
   'get /sources/:id/findings': on((f) => f.source()),
   'post /sources/:id/sync': on((f) => f.source()),
   'get /sources/:id/syncs': on((f) => f.source()),
+  'post /sources/:id/targets': on(
+    (f) => f.source({ plugin: f.tlsSource() }),
+    () => ({ csv: 'host\nwww.example.com\n' }),
+  ),
+  'post /sources/targets': (f) => ({
+    body: { ...f.sourceBody(), plugin: f.tlsSource(), csv: 'host\nwww.example.com\n' },
+  }),
   'post /sources/:id/test': on((f) => f.source()),
   'get /deliveries/:id': on((f) => f.delivery()),
   'post /deliveries/:id/check': on((f) => f.delivered()),

@@ -269,7 +269,9 @@ POST   /sources/:id/clean                 401       403       403       403     
 GET    /sources/:id/findings              401       ok        ok        ok        ok        ok        ok        403
 POST   /sources/:id/sync                  401       403       403       403       ok        403       ok        403
 GET    /sources/:id/syncs                 401       ok        ok        ok        ok        ok        ok        403
+POST   /sources/:id/targets               401       403       403       403       403       403       ok        403
 POST   /sources/:id/test                  401       403       403       403       403       403       ok        403
+POST   /sources/targets                   401       403       403       403       403       403       ok        403
 
 GET    /subscriptions                     401       ok        ok        ok        ok        ok        ok        403
 POST   /subscriptions                     401       ok        403       ok        ok        ok        ok        403
