@@ -120,11 +120,13 @@ describe('the source of folders', () => {
     expect(found?.privateKeyPem !== undefined).toBe(type !== 'JCEKS');
   });
 
-  it('reads PKCS#7 files', async () => {
+  it.each(['DER', 'PEM'])('reads PKCS#7 files in %s', async (form) => {
     const { chainPem } = authority.issue('a.test');
     writeFileSync(join(base, 'in.pem'), chainPem.join(''));
-    openssl(['crl2pkcs7', '-nocrl', '-certfile', join(base, 'in.pem'), '-outform', 'DER', '-out', at('a.p7b')]);
+    openssl(['crl2pkcs7', '-nocrl', '-certfile', join(base, 'in.pem'), '-outform', form, '-out', at('a.p7b')]);
     expect(certificates(await scan()).map((one) => one.chainPem)).toEqual([chainPem]);
+    writeFileSync(at('b.p7b'), '-----BEGIN PKCS7-----\nMIIB\n-----END PKCS7-----\n');
+    expect(troubles(await scan())).toEqual(['/b.p7b']);
   });
 
   it('takes CA certificates only if enabled, or if they name a host', async () => {

@@ -28,8 +28,8 @@ const options = z.strictObject({
     .meta({
       title: 'Take private keys',
       description:
-        'Import the private key from the same folder as an imported certificate, if it is not encrypted or a ' +
-        'passphrase opens it. Otherwise private keys are ignored.',
+        'Import the private key from the same folder as an imported certificate: from a PEM file if it is not ' +
+        'encrypted, from a PKCS#12 or JKS file if a passphrase opens it. Otherwise private keys are ignored.',
     }),
   passphrases: secret(
     'Passphrases',

@@ -23,6 +23,8 @@ describe('a line of hosts', () => {
     [{ host: 'x@a.test' }, 'host'],
     [{ host: 'smtp://a.test' }, 'host'],
     [{ host: '10.0.0.0/8' }, 'host'],
+    [{ host: '10.0.0.1-10.0.0.9' }, 'host'],
+    [{ host: '300.1.1.1' }, 'host'],
     [{ host: '10.0.0.0/33' }, 'host'],
     [{ host: '2001:db8::/64' }, 'host'],
     [{ host: '2001:db8::7]:1' }, 'host'],

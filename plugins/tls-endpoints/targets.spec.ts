@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type TargetOptions, targetsOf, textOf } from './targets.js';
+import { entryFault, isEntry, type TargetOptions, targetsOf, textOf } from './targets.js';
 
 const targets = (hosts: string[], more: Partial<TargetOptions> = {}) => [
   ...targetsOf({ hosts, exclude: [], port: 443, ports: [], largeScan: false, ...more }),
@@ -49,5 +49,21 @@ describe('the servers of the options', () => {
     expect(texts(hosts, { exclude })).toEqual([
       ...['b.test:443', '10.0.0.0:443', '10.0.0.2:443', '10.0.0.3:443', '[2001:db8:1::1]:443'],
     ]);
+  });
+
+  it.each([
+    '300.1.1.1',
+    '10.0.0.1-10.0.0.9',
+    '1.2',
+    'a.test@b.7',
+    '10.0.0.0/15',
+    '[2001:db8::]/64',
+    'a.test/24',
+    '::1',
+  ])('are not read from %s', (text) => {
+    expect(isEntry(text)).toBe(false);
+    expect(entryFault(text)).toMatch(
+      text.includes('/') ? /^must be a network of at most 65,536/ : /^must be \[protocol/,
+    );
   });
 });

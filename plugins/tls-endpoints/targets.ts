@@ -40,6 +40,8 @@ const mostTargets = 131_072;
 const widestNetworkBits = 16;
 
 const dnsName = '[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?';
+/** No host name does (RFC 1123 §2.1): it is a mistyped address or a range. */
+const endsInNumber = /(?:^|\.)\d+$/;
 const entryPattern = new RegExp(
   `^(?:([a-z0-9]+)://)?(?:(${dnsName})@)?(?:\\[([0-9A-Fa-f:.]{2,45})(?:/(\\d{1,3}))?\\]|(${dnsName})(?:/(\\d{1,2}))?)` +
     '(?::(\\d{1,5}))?$',
@@ -48,6 +50,13 @@ const entryPattern = new RegExp(
 /** Whether `hosts` may have this entry. */
 export function isEntry(text: string): boolean {
   return entryOf(text) !== null;
+}
+
+/** Why `hosts` may not have this entry. */
+export function entryFault(text: string): string {
+  return /\/\d{1,3}\]?(?::\d+)?$/.test(text)
+    ? 'must be a network of at most 65,536 addresses, as 10.1.0.0/16 or [2001:db8::/112]'
+    : 'must be [protocol://][name@]host[/bits][:port]';
 }
 
 /** An entry of `hosts` in the spelling that equal entries share. One that is not valid stays as it is. */
@@ -128,7 +137,8 @@ function entryOf(text: string): Entry | null {
     host === '' ||
     (ipv6 !== undefined && family !== 6) ||
     (protocol !== undefined && protocol !== 'tls' && !isStartTlsProtocol(protocol)) ||
-    (serverName !== undefined && isIP(serverName) !== 0) ||
+    (serverName !== undefined && (isIP(serverName) !== 0 || endsInNumber.test(serverName))) ||
+    (family === 0 && endsInNumber.test(host)) ||
     (port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) ||
     (bits !== undefined && !isNetwork(family, Number(bits)));
   if (isWrong) return null;

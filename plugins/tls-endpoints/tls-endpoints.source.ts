@@ -14,7 +14,7 @@ import {
 import { inParallel, Pace } from './pace.js';
 import { startTlsProtocols } from './start-tls.js';
 import { targetTable } from './target-table.js';
-import { demandBounds, isEntry, isExclusion, type Target, targetsOf, textOf } from './targets.js';
+import { demandBounds, entryFault, isEntry, isExclusion, type Target, targetsOf, textOf } from './targets.js';
 import {
   type Handshake,
   HandshakeFailure,
@@ -27,7 +27,12 @@ import {
 
 const options = z.strictObject({
   hosts: z
-    .array(z.string().max(300).refine(isEntry, 'must be [protocol://][name@]host[/bits][:port]'))
+    .array(
+      z
+        .string()
+        .max(300)
+        .refine(isEntry, { error: ({ input }) => entryFault(String(input)) }),
+    )
     .min(1)
     .max(1000)
     .meta({

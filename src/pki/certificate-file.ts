@@ -4,7 +4,7 @@ import { isJks, readJks } from './jks-reader.js';
 import { parsePrivateKey } from './key.js';
 import type { StoreContent } from './keystore.js';
 import { openPkcs12 } from './pkcs12-reader.js';
-import { certificatesOfPkcs7 } from './pkcs7.js';
+import { certificatesOfPkcs7, PKCS7_LABELS } from './pkcs7.js';
 import { PkiError } from './pki-error.js';
 
 /** A file with its content. `path` is shown to users, and its extension tells the format. */
@@ -33,6 +33,7 @@ export const certificateFiles: readonly string[] = ['.pem', ...derFiles, ...pkcs
 export const keyFiles: readonly string[] = ['.key', '.pem'];
 
 const certificateBlock = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----([^-]*)(?:-----END \1-----)?/g;
+const pkcs7Block = new RegExp(`-----BEGIN (${PKCS7_LABELS.join('|')})-----([^-]*)(?:-----END \\1-----)?`, 'g');
 const keyBlock = /-----BEGIN ((?:RSA |EC )?PRIVATE KEY)-----[^-]+-----END \1-----/g;
 const lockedBlock = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: *4, *ENCRYPTED/gm;
 
@@ -85,6 +86,8 @@ function readPem(content: FileContent, text: string): void {
       if (!(error instanceof PkiError)) throw error;
     }
   }
+  for (const [, , body = ''] of text.matchAll(pkcs7Block))
+    for (const der of certificatesOfPkcs7(Buffer.from(body, 'base64'))) read(content, der);
 }
 
 function read({ certificates, faults }: FileContent, encoded: Buffer | string): void {

@@ -2,10 +2,9 @@ import { isSelfIssued, parseCertificate, type ParsedCertificate } from './certif
 import { orderChain } from './chain.js';
 import { isSameKey } from './key.js';
 import { CERTIFICATE_LABELS, pemBlocks, toPem } from './pem.js';
-import { certificatesOfPkcs7 } from './pkcs7.js';
+import { certificatesOfPkcs7, PKCS7_LABELS } from './pkcs7.js';
 import { PkiError } from './pki-error.js';
 
-const PKCS7_LABELS = ['PKCS7', 'CMS', 'PKCS #7 SIGNED DATA'];
 const BASE64 = /^[A-Za-z0-9+/\s]+={0,2}\s*$/;
 
 /**

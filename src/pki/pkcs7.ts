@@ -2,6 +2,9 @@ import { DerError, DerReader, Tag } from './der/reader.js';
 import * as der from './der/writer.js';
 import { PkiError } from './pki-error.js';
 
+/** PEM labels of PKCS#7 objects (RFC 7468 §8 and §9, an older spelling last). */
+export const PKCS7_LABELS: readonly string[] = ['PKCS7', 'CMS', 'PKCS #7 SIGNED DATA'];
+
 const SIGNED_DATA = '1.2.840.113549.1.7.2';
 
 /**

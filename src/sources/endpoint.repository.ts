@@ -245,13 +245,17 @@ export class EndpointRepository {
       .execute();
   }
 
-  /** Stores why the endpoints whose external id begins with `location` could not be seen. */
-  async miss(tx: Tx, sourceId: number, { location, detail }: { location: string; detail: string }): Promise<void> {
-    await tx.query('update endpoint set fault_detail = $3 where source_id = $1 and starts_with(external_id, $2)', [
-      sourceId,
-      location,
-      detail,
-    ]);
+  /** Stores why endpoints that the sync has not seen, and whose external id begins with `location`, are not seen. */
+  async miss(
+    tx: Tx,
+    { sourceId, syncId }: { sourceId: number; syncId: number },
+    { location, detail }: { location: string; detail: string },
+  ): Promise<void> {
+    await tx.query(
+      'update endpoint set fault_detail = $4 where source_id = $1 and sync_id is distinct from $2 ' +
+        'and starts_with(external_id, $3)',
+      [sourceId, syncId, location, detail],
+    );
   }
 
   /**

@@ -146,9 +146,14 @@ describe('what two complete scans in a row do not find', () => {
     const served = new Served();
     await served.show(authority.issue('down.test'));
     const name = `127.0.0.1:${served.port}`;
-    const { id } = await source('down', { id: 'tls-endpoints', options: { hosts: [name], timeout: 5 } });
+    // The name of the other server, at which nothing listens, is the beginning of the name of this one.
+    const hosts = [name, name.slice(0, -1)];
+    const { id } = await source('down', { id: 'tls-endpoints', options: { hosts, timeout: 5 } });
     await synced(id);
     const endpoint = async (): Promise<Json> => (await program.ok('GET', `/endpoints?filter=source;${id}`)).items[0];
+    expect(await endpoint()).toMatchObject({ detail: null });
+    expect(await synced(id)).toMatchObject({ troubles: 1 });
+    expect(await endpoint()).toMatchObject({ name, detail: null });
     const { id: certificateId } = await byName('down.test');
     const place = async (): Promise<Json> =>
       (await program.ok('GET', `/certificates/${certificateId}/sources`)).items[0].locations[0];

@@ -35,7 +35,7 @@ export class SourceInventory {
       [...unread, ...unstored].map(({ location }) => location),
     );
     await this.endpoints.see(tx, key, endpoints, now);
-    for (const trouble of unread) await this.endpoints.miss(tx, source.id, trouble);
+    for (const trouble of unread) await this.endpoints.miss(tx, key, trouble);
     await this.deliveries.note(tx, source, links, now);
   }
 

@@ -8,7 +8,7 @@ import {
   type RequestOptions,
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
+import { connect, isIP, isIPv6, type LookupFunction, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { PluginError } from '../../plugin-api/errors.js';
@@ -228,5 +228,5 @@ function unreachable(host: string, port: number, signal: AbortSignal, cause: unk
   const words = signal.aborted
     ? 'did not answer in time'
     : `cannot be reached (${(cause as NodeJS.ErrnoException).code ?? 'unknown error'})`;
-  return new PluginError('unavailable', `${host}:${port} ${words}.`, undefined, { cause });
+  return new PluginError('unavailable', `${isIPv6(host) ? `[${host}]` : host}:${port} ${words}.`, undefined, { cause });
 }
