@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { MoreThan } from 'typeorm';
+import { setBackTimes } from '../jobs/clock-steps.js';
 import type { Tx } from '../platform/db/database.js';
 import { timestamp } from '../platform/db/timestamp.js';
 import { Certificate } from './certificate.entity.js';
@@ -63,6 +64,12 @@ export class DueRepository {
       [before, limit],
     );
     return rows[0].length;
+  }
+
+  /** Sets back the next attempts of orders and of failed renewals. Other renewals have dates. See SetBack. */
+  async setBack(tx: Tx, seconds: number): Promise<void> {
+    await tx.query(setBackTimes('certificate', 'next_attempt_at'), [seconds]);
+    await tx.query(setBackTimes('certificate', 'next_renewal_at', 'renewal_attempts > 0'), [seconds]);
   }
 
   /**

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
-import { ClockSteps } from './clock-steps.js';
+import { ClockSteps, setBackTimes } from './clock-steps.js';
 import { Leases } from './lease.js';
 import { OutboxRepository } from './outbox.repository.js';
 import { PeriodicRepository } from './periodic.repository.js';
@@ -100,4 +100,31 @@ it('nothing changes while the clock goes on', async () => {
   const before = await test.source.query<object[]>(all);
   await steps().follow();
   expect(await test.source.query<object[]>(all)).toEqual(before);
+});
+
+it('waits for a next attempt are set back with the clock once, and neither dates nor what is due is', async () => {
+  await test.source.query('create table planned (name text primary key, at timestamptz, is_date boolean)');
+  await test.source.query(
+    `insert into planned select name, now() + ahead, name = 'date' from (values
+       ('due', interval '-1 second'), ('due by the old time', '2 hours 59 minutes'), ('retry', '3 hours 1 minute'),
+       ('longest retry', '10 hours 12 minutes'), ('date', '4 hours'), ('far ahead', '2 days')) as p(name, ahead)`,
+  );
+  await test.source.query(`insert into clock_watch (seen_at) values (now() + interval '3 hours')`);
+  const followers = [steps(), steps()];
+  for (const one of followers)
+    one.onSetBack(
+      async (tx, seconds) => void (await tx.query(setBackTimes('planned', 'at', 'not is_date'), [seconds])),
+    );
+  await Promise.all(followers.map((one) => one.follow()));
+  const left = await test.source.query<{ name: string; minutes: number }[]>(
+    'select name, round(extract(epoch from at - now()) / 60)::int as minutes from planned',
+  );
+  expect(Object.fromEntries(left.map(({ name, minutes }) => [name, minutes]))).toEqual({
+    due: 0,
+    'due by the old time': -1,
+    retry: 1,
+    'longest retry': 432,
+    date: 240,
+    'far ahead': 2_880,
+  });
 });

@@ -5,6 +5,23 @@ import { Leases } from './lease.js';
 import { OutboxRepository } from './outbox.repository.js';
 import { PeriodicRepository } from './periodic.repository.js';
 
+/** Sets back the times that one table has planned, by these seconds; see `setBackTimes`. */
+export type SetBack = (tx: Tx, seconds: number) => Promise<void>;
+
+/** Longer than any wait for a next attempt, see retryAt. Later times do not depend on when they were planned. */
+const longestWaitHours = 8;
+
+/**
+ * SQL: sets back by `$1` seconds what a table has planned before the clock was set back by as much, so that nothing
+ * waits longer than it would have. What was planned after the step, and is not due yet, becomes due. `only`: a
+ * condition for rows whose time is a wait and no date.
+ */
+export function setBackTimes(table: string, column: string, only = 'true'): string {
+  const step = `$1::float8 * interval '1 second'`;
+  return `update ${table} set ${column} = ${column} - ${step}
+    where ${column} > now() and ${column} <= now() + ${step} + interval '${longestWaitHours} hours' and ${only}`;
+}
+
 /**
  * Notices when the clock of the database was set. After a step back nothing would be due, and the leases of dead
  * processes would not end, until the old time comes again. After a step forward every lease would have expired, and
@@ -14,6 +31,7 @@ import { PeriodicRepository } from './periodic.repository.js';
 @Injectable()
 export class ClockSteps {
   private readonly log = new Logger('ClockSteps');
+  private readonly setBacks: SetBack[] = [];
 
   constructor(
     private readonly db: Database,
@@ -21,6 +39,11 @@ export class ClockSteps {
     private readonly outbox: OutboxRepository,
     private readonly leases: Leases,
   ) {}
+
+  /** Runs `setBack` in the transaction that follows a step back. */
+  onSetBack(setBack: SetBack): void {
+    this.setBacks.push(setBack);
+  }
 
   /** Looks at the clock. At least one process must do so every few seconds, or leases expire late. */
   async follow(): Promise<void> {
@@ -34,11 +57,13 @@ export class ClockSteps {
       if (movedS < 0) await this.tasks.setBack(tx, -movedS);
       await this.leases.move(tx, movedS);
       await this.outbox.move(tx, movedS);
+      if (movedS < 0) for (const setBack of this.setBacks) await setBack(tx, -movedS);
       await tx.query('update clock_watch set seen_at = clock_timestamp()');
       return seenS;
     });
     const inSeconds = `${Math.round(Math.abs(stepS))} s`;
-    if (stepS < 0) this.log.warn(`The clock of the database was set back by ${inSeconds}. Jobs and tasks follow it.`);
+    if (stepS < 0)
+      this.log.warn(`The clock of the database was set back by ${inSeconds}. Jobs, tasks and retries follow it.`);
     if (stepS > 0) this.log.log(`Leases pause for ${inSeconds}: the clock was set forward, or no process ran.`);
   }
 

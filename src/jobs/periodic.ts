@@ -2,7 +2,7 @@ import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationB
 import { SchedulerRegistry } from '@nestjs/schedule';
 import { Config } from '../platform/config.js';
 import { Database } from '../platform/db/database.js';
-import { ClockSteps } from './clock-steps.js';
+import { ClockSteps, type SetBack } from './clock-steps.js';
 import { errorText } from './error-text.js';
 import { withGracePeriod } from './grace-period.js';
 import { Leases } from './lease.js';
@@ -44,6 +44,8 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
   private readonly tasks = new Map<string, Task>();
   private stopping = false;
   private isLooking = false;
+  /** The last look at the clock has failed. */
+  private isBlind = false;
 
   constructor(
     private readonly config: Config,
@@ -61,6 +63,14 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
   everyTick(name: string, seconds: number, work: TickWork): void {
     if (this.tasks.has(name)) throw new Error(`The periodic task ${name} is declared twice.`);
     this.tasks.set(name, { name, seconds, work });
+  }
+
+  /**
+   * Declares the times that a table plans for a sweep, other than dates: they follow the clock when it is set back. Call
+   * it in `onModuleInit`.
+   */
+  onSetBack(setBack: SetBack): void {
+    this.clockSteps.onSetBack(setBack);
   }
 
   /** The interval in seconds of every declared task, by name; also in a process that does not tick. */
@@ -114,9 +124,16 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
   private async lookAtClock(): Promise<void> {
     if (this.isLooking) return;
     this.isLooking = true;
-    // While the database does not answer, no lease expires either.
-    await this.clockSteps.follow().catch(() => undefined);
-    this.isLooking = false;
+    try {
+      await this.clockSteps.follow();
+      this.isBlind = false;
+    } catch (error) {
+      // While the database does not answer, no lease expires either: one line is enough.
+      if (!this.isBlind) this.log.warn('The clock of the database cannot be watched.', error);
+      this.isBlind = true;
+    } finally {
+      this.isLooking = false;
+    }
   }
 
   private tick(task: Task): void {

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { setBackTimes } from '../jobs/clock-steps.js';
 import type { Tx } from '../platform/db/database.js';
 import type { RotationLimit } from './holds.js';
 
@@ -38,6 +39,11 @@ export class LimitRepository {
       [since],
     );
     return new Map(rows.map(({ id, count }) => [id, count]));
+  }
+
+  /** Sets back when renewals have begun, so that they do not count for longer than an hour. See SetBack. */
+  async setBack(tx: Tx, seconds: number): Promise<void> {
+    await tx.query(setBackTimes('renewal_start', 'at'), [seconds]);
   }
 
   /** Counts one renewal of each of these authorities; one that is named twice counts twice. */

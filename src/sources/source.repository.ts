@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
+import { setBackTimes } from '../jobs/clock-steps.js';
 import type { Tx } from '../platform/db/database.js';
 import { truth, whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
@@ -126,6 +127,11 @@ export class SourceRepository {
   /** Deletes its syncs, endpoints and links to certificates too. The certificates stay. */
   async remove(tx: Tx, source: Source): Promise<void> {
     await tx.remove(source);
+  }
+
+  /** Sets back the next syncs. See SetBack. */
+  async setBack(tx: Tx, seconds: number): Promise<void> {
+    await tx.query(setBackTimes('source', 'next_run_at'), [seconds]);
   }
 
   /** Ids of at most `limit` due sources. They are due again at `again`, in case their job is lost. */

@@ -61,6 +61,7 @@ export class DeploySweep implements OnModuleInit {
     this.periodic.everyTick('due-deliveries', this.config.sweepIntervalS, (signal, report) =>
       inBatches({ db: this.db, signal, report }, { kind: 'deliveries', most: batch }, (tx) => this.take(tx)),
     );
+    this.periodic.onSetBack((tx, seconds) => this.deliveries.setBack(tx, seconds));
     // Other options or addresses may tell what nobody could tell before.
     this.destinations.onChanged((tx, id) => this.deliveries.recheck(tx, id, this.clock.now()));
   }

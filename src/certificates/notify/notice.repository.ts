@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
+import { setBackTimes } from '../../jobs/clock-steps.js';
 import { factsOf, subscriptionsOf } from '../../notifications/subscription.repository.js';
 import { isHeld } from '../../jobs/lease.js';
 import type { NoticeEvent } from '../../plugin-api/events.js';
@@ -242,6 +243,11 @@ export class NoticeRepository {
       [now, again, limit],
     );
     return rows.map(({ id }) => id);
+  }
+
+  /** Sets back the next attempts. The end of a hold is a date. See SetBack. */
+  async setBack(tx: Tx, seconds: number): Promise<void> {
+    await tx.query(setBackTimes('notice', 'next_attempt_at', 'hold is null'), [seconds]);
   }
 
   /** The notice of a channel, or of those without a channel (null), that is sent or tried again next. */

@@ -68,6 +68,11 @@ export class RenewalDispatch {
     return next.length;
   }
 
+  /** Sets back when renewals have begun, which limits count. See SetBack. */
+  setBack(tx: Tx, seconds: number): Promise<void> {
+    return this.limits.setBack(tx, seconds);
+  }
+
   private async decide(
     tx: Tx,
     renewals: readonly TakenRenewal[],

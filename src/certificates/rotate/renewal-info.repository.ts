@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { setBackTimes } from '../../jobs/clock-steps.js';
 import type { Tx } from '../../platform/db/database.js';
 
 /** The renewal window that a CA suggests (RFC 9773 §4.2). `suggestedAt`: the moment chosen in it. */
@@ -48,6 +49,11 @@ export class RenewalInfoRepository {
 
   async askAgain(tx: Tx, certificateId: number, askAt: Date): Promise<void> {
     await tx.query('update renewal_info set ask_at = $2 where certificate_id = $1', [certificateId, askAt]);
+  }
+
+  /** Sets back when CAs are asked next. See SetBack. */
+  async setBack(tx: Tx, seconds: number): Promise<void> {
+    await tx.query(setBackTimes('renewal_info', 'ask_at'), [seconds]);
   }
 
   /** At most 200 certificates whose CA is due to be asked. They are due again at `again`, in case their job is lost. */

@@ -175,6 +175,7 @@ export class RunJob implements OnModuleInit {
     this.periodic.everyTick('certificate-runs', this.config.sweepIntervalS, async (_, report) =>
       report.count('runs', await this.sweep()),
     );
+    this.periodic.onSetBack((tx, seconds) => this.runs.setBack(tx, seconds));
   }
 
   /** The net below the jobs, which enqueue one another. Returns how many runs it has enqueued. */

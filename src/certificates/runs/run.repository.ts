@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { setBackTimes } from '../../jobs/clock-steps.js';
 import { Conditions } from '../../platform/db/conditions.js';
 import type { Tx } from '../../platform/db/database.js';
 import { whole, words } from '../../platform/db/list-filter.js';
@@ -319,6 +320,11 @@ export class RunRepository {
       [kind],
     );
     return count;
+  }
+
+  /** Sets back when the next certificates are due. See SetBack. */
+  async setBack(tx: Tx, seconds: number): Promise<void> {
+    await tx.query(setBackTimes('certificate_run', 'next_at'), [seconds]);
   }
 
   /** At most 200 runs whose next certificates are due. */
