@@ -25,7 +25,8 @@ afterAll(async () => {
   await ca.stop();
 });
 afterEach(() => {
-  Object.assign(ca, { isReady: false, isDown: false, refusal: null, fate: () => 'fine' });
+  const behaviourFor = ({ behaviour }: Call): BehaviourName => behaviour;
+  Object.assign(ca, { isReady: false, isDown: false, refusal: null, fate: () => 'fine', behaviourFor });
 });
 
 /** Makes the authority of a CA, once. */
@@ -74,6 +75,7 @@ describe('an answer that differs from the request is kept in dispute (8: cert-ma
     ['other-names', 'evil.example.com'],
     ['longer', 'later than requested'],
     ['no-chain', 'it came without its chain'],
+    ['other-signature', 'signature'],
     ['shuffled-chain', 'is not signed by'],
     ['incomplete-chain', 'is not signed by'],
   ])('(%s), with the reason', async (behaviour, reason) => {
@@ -240,6 +242,27 @@ describe('an order', () => {
     ca.isDown = false;
     program.clock.advance(18 * 60_000);
     for (const { id } of renewed) await inState(id, 'superseded');
+  });
+});
+
+describe('an answer that has expired', () => {
+  it('ends the order with the reason, and is not stored', async () => {
+    const failed = await inState((await ask('expired')).id, 'failed');
+    expect(failed).toMatchObject({ body: null, serial: null, withdrawals: [] });
+    expect(failed.order.detail).toMatch(/^The issuer returned certificate \d+, which expired at /);
+  });
+
+  it('to a renewal leaves the old certificate in use, and the renewal is ordered again', async () => {
+    ca.deliver();
+    const old = await inState((await ask('pending', { rotation: true })).id, 'issued');
+    ca.behaviourFor = () => 'expired';
+    program.clock.advance(61 * dayMs);
+    const { renewal } = await until(old.id, (one) => one.renewal.attempts > 0);
+    expect(renewal).toMatchObject({ fault: 'refused', detail: expect.stringContaining('expired at') });
+    expect((await get(old.id)).lifecycle).toBe('issued');
+    ca.behaviourFor = ({ behaviour }) => behaviour;
+    program.clock.advance(dayMs / 24);
+    await inState(old.id, 'superseded');
   });
 });
 

@@ -28,6 +28,8 @@ export const behaviourNames = [
   'wrong-key',
   'other-names',
   'longer',
+  'expired',
+  'other-signature',
   'no-chain',
   'shuffled-chain',
   'incomplete-chain',

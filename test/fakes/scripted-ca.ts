@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,6 +12,7 @@ import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import { noKeeping } from '../support/issuer-requests.js';
 import { dayMs } from '../support/requests.js';
 import { type BehaviourName, type Call, type Part, type Reply, scriptedIssuer } from './scripted-ca.issuer.js';
+import { lies } from './scripted-lies.js';
 
 /** An order as the CA has it. `chainPem`, leaf first: what it issued for it, once. */
 export interface CaOrder {
@@ -43,37 +44,6 @@ const ctx = {
 } as unknown as PluginContext;
 const local = localCa.options.parse({});
 const atSecond = (ms: number): Date => new Date(Math.floor(ms / 1000) * 1000);
-
-/** What the CA issues for another request than was made, or with another chain; always ready. */
-interface Lie {
-  request?: (request: CertificateRequest) => CertificateRequest;
-  /** `rootPem`: what an answer is without. */
-  chain?: (chainPem: readonly string[], rootPem: string) => readonly string[];
-}
-
-const lies: Partial<Record<BehaviourName, Lie>> = {
-  'wrong-key': {
-    request: (request) => ({
-      ...request,
-      spkiDer: generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ type: 'spki', format: 'der' }),
-    }),
-  },
-  'other-names': {
-    request: ({ terms, ...request }) => ({
-      ...request,
-      terms: { ...terms, subjectAltNames: [...terms.subjectAltNames, { type: 'dns', value: 'evil.example.com' }] },
-    }),
-  },
-  longer: {
-    request: ({ terms, ...request }) => ({
-      ...request,
-      terms: { ...terms, notAfter: new Date(terms.notAfter.getTime() + dayMs) },
-    }),
-  },
-  'no-chain': { chain: (chainPem) => chainPem.slice(0, 1) },
-  'shuffled-chain': { chain: ([leaf = '', ...above], rootPem) => [leaf, rootPem, ...above] },
-  'incomplete-chain': { chain: ([leaf = ''], rootPem) => [leaf, rootPem] },
-};
 
 /**
  * Where nothing is said, an order is taken, answered `pending` until `deliver`, then issued, and can be cancelled.
@@ -133,6 +103,10 @@ export class ScriptedCa {
   isDown = false;
   /** Whether orders are fulfilled; until then each poll answers `pending`. */
   isReady = false;
+  /** Whether an order is fulfilled as soon as it is taken, also when nobody polls it; it cannot be cancelled then. */
+  isPrompt = false;
+  /** What it does with an order: as the authority says. */
+  behaviourFor = ({ behaviour }: Call): BehaviourName => behaviour;
   /** While set, polls and searches are refused so: the CA does not know its orders. */
   refusal: string | null = null;
   fate: (verb: Call['verb']) => Fate = () => 'fine';
@@ -210,12 +184,12 @@ export class ScriptedCa {
     return known;
   }
 
-  take({ request, orderRef = '' }: Part, { ca, behaviour }: Call): CaOrder {
+  take({ request, orderRef = '' }: Part, call: Call): CaOrder {
     const order: CaOrder = {
       ref: orderRef || randomUUID(),
       request: request as CertificateRequest,
-      ca,
-      behaviour,
+      ca: call.ca,
+      behaviour: this.behaviourFor(call),
       isCancelled: false,
       chainPem: null,
     };
@@ -225,11 +199,7 @@ export class ScriptedCa {
 
   async sign(request: CertificateRequest, ca: string): Promise<readonly string[]> {
     const { signs } = await this.issuingOf(ca);
-    const authority = await this.material(signs);
-    const outcome = await localCa.order({ ...noKeeping, request, authority }, local, ctx);
-    if (outcome.status !== 'issued') throw new Error('The local CA issues at once.');
-    // As OpenSSL writes it.
-    return outcome.chainPem.map((pem) => `Bag Attributes\n${pem}`);
+    return this.signWith(request, await this.material(signs));
   }
 
   async stop(): Promise<void> {
@@ -252,10 +222,30 @@ export class ScriptedCa {
   }
 
   private async fulfil(order: CaOrder): Promise<readonly string[]> {
-    const { request = asIs, chain = asIs } = lies[order.behaviour] ?? {};
-    const { certificatePem: rootPem } = await this.material(`${order.ca} Root`);
-    const chainPem = order.chainPem ?? chain(await this.sign(request(order.request), order.ca), rootPem);
+    const chainPem = order.chainPem ?? (await this.answerFor(order));
     return (order.chainPem ??= chainPem);
+  }
+
+  private async answerFor({ request: asked, ca, behaviour }: CaOrder): Promise<readonly string[]> {
+    const { request = asIs, chain = asIs, isForged } = lies[behaviour] ?? {};
+    const chainPem = await this.sign(request(asked), ca);
+    if (isForged) {
+      const [forged = ''] = await this.signWith(asked, await this.make(ca, 10));
+      return [forged, ...chainPem.slice(1)];
+    }
+    const { certificatePem: rootPem } = await this.material(`${ca} Root`);
+    return chain(chainPem, rootPem);
+  }
+
+  private async signWith(request: CertificateRequest, authority: AuthorityMaterial): Promise<readonly string[]> {
+    const outcome = await localCa.order({ ...noKeeping, request, authority }, local, ctx);
+    if (outcome.status !== 'issued') throw new Error('The local CA issues at once.');
+    // As OpenSSL writes it.
+    return outcome.chainPem.map((pem) => `Bag Attributes\n${pem}`);
+  }
+
+  private isDue({ behaviour }: CaOrder): boolean {
+    return (this.isReady && behaviour !== 'never') || behaviour in lies;
   }
 
   private get(orderRef: string): CaOrder {
@@ -297,8 +287,11 @@ export class ScriptedCa {
 
   private async usual(call: Call, part: Part): Promise<Reply> {
     switch (call.verb) {
-      case 'order':
-        return { value: this.progress(this.take(part, call)) };
+      case 'order': {
+        const order = this.take(part, call);
+        if (this.isPrompt && this.isDue(order)) await this.fulfil(order);
+        return { value: this.progress(order) };
+      }
       case 'find': {
         if (this.refusal !== null) return refused(this.refusal);
         const key = part.request?.idempotencyKey;
@@ -309,12 +302,15 @@ export class ScriptedCa {
         if (this.refusal !== null) return refused(this.refusal);
         const order = this.orders.find(({ ref }) => ref === part.orderRef);
         if (!order || order.isCancelled) return { value: { status: 'rejected', reason: 'There is no such order.' } };
-        const isReady = (this.isReady && order.behaviour !== 'never') || order.behaviour in lies;
-        return { value: isReady ? { status: 'issued', chainPem: await this.fulfil(order) } : this.progress(order) };
+        if (!this.isDue(order)) return { value: this.progress(order) };
+        return { value: { status: 'issued', chainPem: await this.fulfil(order) } };
       }
-      case 'cancel':
-        this.get(part.orderRef ?? '').isCancelled = true;
+      case 'cancel': {
+        const order = this.get(part.orderRef ?? '');
+        if (this.isPrompt && order.chainPem) return refused('It is issued.');
+        order.isCancelled = true;
         return {};
+      }
       case 'revoke':
         this.revoked.add(parseCertificate(part.chainPem?.[0] ?? '').serialHex);
         return {};

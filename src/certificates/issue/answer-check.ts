@@ -5,7 +5,10 @@ import { isSignedBy, type ParsedCertificate, parseCertificate } from '../../pki/
 import { checkIssued } from '../../pki/chain.js';
 import { parseCsr } from '../../pki/csr.js';
 import { PkiError } from '../../pki/pki-error.js';
+import { serialDecimal } from '../../pki/serial.js';
+import { Clock } from '../../platform/clock.js';
 import { systemActor } from '../../platform/http/actor.js';
+import { instant } from '../../platform/http/instant.js';
 import { PluginError } from '../../plugin-api/errors.js';
 import type { Certificate } from '../certificate.entity.js';
 import { isExpected } from '../failure.js';
@@ -18,6 +21,9 @@ export const mismatch = 'The issuer returned something else than was asked for';
 /** The answer matches the request, but no known CA certificate of the authority signed it. */
 class UnknownIssuer extends PluginError {}
 
+/** The answer matches the request, but has expired: it is of no use to anybody, and another order is needed. */
+export class ExpiredAnswer extends PluginError {}
+
 /** Checks a certificate from an issuer: against the request, and against the CA certificates of the authority. */
 @Injectable()
 export class AnswerCheck {
@@ -26,11 +32,12 @@ export class AnswerCheck {
   constructor(
     private readonly authorities: Authorities,
     private readonly issuers: AuthorityIssuers,
+    private readonly clock: Clock,
   ) {}
 
   /**
    * `chainPem` is leaf first. When no known CA certificate signed it, the CA is asked for its current ones and the
-   * answer is checked again. Throws PluginError `refused`.
+   * answer is checked again. Throws PluginError `refused`: ExpiredAnswer when nothing else is wrong.
    */
   async check(asked: Certificate, chainPem: readonly string[], signal?: AbortSignal): Promise<void> {
     const authorityId = asked.authorityId ?? 0;
@@ -41,6 +48,15 @@ export class AnswerCheck {
       if (!(error instanceof UnknownIssuer) || !(await this.describe(loaded, signal))) throw error;
       await checkAnswer(asked, chainPem, await this.authorities.get(authorityId));
     }
+    this.demandUnexpired(parseCertificate(chainPem[0] ?? ''));
+  }
+
+  private demandUnexpired({ serialHex, notAfter }: ParsedCertificate): void {
+    if (notAfter > this.clock.now()) return;
+    throw new ExpiredAnswer(
+      'refused',
+      `The issuer returned certificate ${serialDecimal(serialHex)}, which expired at ${instant(notAfter)}.`,
+    );
   }
 
   /** Asks the CA for its certificates. False when it gave none. Never throws, because the answer must be kept. */

@@ -8,7 +8,7 @@ import type { IssuedCertificate } from '../../plugin-api/issuer.js';
 import type { Certificate } from '../certificate.entity.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
 import { issuersAdded } from '../../authorities/authority-issuers.js';
-import { AnswerCheck } from './answer-check.js';
+import { AnswerCheck, ExpiredAnswer } from './answer-check.js';
 import { issueCertificate } from './enqueue-orders.js';
 import { IssueRecord, type OpenOrder } from './issue.record.js';
 import { disputedAnswer } from './order.entity.js';
@@ -16,7 +16,8 @@ import { Ordering } from './ordering.js';
 
 /**
  * The job that places, polls or finds the order for a certificate at an issuer outside the process. A returned
- * certificate is checked against the request before it is stored. One that fails the check is kept in dispute.
+ * certificate is checked against the request before it is stored. One that fails the check is kept in dispute; one that
+ * has expired ends the order, so that a renewal is ordered again.
  */
 @Injectable()
 export class IssueJob implements OnModuleInit {
@@ -53,7 +54,7 @@ export class IssueJob implements OnModuleInit {
     } catch (error) {
       if (isCutOff(signal, error)) throw error;
       if (!isExpected(error)) this.logger.error(error);
-      await this.record.failed(id, failureOf(error));
+      await this.record.failed(id, failureOf(error), error instanceof ExpiredAnswer);
     }
   }
 
@@ -69,6 +70,7 @@ export class IssueJob implements OnModuleInit {
       await this.record.issued(asked.id, answer);
       return null;
     } catch (error) {
+      if (error instanceof ExpiredAnswer) throw error;
       if (error instanceof PluginError && error.fault === 'refused') return error.detail;
       throw error;
     }
