@@ -66,8 +66,8 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
   }
 
   /**
-   * Declares the times that a table plans for a sweep, other than dates: they follow the clock when it is set back. Call
-   * it in `onModuleInit`.
+   * Declares the times that a table plans for a sweep, other than dates: they follow the clock when it is set back.
+   * Call it in `onModuleInit`.
    */
   onSetBack(setBack: SetBack): void {
     this.clockSteps.onSetBack(setBack);
