@@ -19,6 +19,8 @@ const bareFile = fileURLToPath(new URL('bare.mjs', import.meta.url));
 const teams = 20;
 const authority = 'bench';
 const sockets = Math.max(...levels);
+/** On a machine with much memory V8 collects late without it: memory would then grow that nothing holds. */
+const heapMiB = 150;
 
 /** Creates the authority of the bench, with every URL that a certificate can carry. */
 export function makeAuthority(caller) {
@@ -127,7 +129,7 @@ const unsealed = `select from audit_event having count(*) > coalesce((select seq
 
 async function startContender({ server, requests, build, dataDir }) {
   const databaseUrl = await server.database();
-  const program = await startProgram({ build, databaseUrl, dataDir, sockets });
+  const program = await startProgram({ build, databaseUrl, dataDir, sockets, heapMiB });
   await makeAuthority(program.caller);
   // The audit log is sealed a moment after a certificate is stored.
   const settled = async () => {

@@ -8,10 +8,11 @@ const adminPassword = 'Correct-Horse-1!';
 
 /**
  * Starts the program that is built in the folder `build`, as users run it, in its own process; `caller` is signed in as
- * admin.
+ * admin. `heapMiB`: the most that V8 lets its long-lived objects take.
  */
-export async function startProgram({ build, databaseUrl, dataDir, sockets, env = {} }) {
-  const child = spawn(process.execPath, [...nodeOptions(), join(build, 'dist/src/main.js')], {
+export async function startProgram({ build, databaseUrl, dataDir, sockets, heapMiB, env = {} }) {
+  const heap = heapMiB === undefined ? [] : [`--max-old-space-size=${heapMiB}`];
+  const child = spawn(process.execPath, [...heap, ...nodeOptions(), join(build, 'dist/src/main.js')], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
       PATH: process.env.PATH,
