@@ -13,6 +13,7 @@ import { PeriodicRepository } from './periodic.repository.js';
 import { Pruning } from './prune.js';
 import { Queue } from './queue.js';
 import { Relay } from './relay.js';
+import { RunRepository } from './run.repository.js';
 import { Runs } from './runs.js';
 import { TaskHealth } from './task-health.js';
 
@@ -30,6 +31,7 @@ export async function createQueue(config: Config, times: JobTimes): Promise<Queu
     JobTimes,
     { provide: Queue, inject: [Config, JobTimes], useFactory: createQueue },
     OutboxRepository,
+    RunRepository,
     Relay,
     Runs,
     Jobs,

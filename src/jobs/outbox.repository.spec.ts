@@ -6,9 +6,11 @@ import { addToOutbox } from './outbox.js';
 import type { JobRef } from './queue.js';
 import { PageQuery } from '../platform/http/page.js';
 import { OutboxEntry } from './outbox.entity.js';
-import { type ClaimedRun, OutboxRepository } from './outbox.repository.js';
+import { OutboxRepository } from './outbox.repository.js';
+import { type ClaimedRun, RunRepository } from './run.repository.js';
 
 const outbox = new OutboxRepository();
+const runs = new RunRepository();
 let test: TestDatabase;
 
 beforeEach(async () => {
@@ -30,7 +32,7 @@ const claimed = async (job: string): Promise<ClaimedRun> => {
   const [ref] = await takeAll(new Map([[job, 1]]), 30);
   if (ref === undefined) throw new Error('Nothing is due.');
   const run = { ref, runId: crypto.randomUUID() };
-  await outbox.claim(test.db.single, run, 'here:1', 30);
+  await runs.claim(test.db.single, [run], 'here:1', 30);
   return run;
 };
 
@@ -90,18 +92,18 @@ describe('the outbox', () => {
     const [ref] = await takeAll(new Map([['a', 1]]), 30);
     if (ref === undefined) throw new Error('Nothing is due.');
     const claims = await Promise.all(
-      Array.from({ length: 8 }, () => outbox.claim(test.db.single, { ref, runId: crypto.randomUUID() }, 'here:1', 30)),
+      Array.from({ length: 8 }, () => runs.claim(test.db.single, [{ ref, runId: crypto.randomUUID() }], 'here:1', 30)),
     );
-    expect(claims.filter((claim) => claim !== undefined)).toEqual([{ data: { n: 0 } }]);
+    expect(claims.flat().filter((claim) => claim !== undefined)).toEqual([{ data: { n: 0 } }]);
     expect(await test.source.getRepository(JobRun).count()).toBe(1);
   });
 
   it('refuses the claim of a ref whose row has had another run since', async () => {
     await add('a', 1);
     const run = await claimed('a');
-    await outbox.retry(test.db.single, run, 'no', 0);
+    await runs.retry(test.db.single, run, 'no', 0);
     const stale = { ref: run.ref, runId: crypto.randomUUID() };
-    expect(await outbox.claim(test.db.single, stale, 'here:1', 30)).toBeUndefined();
+    expect(await runs.claim(test.db.single, [stale], 'here:1', 30)).toEqual([undefined]);
     expect((await claimed('a')).ref.attempt).toBe(2);
   });
 
@@ -111,17 +113,32 @@ describe('the outbox', () => {
     await test.source.query(`update outbox set lease_until = now(), attempts = 0`);
     const current = await claimed('a');
     expect(current.ref).toEqual(stale.ref);
-    expect(await outbox.extend(test.db.single, [stale, current], 30)).toEqual(new Set([current.runId]));
-    expect(await outbox.complete(test.db.single, stale)).toBe(false);
-    expect(await outbox.markDead(test.db.single, stale, 'x')).toBe(false);
-    expect(await outbox.handBack(test.db.single, stale)).toBe(false);
-    expect(await outbox.complete(test.db.single, current)).toBe(true);
+    expect(await runs.extend(test.db.single, [stale, current], 30)).toEqual(new Set([current.runId]));
+    expect(await runs.complete(test.db.single, [stale])).toEqual([false]);
+    expect(await runs.markDead(test.db.single, stale, 'x')).toBe(false);
+    expect(await runs.handBack(test.db.single, stale)).toBe(false);
+    expect(await runs.complete(test.db.single, [current])).toEqual([true]);
+  });
+
+  it('claims many rows in one statement, each for one run, and completes those that a run still holds', async () => {
+    await add('a', 3);
+    const refs = await take('a');
+    const begun = [...refs, refs[0] as JobRef].map((ref) => ({ ref, runId: crypto.randomUUID() }));
+    const claims = await runs.claim(test.db.single, begun, 'here:1', 30);
+    expect(claims.slice(1, 3)).toEqual([{ data: { n: expect.any(Number) } }, { data: { n: expect.any(Number) } }]);
+    expect([claims[0], claims[3]].filter((claim) => claim === undefined)).toHaveLength(1);
+    await test.source.query(`update outbox set leased_by = 'another' where id = $1`, [refs[1]?.id]);
+    const held = await runs.complete(test.db.single, begun);
+    expect(held).toEqual([claims[0] !== undefined, false, true, claims[3] !== undefined]);
+    const outcomes = await test.source.query<{ outcome: string }[]>('select outcome from job_run order by outcome');
+    expect(outcomes.map(({ outcome }) => outcome)).toEqual(['lost', 'ok', 'ok']);
+    expect(await test.source.getRepository(OutboxEntry).countBy({ state: 'done' })).toBe(2);
   });
 
   it('doubles the wait after each failure, with 20 % jitter', async () => {
     await add('a', 1);
     for (const expectedS of [1000, 2000, 4000]) {
-      await outbox.retry(test.db.single, await claimed('a'), 'no', 1000);
+      await runs.retry(test.db.single, await claimed('a'), 'no', 1000);
       const [wait] = await test.source.query<{ s: number }[]>(
         `select extract(epoch from run_at - now())::float8 as s from outbox`,
       );
@@ -153,8 +170,8 @@ describe('the outbox', () => {
     await add('a', 3);
     await test.source.query(`update outbox set run_at = now() - interval '90 seconds'`);
     await add('b', 1);
-    await outbox.markDead(test.db.single, await claimed('b'), 'x');
-    await outbox.complete(test.db.single, await claimed('a'));
+    await runs.markDead(test.db.single, await claimed('b'), 'x');
+    await runs.complete(test.db.single, [await claimed('a')]);
     const counts = await outbox.counts(test.db.single);
     expect(counts).toMatchObject([
       { job: 'a', state: 'due', count: 2 },
@@ -166,8 +183,8 @@ describe('the outbox', () => {
   it('prunes old done rows and old runs in batches, and dead letters later', async () => {
     await add('a', 5);
     await add('b', 1);
-    for (let n = 0; n < 4; n += 1) await outbox.complete(test.db.single, await claimed('a'));
-    await outbox.markDead(test.db.single, await claimed('b'), 'x');
+    for (let n = 0; n < 4; n += 1) await runs.complete(test.db.single, [await claimed('a')]);
+    await runs.markDead(test.db.single, await claimed('b'), 'x');
     await test.source.query(`update outbox set finished_at = now() - interval '2 hours' where finished_at is not null`);
     await test.source.query(`update job_run set started_at = now() - interval '2 hours' where job = 'b'`);
     expect(await outbox.prune(test.db.single, { doneS: 10_800, deadS: 10_800, runsS: 10_800 }, 3)).toBe(0);
@@ -224,7 +241,7 @@ describe('the identity of a job', () => {
     await add('a', 1);
     expect(await rows()).toHaveLength(2);
     expect(await take('a')).toEqual([]);
-    await outbox.complete(test.db.single, run);
+    await runs.complete(test.db.single, [run]);
     expect(await take('a')).toHaveLength(1);
   });
 
@@ -232,18 +249,18 @@ describe('the identity of a job', () => {
     await add('a', 1);
     const run = await claimed('a');
     await add('a', 1);
-    await outbox.retry(test.db.single, run, 'no', 0);
+    await runs.retry(test.db.single, run, 'no', 0);
     expect((await take('a')).map((ref) => ref.attempt)).toEqual([2]);
     expect(await take('a')).toEqual([]);
   });
 
   it('waits again after a failure, a postponement, a shutdown and a replay', async () => {
     const endings = [
-      (run: ClaimedRun) => outbox.retry(test.db.single, run, 'no', 0),
-      (run: ClaimedRun) => outbox.postpone(test.db.single, run, 'busy', 0),
-      (run: ClaimedRun) => outbox.handBack(test.db.single, run),
+      (run: ClaimedRun) => runs.retry(test.db.single, run, 'no', 0),
+      (run: ClaimedRun) => runs.postpone(test.db.single, run, 'busy', 0),
+      (run: ClaimedRun) => runs.handBack(test.db.single, run),
       async (run: ClaimedRun) => {
-        await outbox.markDead(test.db.single, run, 'no');
+        await runs.markDead(test.db.single, run, 'no');
         return outbox.replay(test.db.single, run.ref.id);
       },
     ];
@@ -258,17 +275,17 @@ describe('the identity of a job', () => {
 
   it('does not count a postponed run as an attempt, and stores the reason', async () => {
     await add('a', 1);
-    await outbox.postpone(test.db.single, await claimed('a'), 'busy', 60);
+    await runs.postpone(test.db.single, await claimed('a'), 'busy', 60);
     expect(await rows()).toMatchObject([{ attempts: 0, early: false }]);
     expect(await test.source.getRepository(JobRun).find()).toMatchObject([{ outcome: 'postponed', error: 'busy' }]);
   });
 
   it('deletes the dead letter of a job that succeeds later', async () => {
     await add('a', 2);
-    await outbox.markDead(test.db.single, await claimed('a'), 'no');
-    await outbox.markDead(test.db.single, await claimed('a'), 'no');
+    await runs.markDead(test.db.single, await claimed('a'), 'no');
+    await runs.markDead(test.db.single, await claimed('a'), 'no');
     await add('a', 1);
-    await outbox.complete(test.db.single, await claimed('a'));
+    await runs.complete(test.db.single, [await claimed('a')]);
     expect((await rows()).map((row) => row.state).sort()).toEqual(['dead', 'done']);
   });
 

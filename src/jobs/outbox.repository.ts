@@ -9,15 +9,6 @@ import { type LaneLimit, laneLimits } from './lane.js';
 import { leaseTime, movedLease } from './lease-time.js';
 import type { JobRef } from './queue.js';
 
-/**
- * A run that holds its outbox row until its lease expires. `runId` is the fencing token: its outcome is not stored once
- * another run holds the row.
- */
-export interface ClaimedRun {
-  readonly ref: JobRef;
-  readonly runId: string;
-}
-
 /** The page of the outbox to list, and its filters. */
 export interface OutboxQuery extends PageQuery {
   state?: OutboxState;
@@ -42,13 +33,15 @@ const source: ListSource = {
   order: { by: 'createdAt', dir: 'desc' },
 };
 
-const seconds = (parameter: string): string => `${parameter}::float8 * interval '1 second'`;
+/** SQL: this many seconds. */
+export const seconds = (parameter: string): string => `${parameter}::float8 * interval '1 second'`;
 /** The index has the first two. */
 const due = `state = 'due' and greatest(run_at, lease_until) <= now()
   and (lease_until is null or lease_until <= ${leaseTime})`;
-const free = `lease_until = null, leased_by = null`;
-/** For a row that is to run again: it waits, unless another row of the same job and identity already waits. */
-const waitAgain = `waiting = not exists (
+/** SQL: ends the lease of a row. */
+export const free = `lease_until = null, leased_by = null`;
+/** SQL: for a row that is to run again: it waits, unless another row of the same job and identity already waits. */
+export const waitAgain = `waiting = not exists (
   select from outbox other
   where other.job = outbox.job and other.identity = outbox.identity and other.state = 'due' and other.waiting
     and other.id <> outbox.id)`;
@@ -100,7 +93,7 @@ const pickDue = `
     where free is null or lane_rank <= free),
   picked as (select id from in_job where job_rank <= capacity)`;
 
-/** Every query on `outbox` and `job_run`. All times are by the clock of the database. */
+/** Every query on `outbox` but those of runs: see RunRepository. All times are by the clock of the database. */
 @Injectable()
 export class OutboxRepository {
   /** Whether a row of one of these jobs is due. Takes no lock and ignores the limits of lanes. */
@@ -150,91 +143,6 @@ export class OutboxRepository {
   /** Ends the lease of rows that the queue did not take or this process will not run. They are due at once. */
   async release(tx: Tx, refs: readonly JobRef[]): Promise<void> {
     await tx.query(`update outbox set ${free} where id = any($1) and leased_by = 'queue'`, [refs.map((ref) => ref.id)]);
-  }
-
-  /** Starts a run and returns the job's data; undefined when the ref is stale or another run holds the row. */
-  async claim(tx: Tx, run: ClaimedRun, worker: string, leaseS: number): Promise<{ data: unknown } | undefined> {
-    const [claimed] = await tx.query<{ data: unknown }[]>(
-      `with claimed as (
-         update outbox set attempts = attempts + 1, lease_until = now() + ${seconds('$4')}, leased_by = $3::text,
-           waiting = false
-         where id = $1 and attempts = $2 - 1 and state = 'due'
-           and (lease_until is null or lease_until <= ${leaseTime} or leased_by = 'queue')
-         returning id, job, data, attempts),
-       lost as (
-         update job_run set outcome = 'lost', finished_at = now(), error = 'The worker died or lost its lease.'
-         where outbox_id in (select id from claimed) and outcome is null),
-       begun as (
-         insert into job_run (id, job, outbox_id, attempt, worker) select $3::uuid, job, id, attempts, $5 from claimed)
-       select data from claimed`,
-      [run.ref.id, run.ref.attempt, run.runId, leaseS, worker],
-    );
-    return claimed;
-  }
-
-  /** Extends the leases of these runs. Returns the ids of the runs that still hold their rows. */
-  async extend(tx: Tx, runs: readonly ClaimedRun[], leaseS: number): Promise<Set<string>> {
-    const held = await tx.query<{ runId: string }[]>(
-      `with held as (
-         update outbox set lease_until = now() + ${seconds('$3')}
-         from unnest($1::uuid[], $2::text[]) as run(outbox_id, id)
-         where outbox.id = run.outbox_id and leased_by = run.id returning leased_by)
-       select leased_by as "runId" from held`,
-      [runs.map((run) => run.ref.id), runs.map((run) => run.runId), leaseS],
-    );
-    return new Set(held.map((row) => row.runId));
-  }
-
-  /**
-   * Stores success and deletes the dead letters of the same job and identity. Like the next four methods it returns
-   * false, and changes no outbox row, when the run has lost its lease.
-   */
-  async complete(tx: Tx, run: ClaimedRun): Promise<boolean> {
-    return this.settle(tx, run, `state = 'done', finished_at = now(), last_error = null`, 'ok', null);
-  }
-
-  /** Stores a failure. The row is due again after `backoffS`, doubled with each attempt, with 20 % jitter. */
-  async retry(tx: Tx, run: ClaimedRun, error: string, backoffS: number): Promise<boolean> {
-    const wait = seconds(`(${Number(backoffS)} * power(2, attempts - 1) * (0.8 + 0.4 * random()))`);
-    return this.settle(tx, run, `run_at = now() + ${wait}, last_error = $4, ${waitAgain}`, 'failed', error);
-  }
-
-  /** Ends a run that did nothing: it does not count as an attempt, and the row is due again after `afterS`. */
-  async postpone(tx: Tx, run: ClaimedRun, reason: string, afterS: number): Promise<boolean> {
-    const later = `attempts = attempts - 1, run_at = now() + ${seconds(String(Number(afterS)))}, ${waitAgain}`;
-    return this.settle(tx, run, later, 'postponed', reason);
-  }
-
-  /** Stores the last failure: the row is a dead letter. */
-  async markDead(tx: Tx, run: ClaimedRun, error: string): Promise<boolean> {
-    return this.settle(tx, run, `state = 'dead', finished_at = now(), last_error = $4`, 'failed', error);
-  }
-
-  /**
-   * Ends a run that shutdown interrupted: it does not count as an attempt. The next run starts after a second, when the
-   * queue has forgotten this one.
-   */
-  async handBack(tx: Tx, run: ClaimedRun): Promise<boolean> {
-    return this.settle(
-      tx,
-      run,
-      `attempts = attempts - 1, run_at = now() + interval '1 second', ${waitAgain}`,
-      'lost',
-      'Handed back at shutdown.',
-    );
-  }
-
-  /** Makes the row a dead letter without a run, so that a job that kills its workers is not run for ever. */
-  async markUnclaimedDead(tx: Tx, ref: JobRef, error: string): Promise<void> {
-    await tx.query(
-      `with given_up as (
-         update outbox set state = 'dead', waiting = false, finished_at = now(), last_error = $3, ${free}
-         where id = $1 and attempts = $2 - 1 and state = 'due' and (leased_by is null or leased_by = 'queue')
-         returning id)
-       update job_run set outcome = 'lost', finished_at = now(), error = $3
-       where outbox_id in (select id from given_up) and outcome is null`,
-      [ref.id, ref.attempt, error],
-    );
   }
 
   /** Newest first unless the query sorts otherwise. */
@@ -316,28 +224,5 @@ export class OutboxRepository {
        where state = 'due' and (lease_until is not null or ($1::float8 < 0 and run_at > now()))`,
       [bySeconds],
     );
-  }
-
-  private async settle(
-    tx: Tx,
-    run: ClaimedRun,
-    change: string,
-    outcome: 'ok' | 'failed' | 'lost' | 'postponed',
-    error: string | null,
-  ): Promise<boolean> {
-    const [settled] = await tx.query<{ held: boolean }[]>(
-      `with moved as (
-         update outbox set ${change}, ${free} where id = $1 and leased_by = $2::text returning id, job, identity),
-       obsolete as (
-         delete from outbox
-         where $3 = 'ok' and state = 'dead' and (job, identity) in (select job, identity from moved)),
-       closed as (
-         update job_run set finished_at = now(), error = $4::text,
-           outcome = case when exists (select from moved) then $3 else 'lost' end
-         where id = $2::uuid and outcome is null)
-       select exists (select from moved) as held`,
-      [run.ref.id, run.runId, outcome, error],
-    );
-    return settled?.held === true;
   }
 }

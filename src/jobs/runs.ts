@@ -2,14 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { Database } from '../platform/db/database.js';
+import { Gathered } from '../platform/gathered.js';
 import type { Job, JobContext } from './define-job.js';
 import { errorText, longestErrorText } from './error-text.js';
 import { withGracePeriod } from './grace-period.js';
 import { Interruption } from './interruption.js';
 import { JobTimes } from './job-times.js';
-import { type ClaimedRun, OutboxRepository } from './outbox.repository.js';
+import { OutboxRepository } from './outbox.repository.js';
 import { Postponed } from './postponed.js';
 import type { JobRef } from './queue.js';
+import { type ClaimedRun, RunRepository } from './run.repository.js';
 import { workerName } from './worker-name.js';
 
 /** Does the work of one job. It may run again, so it locks, checks that the work is still to be done, acts, stores. */
@@ -26,6 +28,9 @@ const extraRuns = 5;
 
 const shutdown = (): Interruption => new Interruption('shutdown', 'The process shuts down.');
 
+/** The most statements at a time that claim runs, and as many that store their success. */
+const mostAtOnce = 2;
+
 /** The runs of this process: claims, heartbeats, timeouts and outcomes. */
 @Injectable()
 export class Runs {
@@ -33,10 +38,19 @@ export class Runs {
   private readonly active = new Map<Run, Promise<void>>();
   private stopping = false;
   private heartbeat: NodeJS.Timeout | undefined;
+  private readonly claims = new Gathered<Run, { data: unknown } | undefined>(
+    (runs) => this.repository.claim(this.db.single, runs, workerName, this.times.runLeaseS),
+    mostAtOnce,
+  );
+  private readonly completions = new Gathered<Run, boolean>(
+    (runs) => this.repository.complete(this.db.single, runs),
+    mostAtOnce,
+  );
 
   constructor(
     private readonly db: Database,
     private readonly outbox: OutboxRepository,
+    private readonly repository: RunRepository,
     private readonly times: JobTimes,
   ) {}
 
@@ -59,7 +73,7 @@ export class Runs {
   async run<T extends object>(ref: JobRef, job: Job<T>, handler: JobHandler<T>): Promise<void> {
     if (this.stopping) return this.outbox.release(this.db.single, [ref]);
     if (ref.attempt > job.policy.attempts + extraRuns) {
-      return this.outbox.markUnclaimedDead(
+      return this.repository.markUnclaimedDead(
         this.db.single,
         ref,
         'The worker died during this run and the runs before it.',
@@ -84,7 +98,7 @@ export class Runs {
 
   private async claimAndRun<T extends object>(run: Run, job: Job<T>, handler: JobHandler<T>): Promise<void> {
     const startedAtMs = performance.now();
-    const claimed = await this.outbox.claim(this.db.single, run, workerName, this.times.runLeaseS);
+    const claimed = await this.claims.run(run);
     if (claimed === undefined) return;
     run.heldAtMs = startedAtMs;
     const data = job.data.safeParse(claimed.data);
@@ -119,21 +133,21 @@ export class Runs {
 
   private async store<T extends object>(run: Run, job: Job<T>, result: PromiseSettledResult<void>): Promise<void> {
     const tx = this.db.single;
-    if (result.status === 'fulfilled') return this.warnIfLost(run, await this.outbox.complete(tx, run));
+    if (result.status === 'fulfilled') return this.warnIfLost(run, await this.completions.run(run));
     const failure: unknown = result.reason;
     if (failure instanceof Interruption && failure.by === 'shutdown') {
-      return this.warnIfLost(run, await this.outbox.handBack(tx, run));
+      return this.warnIfLost(run, await this.repository.handBack(tx, run));
     }
     if (failure instanceof Postponed) {
-      return this.warnIfLost(run, await this.outbox.postpone(tx, run, failure.message, failure.afterS));
+      return this.warnIfLost(run, await this.repository.postpone(tx, run, failure.message, failure.afterS));
     }
     this.log.warn(`Run ${run.ref.attempt} of ${job.name} ${run.ref.id} failed.`, failure);
     if (run.ref.attempt >= job.policy.attempts) return this.giveUp(run, errorText(failure));
-    this.warnIfLost(run, await this.outbox.retry(tx, run, errorText(failure), job.policy.backoffS));
+    this.warnIfLost(run, await this.repository.retry(tx, run, errorText(failure), job.policy.backoffS));
   }
 
   private async giveUp(run: Run, error: string): Promise<void> {
-    const held = await this.outbox.markDead(this.db.single, run, error.slice(0, longestErrorText));
+    const held = await this.repository.markDead(this.db.single, run, error.slice(0, longestErrorText));
     if (held) this.log.error(`${run.ref.job} ${run.ref.id} is now a dead letter. ${error}`);
     this.warnIfLost(run, held);
   }
@@ -151,7 +165,7 @@ export class Runs {
     if (runs.length === 0) return;
     const startedAtMs = performance.now();
     try {
-      const held = await this.outbox.extend(this.db.single, runs, this.times.runLeaseS);
+      const held = await this.repository.extend(this.db.single, runs, this.times.runLeaseS);
       for (const run of runs) run.heldAtMs = held.has(run.runId) ? startedAtMs : -Infinity;
     } catch (error) {
       this.log.error('The leases of the running jobs could not be renewed.', error);

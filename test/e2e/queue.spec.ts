@@ -25,7 +25,7 @@ type Handlers = Parameters<typeof startWorker>[1];
 
 const outbox = new OutboxRepository();
 const haveRedis = redisIsInstalled();
-const patient = { timeout: 20_000, interval: 20 };
+const patient = { timeout: 90_000, interval: 20 };
 
 /** Resolves `opened` for all who wait, when `open` is called. */
 function gate(): { opened: Promise<void>; open: () => void } {

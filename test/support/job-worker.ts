@@ -9,6 +9,7 @@ import { OutboxRepository } from '../../src/jobs/outbox.repository.js';
 import { createQueue } from '../../src/jobs/jobs.module.js';
 import type { Queue } from '../../src/jobs/queue.js';
 import { Relay } from '../../src/jobs/relay.js';
+import { RunRepository } from '../../src/jobs/run.repository.js';
 import { Runs } from '../../src/jobs/runs.js';
 
 const data = z.strictObject({ n: z.number() });
@@ -55,7 +56,7 @@ export async function startWorker(
     config,
     queue,
     new Relay(config, options.db, outbox, queue, times),
-    new Runs(options.db, outbox, times),
+    new Runs(options.db, outbox, new RunRepository(), times),
   );
   jobs.handle(work, async ({ n }, context) => handlers.work?.(n, context));
   jobs.handle(narrow, async ({ n }, context) => handlers.narrow?.(n, context));
