@@ -17,6 +17,7 @@ import type { OptionSchema } from '../plugin-api/options.js';
 import type { Signer } from '../plugin-api/signer.js';
 import { PluginError } from '../plugin-api/errors.js';
 import { type ParsedCertificate, parseCertificate } from '../pki/certificate.js';
+import { Gathered } from '../platform/gathered.js';
 import { Database, type Tx } from '../platform/db/database.js';
 import { KeyStore } from '../platform/keys/key-store.js';
 import { invalid, Problem } from '../platform/http/problem.js';
@@ -79,6 +80,7 @@ export type Asked = Omit<OrderRequest, 'authority' | 'save' | 'challenges' | key
 export class Authorities {
   private readonly kept = new Map<number, Kept>();
   private readonly ids = new Map<string, number>();
+  private readonly stamps = new Gathered<number, string>((all) => this.repository.stamps(this.db.single, all));
 
   constructor(
     private readonly db: Database,
@@ -104,7 +106,7 @@ export class Authorities {
   /** As the database has it now; loaded again only when it has changed. Throws Problem `not-found`. */
   async get(id: number): Promise<LoadedAuthority> {
     // The stamp is read first: a change in between makes the next call load again.
-    const stamp = await this.repository.stamp(this.db.single, id);
+    const stamp = await this.stamps.run(id);
     const known = this.kept.get(id);
     if (known?.stamp === stamp) return known.loaded;
     const [loaded, isUsable] = await this.load(await this.repository.get(this.db.single, id));

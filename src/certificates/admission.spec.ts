@@ -40,7 +40,7 @@ const creator = { username: 'joe', active: true, roles: [{ id: 7, name: 'web-tea
 const admission = new Admission(
   db,
   policy,
-  { find: () => Promise.resolve(creator) } as unknown as AccountRepository,
+  { findMany: () => Promise.resolve([creator]) } as unknown as AccountRepository,
   { findByName: () => Promise.resolve([]) } as unknown as RoleRepository,
   { get: () => Promise.resolve(authority) } as unknown as Authorities,
 );

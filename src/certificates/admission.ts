@@ -9,12 +9,13 @@ import type { IssuerInLine } from '../domains/rule-book.js';
 import { PluginError } from '../plugin-api/errors.js';
 import type { SubjectFields } from '../plugin-api/terms.js';
 import { Database } from '../platform/db/database.js';
+import { Gathered } from '../platform/gathered.js';
 import { type Actor, systemActor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
-import { AccountRepository } from '../roles/account.repository.js';
+import { type Account, AccountRepository } from '../roles/account.repository.js';
 import { isAdmin } from '../roles/permission.js';
 import { isReserved } from '../roles/role-name.js';
-import { RoleRepository } from '../roles/role.repository.js';
+import { type RoleLabel, RoleRepository } from '../roles/role.repository.js';
 import { obstacleTexts } from '../rotation/due.js';
 import { type Certificate, ownerVouches } from './certificate.entity.js';
 import { unrequestableUsage } from './issue/extensions.schema.js';
@@ -23,6 +24,14 @@ import { loadTerms, sameFields, type TermsWithoutDates } from './terms.js';
 /** Applies the domain policy: whether an authority may certify these names, for a new certificate and for a renewal. */
 @Injectable()
 export class Admission {
+  private readonly creators = new Gathered<number, Account | null>((ids) =>
+    this.accounts.findMany(this.db.single, ids),
+  );
+  private readonly vouching = new Gathered<string, RoleLabel[]>(async (names) => {
+    const found = await this.roles.findByName(this.db.single, [...new Set(names)]);
+    return names.map((name) => found.filter((role) => role.name.toLowerCase() === name.toLowerCase()));
+  });
+
   constructor(
     private readonly db: Database,
     private readonly policy: DomainPolicy,
@@ -130,11 +139,9 @@ export class Admission {
   /** Whose rights renew a certificate, and the same as a sentence. */
   private async peopleOf(old: Certificate): Promise<{ claimant: Claimant; words: string }> {
     const { id, owner, vouchingRole, creatorId } = old;
-    const tx = this.db.single;
-    const creator = creatorId === null ? null : await this.accounts.find(tx, creatorId);
+    const creator = creatorId === null ? null : await this.creators.run(creatorId);
     // A reserved name in the owner field (from an old import) gives no rights.
-    const vouching =
-      vouchingRole === null || isReserved(vouchingRole) ? [] : await this.roles.findByName(tx, [vouchingRole]);
+    const vouching = vouchingRole === null || isReserved(vouchingRole) ? [] : await this.vouching.run(vouchingRole);
     const people = [
       ...(vouchingRole === null ? [] : [`the role ${vouchingRole}${vouching.length > 0 ? '' : ' (which is gone)'}`]),
       ...(creator ? [`its creator ${creator.username}${creator.active ? '' : ' (whose account is closed)'}`] : []),

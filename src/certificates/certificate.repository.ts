@@ -5,12 +5,13 @@ import type { Tx } from '../platform/db/database.js';
 import { csrColumn } from '../platform/db/der-column.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
-import { defaultsOf, shownSubscriptionsOf } from '../notifications/subscription.repository.js';
+import { defaultsOf } from '../notifications/subscription.repository.js';
 import type { SuccessionFacts } from '../rotation/due.js';
 import { Certificate } from './certificate.entity.js';
 import { keepChain } from './certificate-chain.js';
+import { type Links, linksOfMany, predecessorsOfMany } from './certificate-links.js';
 import { takenNames } from './certificate-names.js';
-import { keyRolesOf, rolesOf } from './certificate-roles.js';
+import { rolesOf } from './certificate-roles.js';
 
 /** The owner of a certificate and its settings. */
 export type Care = Pick<
@@ -65,22 +66,6 @@ export interface NewLinks {
   replacesIds: readonly number[];
   authorityVersion?: number;
   factsVersions?: readonly number[];
-}
-
-/**
- * The ids of the roles, notifications and destinations of a certificate; see `NewLinks`. `roleIds`: all roles;
- * `keyRoleIds`: those with a right to the key. `notificationIds`: the listed ones and, with `hearsDefaults`, the
- * default ones.
- */
-export interface Links {
-  roleIds: number[];
-  keyRoleIds: number[];
-  listedRoleIds: number[];
-  issuerRoleId: number | null;
-  subscriptionIds: number[];
-  hearsDefaults: boolean;
-  notificationIds: number[];
-  destinationIds: number[];
 }
 
 /** A new row and its links. */
@@ -197,10 +182,14 @@ export class CertificateRepository {
 
   /** In no particular order. Throws Problem `not-found` when one is missing. */
   async getMany(tx: Tx, ids: readonly number[]): Promise<Certificate[]> {
-    if (ids.length === 0) return [];
-    const found = await tx.findBy(Certificate, { id: In([...ids]) });
+    const found = await this.findMany(tx, ids);
     demandAll(ids, found);
     return found;
+  }
+
+  /** Those that exist, in no particular order. */
+  async findMany(tx: Tx, ids: readonly number[]): Promise<Certificate[]> {
+    return ids.length === 0 ? [] : tx.findBy(Certificate, { id: In([...ids]) });
   }
 
   /** The renewal of this certificate, unless it failed or was revoked. */
@@ -239,11 +228,7 @@ export class CertificateRepository {
 
   /** The ids of the certificates that this one replaces directly, in order. */
   async predecessorsOf(tx: Tx, id: number): Promise<number[]> {
-    const rows: { id: number }[] = await tx.query(
-      'select replaced_id as id from certificate_replacement where certificate_id = $1 order by 1',
-      [id],
-    );
-    return rows.map((row) => row.id);
+    return (await predecessorsOfMany(tx, [id])).get(id) ?? [];
   }
 
   /** True when `newId` replaces `oldId`, directly or in several steps, or is the same. */
@@ -263,22 +248,11 @@ export class CertificateRepository {
     return rows.map(({ id }) => id);
   }
 
-  /** The links of a certificate, in order of id. */
+  /** The links of a certificate, in order of id. Throws Problem `not-found`. */
   async linksOf(tx: Tx, id: number): Promise<Links> {
-    const rows: Links[] = await tx.query(
-      `select array(${rolesOf('c')} order by 1) as "roleIds", array(${keyRolesOf('c')} order by 1) as "keyRoleIds",
-              array(select role_id from certificate_role where certificate_id = $1 order by 1) as "listedRoleIds",
-              c.issuer_role_id as "issuerRoleId",
-              array(select subscription_id from certificate_subscription where certificate_id = $1
-              order by 1) as "subscriptionIds", c.hears_defaults as "hearsDefaults",
-              array(${shownSubscriptionsOf('c')} order by 1) as "notificationIds",
-              array(select destination_id from delivery where certificate_id = $1
-              and state not in ('removing', 'removed', 'left') order by 1) as "destinationIds"
-         from certificate c where c.id = $1`,
-      [id],
-    );
-    if (!rows[0]) throw new Problem('not-found', `There is no certificate ${id}.`);
-    return rows[0];
+    const found = (await linksOfMany(tx, [id])).get(id);
+    if (!found) throw new Problem('not-found', `There is no certificate ${id}.`);
+    return found;
   }
 
   /**

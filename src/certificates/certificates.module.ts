@@ -105,6 +105,8 @@ import { RotateController } from './rotate/rotate.controller.js';
 import { RotationController } from './rotate/rotation.controller.js';
 import { rotationProviders } from './rotate/rotation-providers.js';
 import { CertificateUse } from './certificate-use.js';
+import { Reinstating } from './reinstating.js';
+import { Settling } from './settling.js';
 import { Successors } from './successors.js';
 import { AcceptService } from './update/accept.service.js';
 import { Relinking } from './update/relinking.js';
@@ -260,6 +262,8 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     RevokeRecord,
     RevokeConsequences,
     Successors,
+    Settling,
+    Reinstating,
     VerifyService,
     StoredVerification,
     RevocationCheckRepository,

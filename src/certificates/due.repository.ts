@@ -32,6 +32,20 @@ export class DueRepository {
     );
   }
 
+  /** Stores that these locked certificates are superseded, or that their successors are deployed, and nothing else. */
+  async saveEnds(tx: Tx, rows: readonly Certificate[]): Promise<void> {
+    if (rows.length === 0) return;
+    await tx.query(
+      `update certificate c set state = w.state, renewal_reason = w."renewalReason",
+         next_renewal_at = w."nextRenewalAt", superseded_at = w."supersededAt",
+         awaits_deployment = w."awaitsDeployment"
+       from jsonb_to_recordset($1::jsonb) as w(id int, state text, "renewalReason" text, "nextRenewalAt" timestamptz,
+         "supersededAt" timestamptz, "awaitsDeployment" boolean)
+       where c.id = w.id`,
+      [JSON.stringify(rows.map(endOf))],
+    );
+  }
+
   /** The ids of the certificates whose renewal is due, in order. */
   async idsDueForRenewal(tx: Tx, now: Date): Promise<number[]> {
     const rows: { id: number }[] = await tx.query(
@@ -92,4 +106,9 @@ function outlookOf(row: Certificate): object {
   const { id, notify, rotation, toReplace, renewalReason, renewalAttempts, renewalFault, renewalDetail } = row;
   const renewal = { renewalReason, renewalAttempts, renewalFault, renewalDetail };
   return { id, notify, rotation, toReplace, ...renewal, nextRenewalAt: timestamp(row.nextRenewalAt) };
+}
+
+function endOf({ id, state, renewalReason, nextRenewalAt, supersededAt, awaitsDeployment }: Certificate): object {
+  const [next, since] = [timestamp(nextRenewalAt), timestamp(supersededAt)];
+  return { id, state, renewalReason, nextRenewalAt: next, supersededAt: since, awaitsDeployment };
 }

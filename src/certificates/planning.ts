@@ -19,6 +19,12 @@ import { DefaultSubscriptions } from './notify/default-subscriptions.js';
 import { nextWarningAt } from './notify/due-warnings.js';
 import { CertificateSubscriptionRepository } from './notify/certificate-subscription.repository.js';
 
+/** When and why a certificate renews, or why not, and its rotation policy. */
+export interface PlanWithPolicy {
+  plan: RenewalPlan;
+  policy: RotationPolicy;
+}
+
 /**
  * Plans a certificate: stores when the sweeps renew it and warn about it. Call it after every change that this depends
  * on.
@@ -59,20 +65,25 @@ export class Planning {
     certificate.planNext(this.fromNow(certificate, plan, policy));
   }
 
-  /** Like `renewalPlan` for many, in order. */
-  async renewalPlans(tx: Tx, certificates: readonly Certificate[]): Promise<RenewalPlan[]> {
+  /** Like `planWithPolicy` for many, in order. */
+  async plansWithPolicies(tx: Tx, certificates: readonly Certificate[]): Promise<PlanWithPolicy[]> {
     const policies = new Map((await this.policies.all(tx)).map((policy) => [policy.id, policy]));
     const ids = certificates.map(({ id }) => id);
     const successions = await this.certificates.successionsOf(tx, ids);
     return certificates.map((certificate, i) => {
       const policy = policies.get(certificate.rotationPolicyId);
       if (!policy) throw new Error(`Certificate ${certificate.id} has no rotation policy.`);
-      return planOf(certificate, policy, successions[i]);
+      return { plan: planOf(certificate, policy, successions[i]), policy };
     });
   }
 
+  /** Only the plans of `plansWithPolicies`. */
+  async renewalPlans(tx: Tx, certificates: readonly Certificate[]): Promise<RenewalPlan[]> {
+    return (await this.plansWithPolicies(tx, certificates)).map(({ plan }) => plan);
+  }
+
   /** When and why it renews, or why not, with its rotation policy. */
-  async planWithPolicy(tx: Tx, certificate: Certificate): Promise<{ plan: RenewalPlan; policy: RotationPolicy }> {
+  async planWithPolicy(tx: Tx, certificate: Certificate): Promise<PlanWithPolicy> {
     const policy = await this.policies.get(tx, certificate.rotationPolicyId);
     const [succession] = await this.certificates.successionsOf(tx, [certificate.id]);
     return { plan: planOf(certificate, policy, succession), policy };

@@ -5,6 +5,7 @@ import type { NamedNotification } from '../notifications/notification-columns.js
 import { NotificationRepository } from '../notifications/notification.repository.js';
 import { Config } from '../platform/config.js';
 import { Database, type Tx } from '../platform/db/database.js';
+import { Gathered } from '../platform/gathered.js';
 import type { Reference } from '../platform/http/reference.js';
 import { type NamedRole, RoleRepository } from '../roles/role.repository.js';
 import { PolicyRepository } from '../rotation/policy.repository.js';
@@ -62,11 +63,22 @@ export interface RelationsOfNew {
   missing: { roles: string[]; notifications: DefaultNotification[]; issuerOwner?: string };
 }
 
+/** The parts of a predecessor and its links that decide what its successor depends on. */
+type SuccessorLinks = Pick<Inheritance['old'], 'rotationPolicyId'> & Pick<Inheritance['links'], 'notificationIds'>;
+
+interface SuccessorFacts {
+  policy: NamedPolicy;
+  notifications: NamedNotification[];
+  scopedLeadS: number | null;
+}
+
 type Linked = Pick<RelationsOfNew, 'roleIds' | 'issuerRoleId' | 'notificationIds'>;
 
 /** Finds the roles, notifications, destinations and other objects to which a request links a certificate. */
 @Injectable()
 export class Relations {
+  private readonly successions = new Gathered<SuccessorLinks, SuccessorFacts>((many) => this.factsOf(many));
+
   constructor(
     private readonly db: Database,
     private readonly config: Config,
@@ -107,11 +119,8 @@ export class Relations {
     { old: { id, rotationPolicyId }, links }: Inheritance,
     issuerOwner?: string,
   ): Promise<RelationsOfNew> {
-    const [policy, notifications, scopedLeadS] = await Promise.all([
-      this.policies.get(this.db.single, rotationPolicyId),
-      this.notifications.getMany(this.db.single, links.notificationIds),
-      this.notifications.longestScopedLead(this.db.single),
-    ]);
+    const facts = await this.successions.run({ rotationPolicyId, notificationIds: links.notificationIds });
+    const { policy, notifications, scopedLeadS } = facts;
     const issuer = issuerOwner === undefined ? [] : await this.roles.findByName(this.db.single, [issuerOwner]);
     const issuerRoleId = without(idsOf(issuer), links.listedRoleIds)[0] ?? null;
     return {
@@ -206,6 +215,21 @@ export class Relations {
       roleIds: idsOf(await this.roles.findByName(tx, [owner])),
       notificationIds: await this.notifications.defaultsOf(tx, owner, false),
     };
+  }
+
+  /** What successors depend on, in one reading for many. */
+  private async factsOf(many: readonly SuccessorLinks[]): Promise<SuccessorFacts[]> {
+    const tx = this.db.single;
+    const [policies, notifications, scopedLeadS] = await Promise.all([
+      this.policies.all(tx),
+      this.notifications.getMany(tx, [...new Set(many.flatMap(({ notificationIds }) => notificationIds))]),
+      this.notifications.longestScopedLead(tx),
+    ]);
+    return many.map(({ rotationPolicyId, notificationIds }) => {
+      const policy = policies.find(({ id }) => id === rotationPolicyId);
+      if (!policy) throw new Error(`There is no rotation policy ${rotationPolicyId}.`);
+      return { policy, scopedLeadS, notifications: notifications.filter(({ id }) => notificationIds.includes(id)) };
+    });
   }
 
   private async replaced(tx: Tx, { replaces = [], replacements = [] }: RelationWishes): Promise<number[]> {

@@ -1,19 +1,17 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
-import { Audit } from '../audit/audit.js';
 import { Clock } from '../platform/clock.js';
 import type { Tx } from '../platform/db/database.js';
-import { systemActor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
-import { noSuccession } from '../rotation/due.js';
 import type { Certificate } from './certificate.entity.js';
-import { CertificateRepository, type Links } from './certificate.repository.js';
-import type { Delivery } from './deploy/delivery.entity.js';
+import { type Links, linksOfMany, predecessorsOfMany } from './certificate-links.js';
+import { CertificateRepository } from './certificate.repository.js';
 import { DeliveryRepository } from './deploy/delivery.repository.js';
 import { Deploying } from './deploy/deploying.js';
 import { DueRepository } from './due.repository.js';
 import { Notices } from './notify/notices.js';
-import { Planning } from './planning.js';
+import { Reinstating } from './reinstating.js';
+import { Settling } from './settling.js';
 
 // What a successor does to its predecessors when it is issued, deployed or withdrawn.
 
@@ -31,6 +29,16 @@ export interface Renewal extends Inheritance {
   why?: string;
   /** Joins the transaction that stores the successor. */
   also?: (tx: Tx, successorId: number) => Promise<void>;
+}
+
+/** A renewal whose successor is stored. */
+export interface StoredRenewal extends Renewal {
+  successorId: number;
+}
+
+/** A successor that takes over from these. */
+interface Taking extends Pick<Certificate, 'id' | 'renewsId'> {
+  oldIds: readonly number[];
 }
 
 /** The certificate has changed since its renewal began: the successor would have the wrong owner or destinations. */
@@ -60,9 +68,9 @@ export class Successors {
     private readonly due: DueRepository,
     private readonly deliveries: DeliveryRepository,
     private readonly deploying: Deploying,
-    private readonly planning: Planning,
     private readonly notices: Notices,
-    private readonly audit: Audit,
+    private readonly settling: Settling,
+    private readonly reinstating: Reinstating,
   ) {}
 
   /**
@@ -100,8 +108,8 @@ export class Successors {
     await this.demandAllowed(tx, successor, added);
     await this.certificates.setLinks(tx, successor.id, 'replaced', after);
     if (successor.bodyPem === null) return;
-    for (const id of freed) await this.release(tx, id, successor);
-    await this.takePlaces(tx, successor, added);
+    for (const id of freed) await this.reinstating.release(tx, id, successor);
+    await this.takePlaces(tx, [{ id: successor.id, renewsId: successor.renewsId, oldIds: added }]);
   }
 
   /** What `relink` would make it replace, which of these are new, and which it would no longer replace. */
@@ -115,24 +123,40 @@ export class Successors {
     return { after, added: without(after, before), freed: without(before, after) };
   }
 
-  /** After a renewal is stored. Throws Problem `wrong-state`, or StalePredecessor. */
-  async requested(tx: Tx, { old, links, notify, also }: Renewal, successorId: number): Promise<void> {
-    if (!notify) await this.notices.withholdRotated(tx, successorId);
-    await also?.(tx, successorId);
-    await this.certificates.change(tx, old.id, async (row) => {
+  /** After renewals are stored. Throws Problem `wrong-state`, or StalePredecessor. */
+  async requested(tx: Tx, renewals: readonly StoredRenewal[]): Promise<void> {
+    if (renewals.length === 0) return;
+    const silent = renewals.filter(({ notify }) => !notify).map(({ successorId }) => successorId);
+    await this.notices.withholdRotated(tx, silent);
+    for (const { also, successorId } of renewals) await also?.(tx, successorId);
+    const oldIds = renewals.map(({ old }) => old.id);
+    const rows = new Map((await this.certificates.lockMany(tx, oldIds)).map((row) => [row.id, row]));
+    const linksNow = await linksOfMany(tx, oldIds);
+    for (const { old, links } of renewals) {
+      const row = rows.get(old.id) as Certificate;
       if (!row.renewable)
         throw new Problem('wrong-state', `Certificate ${row.name} is ${row.state}; it is not renewed.`);
-      if (!isDeepStrictEqual([inherited(row), await this.certificates.linksOf(tx, row.id)], [inherited(old), links]))
+      if (!isDeepStrictEqual([inherited(row), linksNow.get(row.id)], [inherited(old), links]))
         throw new StalePredecessor(row);
       row.recordRenewal();
-    });
+    }
+    await this.due.saveOutlooks(tx, [...rows.values()]);
   }
 
-  /** After a certificate is issued and its deliveries are planned: it takes over from its predecessors. */
-  async issued(tx: Tx, successor: Pick<Certificate, 'id' | 'renewsId'>): Promise<void> {
-    const oldIds = await this.certificates.predecessorsOf(tx, successor.id);
-    await this.takePlaces(tx, successor, oldIds);
-    if (successor.renewsId !== null) await this.settle(tx, successor.id);
+  /** After certificates are issued and their deliveries are planned: they take over from their predecessors. */
+  async issued(tx: Tx, successors: readonly Pick<Certificate, 'id' | 'renewsId'>[]): Promise<void> {
+    const oldIds = await predecessorsOfMany(
+      tx,
+      successors.map(({ id }) => id),
+    );
+    await this.takePlaces(
+      tx,
+      successors.map((one) => ({ ...one, oldIds: oldIds.get(one.id) ?? [] })),
+    );
+    await this.settling.settle(
+      tx,
+      successors.filter(({ renewsId }) => renewsId !== null).map(({ id }) => id),
+    );
   }
 
   /** After a certificate with a requested successor got these destinations: the successor is delivered there too. */
@@ -141,136 +165,44 @@ export class Successors {
     if (successor) await this.deploying.plan(tx, successor.id, destinationIds, successor.bodyPem !== null);
   }
 
-  /**
-   * When a successor is deployed at every destination: supersedes everything that it renews, directly or in several
-   * steps, and tells the owner.
-   */
-  async settle(tx: Tx, successorId: number): Promise<void> {
-    const successor = await this.certificates.get(tx, successorId);
-    if (successor.state !== 'issued') return;
-    const deliveries = await this.deliveries.lockOf(tx, successorId);
-    if (deliveries.some(({ isAwaited }) => isAwaited)) return;
-    const placeIds = deliveries.filter(({ state }) => state === 'delivered').map((one) => one.destinationId);
-    // A predecessor that was renewed before it was deployed has left its own predecessor active.
-    for (let oldId = successor.renewsId; oldId !== null;) {
-      const old = await this.certificates.lock(tx, oldId);
-      if (old.state === 'revoked' && oldId === successor.renewsId)
-        await this.notices.rotated(tx, old, successor, placeIds);
-      const waited = old.state === 'superseded' && old.awaitsDeployment && placeIds.length > 0;
-      if (old.state !== 'issued' && !waited) return;
-      if (!waited && (await this.follow(tx, old, successor, deliveries))) return;
-      await (waited ? this.recordDeployed(tx, old) : this.supersede(tx, old, successor, placeIds));
-      await this.deploying.retire(tx, old.id, placeIds);
-      await this.notices.rotated(tx, old, successor, placeIds);
-      oldId = old.renewsId;
-    }
+  /** When a successor may be deployed at every destination: see Settling. */
+  settle(tx: Tx, successorId: number): Promise<void> {
+    return this.settling.settle(tx, [successorId]);
   }
 
-  /**
-   * After a successor was revoked, cancelled or deleted: makes each predecessor active again that has not ended and
-   * that nothing else replaces, and delivers it again where its delivery had stopped. Returns the ids of the
-   * destinations at which one that has not expired is active again.
-   */
-  async withdrawn(tx: Tx, successor: Certificate): Promise<number[]> {
-    const reinstatedAt: number[] = [];
-    for (const id of await this.certificates.predecessorsOf(tx, successor.id)) {
-      if (!(await this.release(tx, id, successor))) continue;
-      await this.redeliver(tx, id, successor);
-      const { notAfter } = await this.certificates.get(tx, id);
-      if (notAfter > this.clock.now()) reinstatedAt.push(...(await this.deploying.wantedAt(tx, id)));
-    }
-    return reinstatedAt;
+  /** After a successor was revoked, cancelled or deleted: see Reinstating. */
+  withdrawn(tx: Tx, successor: Certificate): Promise<number[]> {
+    return this.reinstating.withdrawn(tx, successor);
   }
 
-  private async takePlaces(
-    tx: Tx,
-    { id, renewsId }: Pick<Certificate, 'id' | 'renewsId'>,
-    oldIds: readonly number[],
-  ): Promise<void> {
-    if (oldIds.length === 0) return;
-    const { destinationIds } = await this.certificates.linksOf(tx, id);
-    const olds = await this.certificates.lockMany(tx, oldIds);
-    for (const old of olds) {
-      if (old.id === renewsId) old.recordRenewed();
-      else old.recordReplaced();
-    }
+  private async takePlaces(tx: Tx, successors: readonly Taking[]): Promise<void> {
+    const taking = successors.filter(({ oldIds }) => oldIds.length > 0);
+    if (taking.length === 0) return;
+    const links = await linksOfMany(
+      tx,
+      taking.map(({ id }) => id),
+    );
+    const olds = await this.certificates.lockMany(
+      tx,
+      taking.flatMap(({ oldIds }) => oldIds),
+    );
+    const byId = new Map(olds.map((old) => [old.id, old]));
+    for (const { oldIds, renewsId } of taking)
+      for (const oldId of oldIds) {
+        if (oldId === renewsId) byId.get(oldId)?.recordRenewed();
+        else byId.get(oldId)?.recordReplaced();
+      }
     await this.due.saveOutlooks(tx, olds);
     // Their deliveries that have not arrived stop where the successor is delivered.
-    const open = (await this.deliveries.lockOf(tx, ...oldIds)).filter(
-      ({ state, destinationId }) =>
-        ['planned', 'failing', 'rolled-back'].includes(state) && destinationIds.includes(destinationId),
+    const open = (await this.deliveries.lockOf(tx, ...byId.keys())).filter(
+      ({ state, destinationId, certificateId }) =>
+        ['planned', 'failing', 'rolled-back'].includes(state) &&
+        taking.some(
+          ({ id, oldIds }) => oldIds.includes(certificateId) && links.get(id)?.destinationIds.includes(destinationId),
+        ),
     );
     open.forEach((delivery) => delivery.replace());
     await this.deliveries.save(tx, open);
-  }
-
-  /**
-   * `successor` no longer replaces it. True when it is active again: it has not ended, and nothing else replaces it.
-   */
-  private async release(tx: Tx, oldId: number, successor: Certificate): Promise<boolean> {
-    const old = await this.certificates.lock(tx, oldId);
-    const [{ hasSuccessor, isReplaced } = noSuccession] = await this.certificates.successionsOf(tx, [oldId]);
-    const lives = old.state === 'issued' || (old.state === 'superseded' && old.awaitsDeployment);
-    if (!lives || old.deletedAt !== null || hasSuccessor || isReplaced) return false;
-    if (old.state === 'superseded') await this.note(tx, 'certificate.reinstated', oldId, { insteadOfId: successor.id });
-    old.reinstate();
-    await this.planning.plan(tx, old);
-    await tx.save(old);
-    return true;
-  }
-
-  /** Delivers the old certificate again at the destinations where it was replaced. */
-  private async redeliver(tx: Tx, oldId: number, { id }: Certificate): Promise<void> {
-    const replaced = (await this.deliveries.lockOf(tx, oldId)).filter(({ state }) => state === 'replaced');
-    const placeIds = replaced.map(({ destinationId }) => destinationId);
-    const inTheWay = (await this.deliveries.lockOf(tx, id)).filter(
-      ({ state, destinationId }) => state === 'delivered' && placeIds.includes(destinationId),
-    );
-    inTheWay.forEach((delivery) => delivery.replace());
-    replaced.forEach((delivery) => delivery.stay(this.clock.now()));
-    await this.deliveries.save(tx, [...inTheWay, ...replaced]);
-    await this.deploying.start(
-      tx,
-      replaced.map((delivery) => delivery.id),
-    );
-  }
-
-  /**
-   * Delivers the successor to each destination at which the old certificate has arrived meanwhile. True when there is
-   * one.
-   */
-  private async follow(
-    tx: Tx,
-    old: Certificate,
-    successor: Certificate,
-    deliveries: readonly Delivery[],
-  ): Promise<boolean> {
-    const known = deliveries.filter(({ state }) => state !== 'removed').map(({ destinationId }) => destinationId);
-    const missing = (await this.deliveries.lockOf(tx, old.id))
-      .filter(({ state, destinationId }) => state === 'delivered' && !known.includes(destinationId))
-      .map(({ destinationId }) => destinationId);
-    await this.deploying.plan(tx, successor.id, missing, true);
-    return missing.length > 0;
-  }
-
-  private async supersede(tx: Tx, old: Certificate, { id }: Certificate, placeIds: readonly number[]): Promise<void> {
-    old.supersede(this.clock.now(), placeIds.length === 0);
-    await tx.save(old);
-    await this.note(tx, 'certificate.superseded', old.id, { successorId: id, destinationIds: placeIds });
-    const standing = (await this.deliveries.lockOf(tx, old.id)).filter(({ state }) =>
-      ['planned', 'failing', 'delivered', 'rolled-back'].includes(state),
-    );
-    standing.forEach((delivery) => delivery.replace());
-    await this.deliveries.save(tx, standing);
-  }
-
-  private async recordDeployed(tx: Tx, old: Certificate): Promise<void> {
-    old.recordSuccessorDeployed();
-    await tx.save(old);
-  }
-
-  private note(tx: Tx, action: string, targetId: number, after: object): Promise<void> {
-    return this.audit.record(tx, systemActor('deploy'), { action, targetType: 'certificate', targetId, after });
   }
 }
 

@@ -61,21 +61,30 @@ export interface Bound {
   destinationId: number;
 }
 
+/** A certificate that is to be delivered at a destination. */
+export type Wanted = Pick<Delivery, 'certificateId' | 'destinationId'>;
+
 /** Every query on deliveries. Locks are taken on the certificate first, then on its deliveries. */
 @Injectable()
 export class DeliveryRepository {
   /** Plans deliveries, and returns the ids of the new ones. A delivery that was being removed starts again. */
-  async plan(tx: Tx, certificateId: number, destinationIds: readonly number[], now: Date): Promise<number[]> {
-    if (destinationIds.length === 0) return [];
+  async plan(tx: Tx, wanted: readonly Wanted[], now: Date): Promise<number[]> {
+    if (wanted.length === 0) return [];
     const rows: { id: number }[] = await tx.query(
       `insert into delivery (certificate_id, destination_id, state, next_attempt_at, created_at)
-       select $1, x, 'planned', $3, $4 from unnest($2::int[]) as x
+       select distinct c, d, 'planned', $3::timestamptz, $4::timestamptz
+       from unnest($1::int[], $2::int[]) as w(c, d) order by c, d
        on conflict (certificate_id, destination_id) where state not in ('removed') do update
          set state = 'planned', attempts = 0, fault = null, fault_detail = null,
          next_attempt_at = excluded.next_attempt_at
          where delivery.state in ('removing', 'left')
        returning id`,
-      [certificateId, [...new Set(destinationIds)], new Date(now.getTime() + safetyNetMs), now],
+      [
+        wanted.map(({ certificateId }) => certificateId),
+        wanted.map(({ destinationId }) => destinationId),
+        new Date(now.getTime() + safetyNetMs),
+        now,
+      ],
     );
     return rows.map((row) => row.id);
   }

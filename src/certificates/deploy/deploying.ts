@@ -8,7 +8,7 @@ import { Problem } from '../../platform/http/problem.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { enqueueDeliveries } from './deploy.sweep.js';
 import type { Delivery } from './delivery.entity.js';
-import { DeliveryRepository } from './delivery.repository.js';
+import { DeliveryRepository, type Wanted } from './delivery.repository.js';
 
 /** An event of a delivery in the history of its certificate. */
 export type DeliveryEvent =
@@ -38,7 +38,16 @@ export class Deploying {
 
   /** Plans deliveries. They start after the commit if the certificate is issued. */
   async plan(tx: Tx, certificateId: number, destinationIds: readonly number[], issued: boolean): Promise<void> {
-    const planned = await this.deliveries.plan(tx, certificateId, destinationIds, this.clock.now());
+    await this.planMany(
+      tx,
+      destinationIds.map((destinationId) => ({ certificateId, destinationId })),
+      issued,
+    );
+  }
+
+  /** Like `plan`, for many certificates, all of which are issued, or none. */
+  async planMany(tx: Tx, wanted: readonly Wanted[], issued: boolean): Promise<void> {
+    const planned = await this.deliveries.plan(tx, wanted, this.clock.now());
     if (issued) await this.start(tx, planned);
   }
 

@@ -70,7 +70,7 @@ export class UploadStore {
       { row, links: relations, actor, act, complete: () => this.relations.complete(tx, relations) },
     ])) as [Stored];
     await this.deploying.plan(tx, id, relations.destinationIds, true);
-    await this.successors.issued(tx, { id, renewsId: null });
+    await this.successors.issued(tx, [{ id, renewsId: null }]);
     return id;
   }
 }

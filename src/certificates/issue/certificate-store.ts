@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { type AuditActor, type AuditedAct, eventOf } from '../../audit/audit.js';
 import type { Domain } from '../../domains/domain.repository.js';
+import { withSerial } from '../../pki/certificate-name.js';
 import { Database, isConflict, type Tx } from '../../platform/db/database.js';
 import { Gathered } from '../../platform/gathered.js';
 import { Problem } from '../../platform/http/problem.js';
-import { CertificateRepository, type NewCertificate } from '../certificate.repository.js';
+import { CertificateRepository, type NewCertificate, type NewRow } from '../certificate.repository.js';
 import { Notices } from '../notify/notices.js';
 import { insertCertificates, type Inserted, type Insertion, noClaims } from './certificate-insert.js';
 import { type KeyClaim, KeyRules } from './key-rules.js';
@@ -42,9 +43,6 @@ export interface Stored {
   domains: readonly Domain[];
 }
 
-/** More work in the transaction that stores a certificate. */
-export type Consequences = (tx: Tx, certificateId: number) => Promise<void>;
-
 /** The authority or the kept facts have changed since they were loaded. Load them again and retry. */
 export class StaleFacts extends Error {}
 
@@ -61,19 +59,15 @@ export class CertificateStore {
   ) {}
 
   /**
-   * Stores one certificate. Without `complete`, `consequences` and subscriptions that have its event, it is stored by
-   * one statement, which concurrent requests share; otherwise in a transaction of its own. Throws StaleFacts, and like
-   * `KeyRules.claim`.
+   * Stores one certificate without consequences. Without `complete` and subscriptions that have its event, it is stored
+   * by one statement, which concurrent requests share; otherwise in a transaction of its own. Throws StaleFacts, and
+   * like `KeyRules.claim`.
    */
-  async store(one: Storable, consequences?: Consequences): Promise<Stored> {
-    const isAlone = !consequences && !one.complete && one.heard === false;
+  async store(one: Storable): Promise<Stored> {
+    const isAlone = !one.complete && one.heard === false;
     return (
       (isAlone ? await this.storeAlone(one) : null) ??
-      this.db.write(async (tx) => {
-        const [stored] = (await this.insert(tx, [one])) as [Stored];
-        await consequences?.(tx, stored.id);
-        return stored;
-      })
+      this.db.write(async (tx) => (await this.insert(tx, [one]))[0] as Stored)
     );
   }
 
@@ -91,9 +85,10 @@ export class CertificateStore {
 
   /**
    * Stores certificates in `tx`. The results are in the order of `all`. When a name is taken, the serial number is
-   * appended to it, and a counter if needed (Lemur's rule). Throws StaleFacts, and like `KeyRules.claim`.
+   * appended to it, and a counter if needed (Lemur's rule). `separately`: subscriptions get a message for each. Throws
+   * StaleFacts, and like `KeyRules.claim`.
    */
-  async insert(tx: Tx, all: readonly Storable[]): Promise<Stored[]> {
+  async insert(tx: Tx, all: readonly Storable[], separately = false): Promise<Stored[]> {
     await this.keyRules.claim(tx, claimsOf(all));
     await this.certificates.lockLines(
       tx,
@@ -102,18 +97,32 @@ export class CertificateStore {
     const many: Storable[] = [];
     for (const one of all)
       many.push(one.complete ? { ...one, links: { ...one.links, ...(await one.complete(tx)) } } : one);
-    const inserted = await insertCertificates(tx, many.map(insertionOf), noClaims);
-    const made = new Map<Storable, Stored>();
-    // Sorted by name, because every transaction waits for names in this order.
-    for (const [one, result] of many
-      .map((each, i) => [each, inserted[i] as Inserted] as const)
-      .sort(([a], [b]) => (a.row.name < b.row.name ? -1 : 1)))
-      made.set(one, storedOf(one, result) ?? (await this.rename(tx, one)));
+    const made = await this.insertNamed(tx, many);
     for (const event of ['certificate.issued', 'certificate.discovered'] as const) {
       const ids = many.filter(({ act }) => act.action === event).map((one) => (made.get(one) as Stored).id);
-      await this.notices.tellSubscriptions(tx, event, ids);
+      await this.notices.tellSubscriptions(tx, event, ids, separately);
     }
     return many.map((one) => made.get(one) as Stored);
+  }
+
+  /** Inserts all, with their second names those whose names are taken, and one by one those that need a third. */
+  private async insertNamed(tx: Tx, many: readonly Storable[]): Promise<Map<Storable, Stored>> {
+    const made = new Map<Storable, Stored>();
+    const insertAs = async (rows: readonly Storable[], nameOf: (row: NewRow) => string): Promise<Storable[]> => {
+      const named = rows.map((one) => ({ ...one, row: { ...one.row, name: nameOf(one.row) } }));
+      const inserted = await insertCertificates(tx, named.map(insertionOf), noClaims);
+      return rows.filter((one, i) => {
+        const stored = storedOf(named[i] as Storable, inserted[i] as Inserted);
+        if (stored) made.set(one, stored);
+        return !stored;
+      });
+    };
+    const taken = await insertAs(many, ({ name }) => name);
+    const left = taken.length > 0 ? await insertAs(taken, secondName) : [];
+    // Sorted by name, because every transaction waits for names in this order.
+    for (const one of left.toSorted((a, b) => (a.row.name < b.row.name ? -1 : 1)))
+      made.set(one, await this.rename(tx, one));
+    return made;
   }
 
   private insertAlone(many: readonly Storable[]): Promise<Inserted[]> {
@@ -136,6 +145,11 @@ export class CertificateStore {
     }
     throw new Problem('conflict', `No free name was found for ${row.name}.`);
   }
+}
+
+/** The name of a certificate whose first name is taken. */
+function secondName({ name, serialHex, secretId }: NewRow): string {
+  return serialHex ? withSerial(name, serialHex) : provisionalName(name, secretId, 'taken');
 }
 
 function claimsOf(many: readonly Storable[]): KeyClaim[] {

@@ -42,7 +42,7 @@ export class IssueFollowUp {
     await this.renewalInfos.watch(tx, certificate.id, this.clock.now());
     await this.notices.tellSubscriptions(tx, 'certificate.issued', [certificate.id]);
     await this.deploying.startOf(tx, certificate.id);
-    await this.successors.issued(tx, certificate);
+    await this.successors.issued(tx, [certificate]);
   }
 
   /** The order failed: its planned deliveries stop, and a renewal is retried later. Saves the certificate. */

@@ -1,20 +1,21 @@
 import { Injectable } from '@nestjs/common';
-import type { Authority } from '../../authorities/authority.entity.js';
 import { Authorities, demandActive } from '../../authorities/authorities.js';
 import { nextNoticeAt } from '../../notifications/lead-time.js';
 import { Clock } from '../../platform/clock.js';
-import type { Tx } from '../../platform/db/database.js';
+import { Database, type Tx } from '../../platform/db/database.js';
+import { Gathered } from '../../platform/gathered.js';
 import { extensionsByProfile } from '../../profiles/judge.js';
 import { noSuccession, planRenewal } from '../../rotation/due.js';
 import type { NewRow } from '../certificate.repository.js';
 import type { CertificateRow } from '../certificate.row.js';
+import type { Wanted } from '../deploy/delivery.repository.js';
 import { Deploying } from '../deploy/deploying.js';
 import type { AnswerFacts } from '../issued-facts.js';
 import { Relations } from '../relations.js';
 import { Successors } from '../successors.js';
 import type { StoredTerms, TermsWithoutDates } from '../terms.js';
 import type { Approved } from './approval.js';
-import { CertificateStore, type Consequences, type Storable } from './certificate-store.js';
+import { CertificateStore, type Storable, type Stored } from './certificate-store.js';
 import type { IssueCommand } from './issue-command.js';
 import { enqueueOrders } from './enqueue-orders.js';
 import { type AskedColumns, baseName, type CertificateKey, provisionalName, rowBeforeIssue } from './new-row.js';
@@ -37,12 +38,20 @@ export interface Ready {
   key: CertificateKey & { csrPem: string };
 }
 
+/** A command whose certificate is signed, or is to be ordered, with its row. */
+interface ToStore {
+  ready: Ready;
+  storable: Storable;
+}
+
 /** After this time the sweep enqueues a request again whose job was lost. */
 const safetyNetMs = 15 * 60_000;
 const atOnceTimeoutMs = 30_000;
 /** For authorities without `orderDeadlineDays`. */
 const defaultOrderDeadlineDays = 14;
 const dayMs = 86_400_000;
+/** The most shared transactions at the same time. */
+const mostAtOnce = 2;
 
 /**
  * Turns an approved command into a certificate. An issuer that answers at once signs first, and the certificate is
@@ -51,7 +60,10 @@ const dayMs = 86_400_000;
  */
 @Injectable()
 export class Issuing {
+  private readonly together = new Gathered<ToStore, Stored>((many) => this.storeMany(many), mostAtOnce);
+
   constructor(
+    private readonly db: Database,
     private readonly clock: Clock,
     private readonly authorities: Authorities,
     private readonly relations: Relations,
@@ -70,7 +82,7 @@ export class Issuing {
     const ready = { command, approved, key };
     const { row, warnings } =
       approved.authority.plugin.answers === 'at-once' ? await this.signed(ready) : { row: this.requested(ready) };
-    const stored = await this.certificates.store(this.storable(row, ready, warnings), this.consequences(row, ready));
+    const stored = await this.store({ ready, storable: this.storable(row, ready, warnings) });
     return { id: stored.id, row: rowAsStored(row, stored, command.actor, approved) };
   }
 
@@ -200,27 +212,66 @@ export class Issuing {
     };
   }
 
-  /** The order, deliveries and predecessor, in the transaction that stores the row. Undefined when there are none. */
-  private consequences(
-    { state }: NewRow,
-    { command: { renews }, approved: { authority, relations } }: Ready,
-  ): Consequences | undefined {
-    const { destinationIds, replacesIds } = relations;
-    const isIssued = state === 'issued';
-    if (isIssued && destinationIds.length === 0 && replacesIds.length === 0) return undefined;
-    return async (tx, id) => {
-      if (!isIssued) await this.order(tx, id, authority.authority);
-      if (renews) await this.successors.requested(tx, renews, id);
-      await this.deploying.plan(tx, id, destinationIds, isIssued);
-      if (isIssued) await this.successors.issued(tx, { id, renewsId: renews?.old.id ?? null });
-    };
+  /**
+   * What has consequences is stored with them in one transaction, which concurrent requests share: unless its own
+   * transaction creates roles, or has work joined to it.
+   */
+  private async store(one: ToStore): Promise<Stored> {
+    const { destinationIds, replacesIds } = one.ready.approved.relations;
+    if (isIssued(one) && destinationIds.length === 0 && replacesIds.length === 0)
+      return this.certificates.store(one.storable);
+    if (one.storable.complete || this.db.isJoining) return (await this.storeMany([one]))[0] as Stored;
+    return this.together.run(one);
   }
 
-  private async order(tx: Tx, id: number, { id: authorityId, orderDeadlineDays }: Authority): Promise<void> {
-    const lastsMs = (orderDeadlineDays ?? defaultOrderDeadlineDays) * dayMs;
-    await this.orders.add(tx, id, new Date(this.clock.now().getTime() + lastsMs));
-    await enqueueOrders(tx, [{ id, authorityId }]);
+  /** Stores certificates, with their orders, deliveries and predecessors. */
+  private storeMany(many: readonly ToStore[]): Promise<Stored[]> {
+    return this.db.write(async (tx) => {
+      const stored = await this.certificates.insert(
+        tx,
+        many.map(({ storable }) => storable),
+        true,
+      );
+      const all = many.map((one, i) => ({ ...one, id: (stored[i] as Stored).id }));
+      const [issued, requested] = [all.filter(isIssued), all.filter((one) => !isIssued(one))];
+      await this.placeOrders(tx, requested);
+      await this.successors.requested(
+        tx,
+        all.flatMap(({ id, ready: { command } }) => (command.renews ? [{ ...command.renews, successorId: id }] : [])),
+      );
+      await this.deploying.planMany(tx, requested.flatMap(wantedOf), false);
+      await this.deploying.planMany(tx, issued.flatMap(wantedOf), true);
+      await this.successors.issued(
+        tx,
+        issued.map(({ id, ready: { command } }) => ({ id, renewsId: command.renews?.old.id ?? null })),
+      );
+      return stored;
+    });
   }
+
+  private async placeOrders(tx: Tx, requested: readonly (ToStore & { id: number })[]): Promise<void> {
+    const orders = requested.map(({ id, ready }) => ({ id, authority: ready.approved.authority.authority }));
+    const now = this.clock.now().getTime();
+    await this.orders.add(
+      tx,
+      orders.map(({ id, authority: { orderDeadlineDays } }) => ({
+        certificateId: id,
+        deadlineAt: new Date(now + (orderDeadlineDays ?? defaultOrderDeadlineDays) * dayMs),
+      })),
+    );
+    await enqueueOrders(
+      tx,
+      orders.map(({ id, authority }) => ({ id, authorityId: authority.id })),
+    );
+  }
+}
+
+function isIssued({ storable }: ToStore): boolean {
+  return storable.row.state === 'issued';
+}
+
+function wantedOf({ id, ready: { approved } }: ToStore & { id: number }): Wanted[] {
+  return approved.relations.destinationIds.map((destinationId) => ({ certificateId: id, destinationId }));
 }
 
 /** The terms, with what the profile has the issuer write besides. */

@@ -9,10 +9,12 @@ type Placed = Pick<Certificate, 'id' | 'authorityId' | 'orderRef'>;
 /** Every query on orders. To change an order, lock the row of its certificate first. */
 @Injectable()
 export class OrderRepository {
-  async add(tx: Tx, certificateId: number, deadlineAt: Date): Promise<void> {
+  async add(tx: Tx, orders: readonly Pick<Order, 'certificateId' | 'deadlineAt'>[]): Promise<void> {
+    if (orders.length === 0) return;
     await tx.query(
-      'insert into certificate_order (certificate_id, secret_id, deadline_at) values ($1, gen_random_uuid(), $2)',
-      [certificateId, deadlineAt],
+      `insert into certificate_order (certificate_id, secret_id, deadline_at)
+       select id, gen_random_uuid(), at from unnest($1::int[], $2::timestamptz[]) as o(id, at)`,
+      [orders.map(({ certificateId }) => certificateId), orders.map(({ deadlineAt }) => deadlineAt)],
     );
   }
 

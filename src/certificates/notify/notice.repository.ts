@@ -130,38 +130,37 @@ export class NoticeRepository {
   }
 
   /**
-   * Writes a notice for each subscription to this event, and one for `tell` unless one channel already sends to all of
-   * these addresses. Skips notices that exist. Returns the ids of the new ones.
+   * Writes for each occurrence a notice for each subscription to its event, and one for `tell` unless one channel
+   * already sends to all of these addresses. Skips notices that exist. Returns the ids of the new ones.
    */
-  async addSubscribed(tx: Tx, one: Occurrence, now: Date): Promise<number[]> {
+  async addSubscribed(tx: Tx, occurrences: readonly Occurrence[], now: Date): Promise<number[]> {
+    if (occurrences.length === 0) return [];
     const facts = {
-      certificateId: one.certificateId === null ? null : '$1::int',
-      owner: '$3',
-      authorityId: '$2::int',
-      labels: '(select labels from certificate where id = $1::int)::text[]',
-      hearsDefaults: 'exists (select from certificate where id = $1::int and hears_defaults)',
+      certificateId: 'o."certificateId"',
+      owner: 'o.owner',
+      authorityId: 'o."authorityId"',
+      labels: 'c.labels',
+      hearsDefaults: 'coalesce(c.hears_defaults, false)',
     };
     const rows: { id: number }[] = await tx.query(
-      `with heard as (select s.id, ch.recipients from ${subscribedTo(facts, '$4')})
+      `with happened as materialized (
+         select o.* from jsonb_to_recordset($1::jsonb) as o("certificateId" int, "authorityId" int, owner text,
+           event text, tell text[], "dedupeKey" text, data jsonb)),
+       heard as materialized (
+         select o."dedupeKey", h.* from happened o left join certificate c on c.id = o."certificateId"
+         cross join lateral (select s.id, ch.recipients from ${subscribedTo(facts, 'o.event')}) as h)
        ${intoNotice}
-       select $1::int, case when $1::int is null then $2::int end, h.id, $4, concat($6::text, '#' || h.id), $7::jsonb,
-         'due', $8, $9
-       from (select id from heard union all select null::int where cardinality($5::text[]) > 0
-         and not exists (select from heard where $5::text[] <@ recipients)) as h
+       select o."certificateId", case when o."certificateId" is null then o."authorityId" end, h.id, o.event,
+         concat(o."dedupeKey", '#' || h.id), o.data, 'due', $2::timestamptz, $3::timestamptz
+       from happened o cross join lateral (
+         select id from heard where heard."dedupeKey" = o."dedupeKey"
+         union all select null::int where cardinality(o.tell) > 0 and not exists (
+           select from heard where heard."dedupeKey" = o."dedupeKey" and o.tell <@ heard.recipients)) as h
+       order by o."dedupeKey"
        on conflict (dedupe_key) do nothing returning id`,
-      [
-        one.certificateId,
-        one.authorityId,
-        one.owner,
-        one.event,
-        one.tell.map((address) => address.toLowerCase()),
-        one.dedupeKey,
-        JSON.stringify(one.data),
-        safetyNet(now),
-        now,
-      ],
+      [JSON.stringify(occurrences.map(withLowerCase)), safetyNet(now), now],
     );
-    return rows.map((row) => row.id);
+    return rows.map((row) => row.id).sort((a, b) => a - b);
   }
 
   /**
@@ -343,4 +342,8 @@ export class NoticeRepository {
 /** When the sweep enqueues a new notice whose job is lost. */
 function safetyNet(now: Date): Date {
   return new Date(now.getTime() + safetyNetMs);
+}
+
+function withLowerCase(one: Occurrence): Occurrence {
+  return { ...one, tell: one.tell.map((address) => address.toLowerCase()) };
 }

@@ -16,6 +16,20 @@ export interface EndingAuthorityNotice {
   notAfter: Date;
 }
 
+/** `successor` is deployed at these destinations, in the place of `old`. */
+export interface Rotation {
+  old: Certificate;
+  successor: Certificate;
+  destinationIds: readonly number[];
+}
+
+/** An event of one certificate. */
+interface Happening {
+  event: NoticeEvent;
+  dedupeKey: string;
+  data?: Record<string, unknown>;
+}
+
 /**
  * Writes the notices of an event, for the owner and the subscriptions, in the transaction of the change. A job sends
  * them after the commit.
@@ -28,29 +42,32 @@ export class Notices {
     private readonly notices: NoticeRepository,
   ) {}
 
-  /** A successor is deployed. Without a destination the message asks for a deployment by hand. */
-  async rotated(tx: Tx, old: Certificate, successor: Certificate, destinationIds: readonly number[]): Promise<void> {
-    const event = destinationIds.length > 0 ? 'certificate.rotated' : 'certificate.no-destination';
-    await this.tell(tx, successor, {
-      event,
-      dedupeKey: `${event}:${successor.id}`,
-      data: { oldId: old.id, destinationIds },
-    });
+  /** Successors are deployed. Without a destination the message asks for a deployment by hand. */
+  async rotated(tx: Tx, rotations: readonly Rotation[]): Promise<void> {
+    await this.record(
+      tx,
+      rotations.map(({ old, successor, destinationIds }) => {
+        const event = destinationIds.length > 0 ? 'certificate.rotated' : 'certificate.no-destination';
+        return occurrence(successor, {
+          event,
+          dedupeKey: `${event}:${successor.id}`,
+          data: { oldId: old.id, destinationIds },
+        });
+      }),
+    );
   }
 
-  /** Drops the owner's notice that this successor is deployed. Subscriptions still get theirs. */
-  async withholdRotated(tx: Tx, successorId: number): Promise<void> {
+  /** Drops the owner's notice that these successors are deployed. Subscriptions still get theirs. */
+  async withholdRotated(tx: Tx, successorIds: readonly number[]): Promise<void> {
     const events = ['certificate.rotated', 'certificate.no-destination'] as const;
     const ids = await this.notices.add(
       tx,
-      events.map((event) => ({
-        certificateId: successorId,
-        subscriptionId: null,
-        event,
-        dedupeKey: `${event}:${successorId}`,
-      })),
+      successorIds.flatMap((certificateId) =>
+        events.map((event) => ({ certificateId, subscriptionId: null, event, dedupeKey: `${event}:${certificateId}` })),
+      ),
       this.clock.now(),
     );
+    if (ids.length === 0) return;
     const rows = await this.notices.getMany(tx, ids);
     rows.forEach((notice) => notice.drop());
     await this.notices.save(tx, rows);
@@ -87,13 +104,11 @@ export class Notices {
   /** A log shows certificates of one owner that nobody requested here: one message about all for each who hears. */
   async unexpected(tx: Tx, certificates: readonly Certificate[]): Promise<void> {
     const event = 'certificate.unexpected';
-    const ids: number[] = [];
-    for (const { id, owner, authorityId } of certificates) {
-      const tell = owner.includes('@') ? [owner] : [];
-      const dedupeKey = `${event}:${id}`;
-      const one = { event, certificateId: id, authorityId, owner, tell, dedupeKey, data: {} } as const;
-      ids.push(...(await this.notices.addSubscribed(tx, one, this.clock.now())));
-    }
+    const ids = await this.notices.addSubscribed(
+      tx,
+      certificates.map((one) => occurrence(one, { event, dedupeKey: `${event}:${one.id}` })),
+      this.clock.now(),
+    );
     const noticeIds = new Map<number | null, number[]>();
     for (const { id, subscriptionId } of await this.notices.getMany(tx, ids))
       noticeIds.set(subscriptionId, [...(noticeIds.get(subscriptionId) ?? []), id]);
@@ -131,29 +146,33 @@ export class Notices {
   /** An authority expires soon. One mail to the owner and the security team for each lead (days) and notAfter. */
   async authorityExpiring(tx: Tx, { authorityId, owner, leadDays, notAfter }: EndingAuthorityNotice): Promise<void> {
     const notAfterMs = notAfter.getTime();
-    await this.record(tx, {
-      event: 'authority.expiring',
-      certificateId: null,
-      authorityId,
-      owner,
-      tell: [owner, ...(this.config.securityTeamEmail ?? [])],
-      dedupeKey: `authority.expiring:${authorityId}:${leadDays}:${notAfterMs}`,
-      data: { leadDays, notAfterMs },
-    });
+    await this.record(tx, [
+      {
+        event: 'authority.expiring',
+        certificateId: null,
+        authorityId,
+        owner,
+        tell: [owner, ...(this.config.securityTeamEmail ?? [])],
+        dedupeKey: `authority.expiring:${authorityId}:${leadDays}:${notAfterMs}`,
+        data: { leadDays, notAfterMs },
+      },
+    ]);
   }
 
   /** CRLs of an authority are overdue. Told once until the first of them ends, and once more when it has ended. */
   async crlOverdue(tx: Tx, { authorityId, owner, nextUpdate }: OverdueLists): Promise<void> {
     const isOver = nextUpdate !== null && nextUpdate <= this.clock.now();
-    await this.record(tx, {
-      event: 'crl.overdue',
-      certificateId: null,
-      authorityId,
-      owner,
-      tell: [owner, ...(this.config.securityTeamEmail ?? [])],
-      dedupeKey: `crl.overdue:${authorityId}:${isOver ? 'ended' : 'overdue'}:${nextUpdate?.getTime() ?? 'never'}`,
-      data: {},
-    });
+    await this.record(tx, [
+      {
+        event: 'crl.overdue',
+        certificateId: null,
+        authorityId,
+        owner,
+        tell: [owner, ...(this.config.securityTeamEmail ?? [])],
+        dedupeKey: `crl.overdue:${authorityId}:${isOver ? 'ended' : 'overdue'}:${nextUpdate?.getTime() ?? 'never'}`,
+        data: {},
+      },
+    ]);
   }
 
   /**
@@ -164,15 +183,17 @@ export class Notices {
     tx: Tx,
     { id, kind, version, to }: { id: number; kind: string; version: number; to: readonly string[] },
   ): Promise<void> {
-    await this.record(tx, {
-      event: 'run.paused',
-      certificateId: null,
-      authorityId: null,
-      owner: to[0] ?? '',
-      tell: [...to, ...(this.config.securityTeamEmail ?? [])],
-      dedupeKey: `run.paused:${kind}:${id}:${version}`,
-      data: { runId: id },
-    });
+    await this.record(tx, [
+      {
+        event: 'run.paused',
+        certificateId: null,
+        authorityId: null,
+        owner: to[0] ?? '',
+        tell: [...to, ...(this.config.securityTeamEmail ?? [])],
+        dedupeKey: `run.paused:${kind}:${id}:${version}`,
+        data: { runId: id },
+      },
+    ]);
   }
 
   /** A revoked certificate is still at a destination whose plugin cannot remove it. */
@@ -190,18 +211,20 @@ export class Notices {
 
   /**
    * Tells the subscriptions, not the owners, of an event that each certificate has once: one message for each
-   * subscription.
+   * subscription, or with `separately` one for each certificate too.
    */
   async tellSubscriptions(
     tx: Tx,
     event: 'certificate.issued' | 'certificate.discovered',
     certificateIds: readonly number[],
+    separately = false,
   ): Promise<void> {
     if (certificateIds.length === 0) return;
     const ids = await this.notices.addSubscribedOnce(tx, event, certificateIds, this.clock.now());
+    const messages = separately ? [...ids.values()].flat().map((id) => [id]) : [...ids.values()];
     await sendNotices.enqueueMany(
       tx,
-      [...ids.values()].map((noticeIds) => ({ data: { noticeIds } })),
+      messages.map((noticeIds) => ({ data: { noticeIds } })),
     );
   }
 
@@ -227,26 +250,22 @@ export class Notices {
     return this.clock.now().toISOString().slice(0, 10);
   }
 
-  private async tell(
-    tx: Tx,
-    certificate: Certificate,
-    { event, dedupeKey, data = {} }: { event: NoticeEvent; dedupeKey: string; data?: Record<string, unknown> },
-  ): Promise<void> {
-    const { id, owner, authorityId } = certificate;
-    const told = event === 'certificate.taken-over' ? String(data.formerOwner) : owner;
-    await this.record(tx, {
-      event,
-      certificateId: id,
-      authorityId,
-      owner,
-      tell: told.includes('@') ? [told] : [],
-      dedupeKey,
-      data,
-    });
+  private async tell(tx: Tx, certificate: Certificate, event: Happening): Promise<void> {
+    await this.record(tx, [occurrence(certificate, event)]);
   }
 
-  private async record(tx: Tx, occurrence: Occurrence): Promise<void> {
-    for (const id of await this.notices.addSubscribed(tx, occurrence, this.clock.now()))
-      await sendNotices.enqueue(tx, { noticeIds: [id] });
+  private async record(tx: Tx, occurrences: readonly Occurrence[]): Promise<void> {
+    const ids = await this.notices.addSubscribed(tx, occurrences, this.clock.now());
+    await sendNotices.enqueueMany(
+      tx,
+      ids.map((id) => ({ data: { noticeIds: [id] } })),
+    );
   }
+}
+
+function occurrence(certificate: Certificate, { event, dedupeKey, data = {} }: Happening): Occurrence {
+  const { id, owner, authorityId } = certificate;
+  const told = event === 'certificate.taken-over' ? String(data.formerOwner) : owner;
+  const tell = told.includes('@') ? [told] : [];
+  return { event, certificateId: id, authorityId, owner, tell, dedupeKey, data };
 }

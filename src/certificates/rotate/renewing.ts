@@ -2,13 +2,14 @@ import { Injectable } from '@nestjs/common';
 import { Authorities, demandActive, type LoadedAuthority } from '../../authorities/authorities.js';
 import { canMakeKey } from '../../pki/key.js';
 import { Database } from '../../platform/db/database.js';
+import { Gathered } from '../../platform/gathered.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
 import type { Reference } from '../../platform/http/reference.js';
 import { nothingImplied } from '../../profiles/asked-terms.js';
 import { obstacleTexts } from '../../rotation/due.js';
 import type { Certificate } from '../certificate.entity.js';
-import { CertificateRepository } from '../certificate.repository.js';
+import { type Links, linksOfMany } from '../certificate-links.js';
 import { Approval } from '../issue/approval.js';
 import type { IssueCommand } from '../issue/issue-command.js';
 import { IssueService } from '../issue/issue.service.js';
@@ -32,9 +33,13 @@ export interface RenewalWishes extends SuccessorWishes, Pick<Renewal, 'notify' |
 /** Renews a certificate: requests its successor with the same properties and destinations and a new key. */
 @Injectable()
 export class Renewing {
+  private readonly links = new Gathered<number, Links | undefined>(async (ids) => {
+    const found = await linksOfMany(this.db.single, ids);
+    return ids.map((id) => found.get(id));
+  });
+
   constructor(
     private readonly db: Database,
-    private readonly certificates: CertificateRepository,
     private readonly authorities: Authorities,
     private readonly approval: Approval,
     private readonly issues: IssueService,
@@ -62,6 +67,12 @@ export class Renewing {
     return { authority, terms: approved.terms, validity: approved.validity, name: nameOf(command, approved) };
   }
 
+  private async linksOf({ id, name }: Certificate): Promise<Links> {
+    const links = await this.links.run(id);
+    if (!links) throw new Problem('not-found', `Certificate ${name} does not exist any more.`);
+    return links;
+  }
+
   private async commandFor(actor: Actor, old: Certificate, wishes: RenewalWishes): Promise<IssueCommand> {
     const { profile, why, notify, also } = wishes;
     const { owner, labels, vouchingRole, notify: watched, rotation } = old;
@@ -82,7 +93,7 @@ export class Renewing {
       description: `Renewal of ${old.name}.${why === undefined ? '' : ` ${why}`}`,
       creatorId: old.creatorId,
       links: {},
-      renews: { old, links: await this.certificates.linksOf(this.db.single, old.id), notify, why, also },
+      renews: { old, links: await this.linksOf(old), notify, why, also },
     };
   }
 }

@@ -4,13 +4,14 @@ import { defineJob, type JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
 import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
+import { Gathered } from '../../platform/gathered.js';
 import { systemActor } from '../../platform/http/actor.js';
 import { verdictOn } from '../../rotation/holds.js';
 import { PauseRepository } from '../../rotation/pause.repository.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
-import { Planning } from '../planning.js';
+import { Planning, type PlanWithPolicy } from '../planning.js';
 import { RenewalFailures } from './renewal-failures.js';
 import { StalePredecessor } from '../successors.js';
 import { Renewing } from './renewing.js';
@@ -19,12 +20,26 @@ import { WaitingRepository } from './waiting.repository.js';
 /** Renews one certificate, if it is due. A revocation enqueues it too. */
 export const rotateCertificate = defineJob('certificate.rotate', z.strictObject({ certificateId: z.int() }), {
   attempts: 3,
-  timeoutS: 120,
+  // Of RSA keys two are made at a time: the last of so many runs waits for minutes.
+  timeoutS: 600,
+  // As many as share their queries and their transaction: see Gathered.
+  concurrency: 64,
 });
+
+/** The most looks at many certificates at the same time. */
+const mostAtOnce = 2;
+
+/** `reason`: see RotateJudge.look. */
+interface Verdict {
+  certificate: Certificate;
+  reason: string | null;
+}
 
 /** Decides for the job whether a renewal is due, and stores why a renewal failed. */
 @Injectable()
 export class RotateJudge {
+  private readonly looks = new Gathered<number, Verdict | null>((ids) => this.lookAt(ids), mostAtOnce);
+
   constructor(
     private readonly db: Database,
     private readonly clock: Clock,
@@ -35,18 +50,31 @@ export class RotateJudge {
     private readonly waiting: WaitingRepository,
   ) {}
 
-  /** Why the certificate is to be renewed now; null when it is not due, or a window or a pause holds it. */
-  async due(certificate: Certificate): Promise<string | null> {
-    const { id, authorityId, notBefore, notAfter } = certificate;
-    const now = this.clock.now();
-    const { plan, policy } = await this.planning.planWithPolicy(this.db.single, certificate);
-    if (plan.at === null || plan.at > now) return null;
-    const renewal = { id, authorityId, notBefore, notAfter, reason: plan.reason };
-    const sourceIds = await this.waiting.sourcesOf(this.db.single, id);
-    const pauses = await this.pauses.inForce(this.db.single, now);
-    // The sweep has counted it already where there is a limit.
-    const { hold } = verdictOn({ ...renewal, sourceIds }, { policy, pauses, limits: [] }, now);
-    return hold === null ? plan.text : null;
+  /**
+   * The certificate with `reason`, why it is to be renewed now: null when it is not due, or a window or a pause holds
+   * it. Null when there is no such certificate. Concurrent calls share their queries.
+   */
+  look(id: number): Promise<Verdict | null> {
+    return this.looks.run(id);
+  }
+
+  private async lookAt(ids: readonly number[]): Promise<(Verdict | null)[]> {
+    const [tx, now] = [this.db.single, this.clock.now()];
+    const found = await this.certificates.findMany(tx, ids);
+    const plans = await this.planning.plansWithPolicies(tx, found);
+    const sources = await this.waiting.sourcesOfMany(tx, ids);
+    const pauses = await this.pauses.inForce(tx, now);
+    const verdicts = found.map((certificate, i): [number, Verdict] => {
+      const { id, authorityId, notBefore, notAfter } = certificate;
+      const { plan, policy } = plans[i] as PlanWithPolicy;
+      if (plan.at === null || plan.at > now) return [id, { certificate, reason: null }];
+      const renewal = { id, authorityId, notBefore, notAfter, reason: plan.reason, sourceIds: sources.get(id) ?? [] };
+      // The sweep has counted it already where there is a limit.
+      const { hold } = verdictOn(renewal, { policy, pauses, limits: [] }, now);
+      return [id, { certificate, reason: hold === null ? plan.text : null }];
+    });
+    const byId = new Map(verdicts);
+    return ids.map((id) => byId.get(id) ?? null);
   }
 
   /** Plans a renewal again that is not due, or is held: the sweep decides about it. */
@@ -78,9 +106,9 @@ export class RotateJob implements OnModuleInit {
 
   private async run(id: number, context: JobContext): Promise<void> {
     const { signal, jobId } = context;
-    const certificate = await this.certificates.find(this.db.single, id);
-    if (!certificate) return;
-    const reason = await this.judge.due(certificate);
+    const look = await this.judge.look(id);
+    if (!look) return;
+    const { certificate, reason } = look;
     if (reason === null) return this.judge.planAgain(id);
     this.logger.log(`renew ${certificate.name}: ${reason}`);
     try {

@@ -127,10 +127,16 @@ export class WaitingRepository {
 
   /** The sources that find the certificate. */
   async sourcesOf(tx: Tx, certificateId: number): Promise<number[]> {
-    const [found] = await tx.query<{ sourceIds: number[] }[]>(`select ${sources} from certificate c where id = $1`, [
-      certificateId,
-    ]);
-    return found?.sourceIds ?? [];
+    return (await this.sourcesOfMany(tx, [certificateId])).get(certificateId) ?? [];
+  }
+
+  /** The sources that find each certificate. */
+  async sourcesOfMany(tx: Tx, certificateIds: readonly number[]): Promise<Map<number, number[]>> {
+    const rows: { id: number; sourceIds: number[] }[] = await tx.query(
+      `select id, ${sources} from certificate c where id = any($1::int[])`,
+      [certificateIds],
+    );
+    return new Map(rows.map(({ id, sourceIds }) => [id, sourceIds]));
   }
 
   async find(tx: Tx, certificateId: number): Promise<Wait | null> {

@@ -75,6 +75,12 @@ export class Database {
     };
   }
 
+  /** Whether the next `write` is the first one of a `during`: only what belongs to that work may share it. */
+  get isJoining(): boolean {
+    const first = joined.getStore();
+    return first != null && !first.isDone;
+  }
+
   private async firstWrite<T>(first: Joined, work: (tx: Tx) => Promise<T>): Promise<T> {
     let end = (): void => undefined;
     first.running = new Promise((resolve) => (end = resolve));
