@@ -56,29 +56,32 @@ interface Level {
 function firstRepeated(text: string): readonly string[] | undefined {
   const levels: Level[] = [];
   for (let at = 0; at < text.length; at += 1) {
-    const level = levels.at(-1);
-    switch (text[at]) {
-      case '{':
-      case '[':
-        levels.push({ names: new Set(), key: 0 });
-        break;
-      case '}':
-      case ']':
-        levels.pop();
-        break;
-      case ',':
-        if (typeof level?.key === 'number') level.key += 1;
-        break;
-      case '"': {
-        const end = endOfText(text, at);
-        if (level && isName(text, end)) {
-          level.key = JSON.parse(text.slice(at, end)) as string;
-          if (level.names.has(level.key)) return levels.map(({ key }) => String(key));
-          level.names.add(level.key);
-        }
-        at = end - 1;
-      }
+    if (text[at] === '"') {
+      const end = endOfText(text, at);
+      if (isName(text, end) && repeats(levels, JSON.parse(text.slice(at, end)) as string))
+        return levels.map(({ key }) => String(key));
+      at = end - 1;
+    } else {
+      follow(levels, text[at]);
     }
   }
   return undefined;
+}
+
+/** Opens or closes a level, or goes to the next entry of a list. */
+function follow(levels: Level[], character: string | undefined): void {
+  const level = levels.at(-1);
+  if (character === '{' || character === '[') levels.push({ names: new Set(), key: 0 });
+  else if (character === '}' || character === ']') levels.pop();
+  else if (character === ',' && typeof level?.key === 'number') level.key += 1;
+}
+
+/** Makes `name` the key of the innermost object. Whether it has had this name already. */
+function repeats(levels: readonly Level[], name: string): boolean {
+  const level = levels.at(-1);
+  if (level === undefined) return false;
+  const isKnown = level.names.has(name);
+  level.key = name;
+  level.names.add(name);
+  return isKnown;
 }
