@@ -17,6 +17,7 @@ import {
   list,
   mailAddress,
   namePattern,
+  subjectDefault,
   subjectPattern,
   network,
   proxyException,
@@ -105,12 +106,10 @@ export const configSchema = z.object({
     .regex(/^[A-Z]{2}$/, 'must be two capital letters')
     .optional()
     .meta({ description: 'Country (C) of subjects without one: two letters of ISO 3166.' }),
-  DEFAULT_STATE: text.optional().meta({ description: 'State or province (ST) of subjects without one.' }),
-  DEFAULT_LOCATION: text.optional().meta({ description: 'Locality (L) of subjects without one.' }),
-  DEFAULT_ORGANIZATION: text.optional().meta({ description: 'Organization (O) of subjects without one.' }),
-  DEFAULT_ORGANIZATIONAL_UNIT: text
-    .optional()
-    .meta({ description: 'Organizational unit (OU) of subjects without one.' }),
+  DEFAULT_STATE: subjectDefault('state', 'State or province (ST)'),
+  DEFAULT_LOCATION: subjectDefault('location', 'Locality (L)'),
+  DEFAULT_ORGANIZATION: subjectDefault('organization', 'Organization (O)'),
+  DEFAULT_ORGANIZATIONAL_UNIT: subjectDefault('organizationalUnit', 'Organizational unit (OU)'),
   DEFAULT_AUTHORITY: text.optional().meta({ description: 'Authority of requests that name none, by name.' }),
   DEFAULT_ISSUER_PLUGIN: text.optional().meta({
     description: "Issuer plugin, by id or Lemur's slug, of new authorities that name none; without it the local CA.",

@@ -1,9 +1,11 @@
 import { isIP, isIPv6 } from 'node:net';
 import { z } from 'zod';
 import { parseNamePattern } from '../pki/name-pattern.js';
+import { encodeSubject } from '../pki/names.js';
 import { parseKeyList } from '../pki/weak-keys.js';
 import { parseSubjectPattern } from '../pki/subject-pattern.js';
 import { PkiError } from '../pki/pki-error.js';
+import type { SubjectFields } from '../plugin-api/terms.js';
 
 /** Any text. */
 export const text = z.string();
@@ -120,6 +122,16 @@ export const namePattern = spelled((value) => parseNamePattern(value).text);
 
 /** A set of values of one attribute (pki/subject-pattern.ts), such as O=system:masters, or `none`. */
 export const subjectPattern = spelled((value) => (value === 'none' ? value : parseSubjectPattern(value).text));
+
+/** The value of a member that every subject may have, as `encodeSubject` accepts it. `label` names the attribute. */
+export function subjectDefault(field: keyof SubjectFields, label: string): z.ZodOptional<z.ZodType<string, string>> {
+  return spelled((value) => {
+    encodeSubject({ [field]: value });
+    return value;
+  })
+    .optional()
+    .meta({ description: `${label} of subjects without one.` });
+}
 
 /** A list of keys (pki/weak-keys.ts). */
 export const keyList = text.transform((value, context): ReadonlySet<string> => {

@@ -250,6 +250,10 @@ describe('loadConfig', () => {
     ['ALLOWED_PRIVATE_HOSTS', '10.0.0'],
     ['ALLOWED_PRIVATE_HOSTS', 'http://x'],
     ['ALLOWED_PRIVATE_HOSTS', 'a,,b'],
+    ['DEFAULT_STATE', 'x'.repeat(129)],
+    ['DEFAULT_LOCATION', 'a\nb'],
+    ['DEFAULT_ORGANIZATION', 'x'.repeat(65)],
+    ['DEFAULT_ORGANIZATIONAL_UNIT', 'a\u0007b'],
   ])('refuses %s=%s', (name, value) => {
     const faults = faultsOf({ [name]: value });
     expect(faults).toHaveLength(1);

@@ -2,7 +2,7 @@ import { type DynamicModule, Global, Module } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import type { AnyPlugin } from '../plugin-api/any-plugin.js';
 import { Clock } from './clock.js';
-import { Config } from './config.js';
+import { Config, ConfigError } from './config.js';
 import { Database } from './db/database.js';
 import { KeptFacts } from './db/kept-facts.js';
 import { IdempotentRequests } from './http/idempotent-requests.js';
@@ -45,7 +45,10 @@ export interface Foundations {
 @Global()
 @Module({})
 export class PlatformModule {
+  /** Throws ConfigError when a setting names no plugin, and as `PluginRegistry` does. */
   static on({ config, log, source, keyRing, clock, plugins, surfaces }: Foundations): DynamicModule {
+    const registry = new PluginRegistry(plugins);
+    demandIssuer(registry, config.defaultIssuerPlugin);
     const services = [
       KeptFacts,
       Mailer,
@@ -68,7 +71,7 @@ export class PlatformModule {
       { provide: Database, useValue: new Database(source) },
       { provide: KeyRing, useValue: keyRing },
       { provide: Clock, useValue: clock },
-      { provide: PluginRegistry, useValue: new PluginRegistry(plugins) },
+      { provide: PluginRegistry, useValue: registry },
     ];
     return {
       module: PlatformModule,
@@ -78,4 +81,10 @@ export class PlatformModule {
       exports: [...given.map(({ provide }) => provide), ...services, KeyStore],
     };
   }
+}
+
+function demandIssuer(registry: PluginRegistry, name: string | undefined): void {
+  if (name === undefined || registry.find('issuer', name)) return;
+  const ids = registry.list('issuer').map(({ id }) => id);
+  throw new ConfigError([`DEFAULT_ISSUER_PLUGIN: must be the id of an issuer plugin: ${ids.join(', ')}`]);
 }

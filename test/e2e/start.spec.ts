@@ -116,6 +116,12 @@ describe('a program with no setting but its data folder', () => {
     expect(await child.stop()).toEqual(cleanEnd);
   });
 
+  it('refuses an issuer plugin that does not exist, and names those that do', async () => {
+    const words = await refusal({ DATA_DIR: dataDir, DEFAULT_ISSUER_PLUGIN: 'filesystem' });
+    expect(words).toMatch(/DEFAULT_ISSUER_PLUGIN: must be the id of an issuer plugin: .*acme.*local-ca/);
+    expect(processesNaming(dataDir)).toEqual([]);
+  });
+
   it('refuses a port that is in use, and stops its database again', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
