@@ -12,7 +12,7 @@ import { Token } from './token.schema.js';
 
 const Login = z
   .strictObject({
-    username: z.string().trim().normalize('NFC').min(1).max(255).meta({ description: 'User name or e-mail address.' }),
+    username: z.string().trim().min(1).max(255).meta({ description: 'User name or e-mail address.' }),
     password: z.string().min(1).max(1024).meta({ writeOnly: true }),
   })
   .meta({ id: 'Login' });

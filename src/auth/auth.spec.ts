@@ -184,6 +184,13 @@ describe('signing in', () => {
       expect((await login(name, PASSWORD)).status, name).toBe(200);
   });
 
+  it('works in composed and in decomposed characters', async () => {
+    const id = await accounts.addUser('rene');
+    const [composed, decomposed] = ['Ren\u00e9', 'Rene\u0301'];
+    await accounts.test.source.query('update app_user set username = $2 where id = $1', [id, composed]);
+    for (const name of [composed, decomposed]) expect((await login(name, PASSWORD)).status).toBe(200);
+  });
+
   it('fails alike for an unknown user, a wrong password, an inactive user and one without a password', async () => {
     const [off, none] = [await accounts.addUser('off'), await accounts.addUser('none')];
     await accounts.test.source.query('update app_user set active = false where id = $1', [off]);

@@ -16,16 +16,19 @@ const clashes: Readonly<Record<string, string>> = {
 /** Every query on `app_user` alone. */
 @Injectable()
 export class UserRepository {
-  /** By user name, else by e-mail address, ignoring case; with the password hash. */
+  /**
+   * By user name, else by e-mail address, ignoring case and how a keyboard composes characters; with the password hash.
+   */
   async findForSignIn(tx: Tx, nameOrEmail: string): Promise<User | null> {
     return tx
       .createQueryBuilder(User, 'u')
       .addSelect('u.passwordHash')
-      .where('lower(u.username) = lower(:name) or u.email = :email', {
+      .where('lower(u.username) in (lower(:name), lower(:composed)) or u.email = :email', {
         name: nameOrEmail,
+        composed: nameOrEmail.normalize('NFC'),
         email: nameOrEmail.toLowerCase(),
       })
-      .orderBy('lower(u.username) = lower(:name)', 'DESC')
+      .orderBy('lower(u.username) in (lower(:name), lower(:composed))', 'DESC')
       .limit(1)
       .getOne();
   }
