@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseCertificate } from '../../src/pki/certificate.js';
+import { spkiHash } from '../../src/pki/key.js';
 import { type Fate, ScriptedCa } from '../fakes/scripted-ca.js';
 import { seeded } from '../support/seeded.js';
 import { serve } from './remote.js';
@@ -6,22 +8,35 @@ import { serve } from './remote.js';
 /** What the CA knows of one order. */
 export interface CaRecord {
   idempotencyKey: string;
-  /** Null while it is not issued. */
+  /** SHA-256 of the public key for which it was ordered, hex. */
+  keyHash: string;
+  /** Null when it was not issued. */
   serialHex: string | null;
 }
 
 const fates: readonly Fate[] = ['fine', 'late', 'late', 'busy', 'lost', 'html'];
+const patienceMs = 10_000;
 
-/** A CA elsewhere, which is late and loses answers while it is in trouble. */
+/** A CA elsewhere, which issues at once, and is late and loses answers while it is in trouble. */
 async function main([seed = '0']: readonly string[]): Promise<void> {
   const ca = new ScriptedCa();
   const random = seeded(Number(seed));
+  const oneOf = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)] as T;
   ca.deliver();
+  ca.isPrompt = true;
   ca.lateMs = () => 200 + random() * 4_000;
   serve({
     url: () => ca.url,
-    trouble: (on: boolean) =>
-      (ca.fate = () => (on ? (fates[Math.floor(random() * fates.length)] ?? 'fine') : 'fine')) && null,
+    trouble: (on: boolean) => (ca.fate = () => (on ? oneOf(fates) : 'fine')) && null,
+    /** Takes the next orders and never answers them. True when it has taken one. */
+    keepAnswers: async () => {
+      const before = ca.orders.length;
+      const end = performance.now() + patienceMs;
+      ca.fate = (verb) => (verb === 'order' ? 'hangs' : 'fine');
+      while (ca.orders.length === before && performance.now() < end) await sleep(10);
+      ca.fate = () => 'fine';
+      return ca.orders.length > before;
+    },
     /** From now on every answer takes so many milliseconds. */
     late: (ms: number) => {
       ca.fate = () => 'late';
@@ -32,6 +47,7 @@ async function main([seed = '0']: readonly string[]): Promise<void> {
     orders: () =>
       ca.orders.map(({ request, chainPem }): CaRecord => ({
         idempotencyKey: request.idempotencyKey,
+        keyHash: spkiHash(request.spkiDer),
         serialHex: chainPem && parseCertificate(chainPem[0] ?? '').serialHex,
       })),
   });

@@ -2,35 +2,18 @@ import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCli } from '../support/child.js';
-import type { CaRecord } from './ca.child.js';
+import { orders } from './ca-invariants.js';
 import type { Faults } from './faults.js';
+import { counted, type Finding, linesOf, wrong } from './finding.js';
 import type { MailLine, TakenMail } from './mail.child.js';
 import { forEachAtOnce } from './parallel.js';
 import type { Population } from './population.js';
 import type { Stage } from './stage.js';
 
-/** Something that was counted at the end of a run. */
-export interface Finding {
-  name: string;
-  count: number;
-  /** Some of those that were counted. */
-  examples: string[];
-  mustBeNone: boolean;
-}
-
-const fewest = 5;
 /** A process that is killed within this time of a mail may not have stored that it was sent. */
 const storingMs = 10_000;
 /** A mail is written down this much later than it is sent, at most. */
 const closeMs = 200;
-
-const counted = (name: string, count: number): Finding => ({ name, count, examples: [], mustBeNone: false });
-const wrong = (name: string, found: readonly string[]): Finding => ({
-  name: `WRONG: ${name}`,
-  count: found.length,
-  examples: found.slice(0, fewest),
-  mustBeNone: true,
-});
 
 /** Counts what the run has done, and everything that must not be. */
 export async function judge(stage: Stage, population: Population, faults: Faults): Promise<Finding[]> {
@@ -59,9 +42,17 @@ async function amounts({ database }: Stage): Promise<Finding[]> {
   return rows.map(({ name, count }) => counted(name, count));
 }
 
-const linesOf = (rows: readonly object[]): string[] => rows.map((row) => JSON.stringify(row));
+/** Certificates with two live successors: more time does not put them right. */
+export function twins({ database }: Stage): Promise<object[]> {
+  return database.query<object>(
+    `select renews_id, array_agg(id) as successors from certificate
+     where renews_id is not null and state not in ('failed', 'cancelled', 'revoked')
+     group by renews_id having count(*) > 1`,
+  );
+}
 
-async function renewals({ database }: Stage, { stalled }: Faults): Promise<Finding[]> {
+async function renewals(stage: Stage, { stalled, longWaits }: Faults): Promise<Finding[]> {
+  const { database } = stage;
   const expired = await database.query<object>(
     `select id, common_name, not_after, renewal_reason, renewal_fault, renewal_detail from certificate
      where state = 'issued' and rotation and not_after < now()`,
@@ -71,16 +62,12 @@ async function renewals({ database }: Stage, { stalled }: Faults): Promise<Findi
      join certificate n on n.renews_id = c.id
      where c.rotation and n.state not in ('failed', 'cancelled') and n.created_at > c.not_after`,
   );
-  const twice = await database.query<object>(
-    `select renews_id, array_agg(id) as successors from certificate
-     where renews_id is not null and state not in ('failed', 'cancelled', 'revoked')
-     group by renews_id having count(*) > 1`,
-  );
   return [
     wrong('certificates that expired and could have been renewed', linesOf(expired)),
     wrong('certificates that were renewed after their end', linesOf(late)),
-    wrong('certificates with two replacements', linesOf(twice)),
+    wrong('certificates with two replacements', linesOf(await twins(stage))),
     wrong('renewals for which the clock had to wait in vain', stalled ? ['the run was cut short'] : []),
+    wrong('waits that the clock has made longer when it was set back', longWaits),
   ];
 }
 
@@ -93,30 +80,6 @@ async function requests({ database }: Stage, { answered }: Population): Promise<
   return [
     wrong('requests that were answered with a certificate that is not there', answers.map(String)),
     wrong('requests for which there are two certificates', linesOf(rows.filter(({ ids }) => ids.length > 1))),
-  ];
-}
-
-/** Everything that the CA elsewhere has issued is known here, and for each request there is one order. */
-async function orders({ database, ca }: Stage): Promise<Finding[]> {
-  const records = await ca.call<CaRecord[]>('orders');
-  const rows = await database.query<{ serial: string }>(
-    'select serial_hex as serial from certificate where serial_hex is not null',
-  );
-  const known = new Set(rows.map(({ serial }) => serial));
-  const withdrawn = await database.query<{ serial: string }>(
-    `select w.serial_hex as serial from withdrawal w join authority a on a.id = w.authority_id
-     where w.kind = 'revoke' and w.state = 'done' and a.name <> 'local'`,
-  );
-  const revoked = new Set(await ca.call<string[]>('revoked'));
-  const lost = records.filter(({ serialHex }) => serialHex !== null && !known.has(serialHex));
-  const byKey = new Map<string, number>();
-  for (const { idempotencyKey } of records) byKey.set(idempotencyKey, (byKey.get(idempotencyKey) ?? 0) + 1);
-  return [
-    counted('orders at the CA', records.length),
-    counted('revocations at the CA', revoked.size),
-    wrong('revocations that the CA does not know', linesOf(withdrawn.filter(({ serial }) => !revoked.has(serial)))),
-    wrong('certificates of the CA that are not known here', linesOf(lost)),
-    wrong('requests with two orders at the CA', [...byKey].filter(([, count]) => count > 1).map(String)),
   ];
 }
 

@@ -103,6 +103,16 @@ export class Population {
     return `a user ${cancels ? 'cancels a request' : revokes ? 'revokes' : 'renews'}`;
   }
 
+  /** A user orders a successor from the CA elsewhere. */
+  async renewElsewhere(): Promise<void> {
+    const [row] = await this.stage.database.query<{ id: number }>(
+      `select c.id from certificate c join authority a on a.id = c.authority_id
+       where a.name = 'elsewhere' and c.state = 'issued' and c.rotation
+         and not exists (select from certificate n where n.renews_id = c.id) order by c.id limit 1`,
+    );
+    if (row) await this.stage.call('POST', `/certificates/${row.id}/reissue`, {});
+  }
+
   private kind(): Kind {
     let left = this.random() * 100;
     for (const { kind, share } of kinds) if ((left -= share) < 0) return kind;
