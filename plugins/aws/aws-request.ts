@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { PluginError, type PluginFault } from '../../src/plugin-api/errors.js';
 import { quotable } from '../../src/plugin-api/json-client.js';
+import { retryAfterOf } from '../../src/plugin-api/retry-after.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import type { FetchResponse } from '../../src/plugin-api/site.js';
 import { type AwsCredentials, queryText, signedHeaders } from './aws-signature.js';
@@ -133,11 +134,11 @@ function failureOf(
   const said = json?.message ?? json?.Message ?? textOf(text, 'Message') ?? '';
   // The words for a wrong signature repeat the headers that were signed, the session token among them.
   const words = code === 'SignatureDoesNotMatch' ? '' : quotable(said, [secretAccessKey, sessionToken]);
-  const waitS = Math.ceil(Number(headers['retry-after']));
+  const retryAfterS = retryAfterOf({ headers });
   return new AwsFailure(
     faultOf(code, status),
     `${service} answers with status ${status}${code ? ` (${code})` : ''}${words ? `: ${words}` : '.'}`,
-    { code, ...(Number.isSafeInteger(waitS) && waitS > 0 && { retryAfterS: waitS }) },
+    { code, ...(retryAfterS !== undefined && { retryAfterS }) },
   );
 }
 

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { PluginError, type PluginFault } from './errors.js';
+import { retryAfterOf } from './retry-after.js';
 import type { FetchRequest, FetchResponse, Site } from './site.js';
 
 /** A service that is asked in JSON over HTTP. */
@@ -92,17 +93,17 @@ export class JsonClient {
   }
 
   private failure(answer: FetchResponse): HttpFailure {
-    const { status, headers } = answer;
+    const { status } = answer;
     const text = withoutSecrets(answer.body.toString('utf8'), this.service.secrets);
     const body = parsed(text);
     const words = body === undefined ? kindOf(answer) : this.service.wordsOf(body);
-    const waitS = Number(headers['retry-after']);
+    const retryAfterS = retryAfterOf(answer);
     const detail = this.says(`answers with status ${status}${words ? `: ${words}` : ''}`);
     return new HttpFailure(faultOf(status, body !== undefined), detail, {
       status,
       text,
       body,
-      ...(Number.isInteger(waitS) && waitS > 0 && { retryAfterS: waitS }),
+      ...(retryAfterS !== undefined && { retryAfterS }),
     });
   }
 

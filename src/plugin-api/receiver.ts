@@ -1,6 +1,7 @@
 import { PluginError, type PluginFault } from './errors.js';
 import { quotable } from './json-client.js';
-import type { FetchRequest, FetchResponse, Site } from './site.js';
+import { retryAfterOf } from './retry-after.js';
+import type { FetchRequest, Site } from './site.js';
 
 /** One message to a service that takes it at an address. The address may be a secret: no error repeats it. */
 export interface ReceiverCall {
@@ -59,7 +60,7 @@ export async function postTo(site: Site, call: ReceiverCall): Promise<ReceiverAn
   throw new PluginError(
     says?.fault ?? faultOf(answer.status),
     `${call.name} answers with status ${answer.status}${words === '' ? '' : `: ${words}`}.`,
-    says?.retryAfterS ?? waitOf(response),
+    says?.retryAfterS ?? retryAfterOf(response),
   );
 }
 
@@ -80,12 +81,6 @@ function decoded(text: string): string {
 function faultOf(status: number): PluginFault {
   if ([401, 403, 404, 405, 407, 410].includes(status)) return 'misconfigured';
   return status >= 400 && status < 500 && ![408, 425, 429].includes(status) ? 'refused' : 'unavailable';
-}
-
-/** Whole seconds, rounded up; undefined for a date, which no service here sends, and for nonsense. */
-function waitOf({ headers }: FetchResponse): number | undefined {
-  const waitS = Math.ceil(Number(headers['retry-after']));
-  return Number.isSafeInteger(waitS) && waitS > 0 ? waitS : undefined;
 }
 
 function parsed(text: string): unknown {
