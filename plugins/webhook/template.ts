@@ -1,6 +1,7 @@
 import Handlebars from 'handlebars';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { NotificationMessage } from '../../src/plugin-api/notification.js';
+import { templateFault } from '../../src/plugin-api/template-rules.js';
 
 /** The formats of a body, each with its media type and the way in which it escapes a value. */
 export const formats = {
@@ -32,10 +33,13 @@ export function bodyOf(template: string, format: Format, message: NotificationMe
   return body;
 }
 
-/** Why a template cannot be used; null when it can. `format` decides on what it must make. */
+/**
+ * Why a template cannot be used for messages about no, one and several certificates; null when it can. `format` decides
+ * on what it must make.
+ */
 export function faultOf(template: string, format: Format): string | null {
   try {
-    bodyOf(template, format, sample, new Date(0));
+    for (const count of [0, 1, 2]) bodyOf(template, format, sampleOf(count), new Date(0));
     return null;
   } catch (error) {
     if (error instanceof PluginError) return error.detail;
@@ -73,6 +77,8 @@ function escaped(values: unknown, escape: (text: string) => string): unknown {
 
 function rendered(template: string, view: object): string {
   try {
+    const broken = templateFault(engine.parse(template), { isEscaped: false });
+    if (broken !== null) throw new Error(broken);
     return engine.compile<object>(template, language)(view, ownMembers);
   } catch (error) {
     const lines = (error as Error).message.split('\n');
@@ -100,19 +106,24 @@ function inXml(text: string): string {
     .replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
-/** A message with each of its parts, to try a template on. */
-const sample: NotificationMessage = {
-  event: 'certificate.expiring',
-  subject: 'www.example.org expires in 12 days',
-  text: 'A certificate expires\n\n"Quoted"',
-  severity: 'warning',
-  content: {
-    heading: 'A certificate expires',
-    paragraphs: ['Renew what is still needed.'],
-    cards: [{ title: 'www.example.org', url: 'https://pki.example.org/1', facts: [['Owner', 'web@example.org']] }],
-  },
-  incidents: [],
-  recipients: ['web@example.org'],
-  dedupeKey: 'sample',
-  data: { certificates: [{ id: 1, name: 'www.example.org' }] },
-};
+/** A message about so many certificates, to try a template on. */
+function sampleOf(count: number): NotificationMessage {
+  const many = <T>(one: T): T[] => Array<T>(count).fill(one);
+  const url = 'https://pki.example.org/1';
+  const summary = 'www.example.org expires in 12 days';
+  return {
+    event: 'certificate.expiring',
+    subject: summary,
+    text: 'A certificate expires\n\n"Quoted"',
+    severity: 'warning',
+    content: {
+      heading: 'A certificate expires',
+      paragraphs: many('Renew what is still needed.'),
+      cards: many({ title: 'www.example.org', url, facts: [['Owner', 'web@example.org']] }),
+    },
+    incidents: many({ action: 'open', key: url, summary, severity: 'warning', url }),
+    recipients: ['web@example.org'],
+    dedupeKey: 'sample',
+    data: { certificates: many({ id: 1, name: 'www.example.org' }) },
+  };
+}

@@ -131,6 +131,10 @@ describe('a template', () => {
     ['{"title": {{subject}} }', 'makes no JSON'],
     ['{"title": "{{subject}}}', "got 'CLOSE_UNESCAPED'"],
     ['{"a": [{{#each cards}}"{{title}}",{{/each}}]}', 'makes no JSON'],
+    ['{"a": [{{#each cards}}"{{title}}"{{/each}}]}', 'makes no JSON'],
+    ['{"a": [{{#each incidents}}"{{key}}"{{/each}}]}', 'makes no JSON'],
+    ['{"a": "{{#each cards}}{{#each ../cards}}x{{/each}}{{/each}}"}', 'a loop within a loop'],
+    ['{"a": "{{#*inline \'x\'}}{{> x}}{{/inline}}"}', 'partials'],
   ])('%s is refused when the channel is written', (body, words) => {
     const { error } = webhookTemplate.options.safeParse({ url, body });
     expect(error?.issues).toMatchObject([{ path: ['body'], message: expect.stringContaining(words) as unknown }]);

@@ -50,10 +50,24 @@ describe('the layout of a channel', () => {
     [{ html: '{{#each cards}}' }, 'html'],
     [{ text: '{{nobodyKnows}}' }, 'text'],
     [{ text: '{{lookup this "constructor"}}' }, 'text'],
+    [{ text: '{{cards.[0].title}}' }, 'text'],
+    [{ html: '<p>{{{heading}}}</p>' }, 'html'],
+    [{ html: '{{#each cards}}{{&title}}{{/each}}' }, 'html'],
+    [{ text: '{{#*inline "x"}}{{> x}}{{> x}}{{/inline}}{{> x}}' }, 'text'],
+    [{ text: '{{#each cards}}{{#each ../cards}}x{{/each}}{{/each}}' }, 'text'],
+    [{ text: '{{#cards}}{{#with @root}}{{#cards}}x{{/cards}}{{/with}}{{/cards}}' }, 'text'],
+    [{ text: '{{#with this as |all|}}{{#each cards}}{{#each all.cards}}x{{/each}}{{/each}}{{/with}}' }, 'text'],
     [{ color: 'red' }, 'color'],
     [{ footer: 'two\nlines' }, 'footer'],
   ])('is refused as %j', (layout, field) => {
     expect(faultsOf(layout)).toEqual([field]);
+  });
+
+  it.each([
+    '{{{heading}}}',
+    '{{#each cards}}{{#if ../intro}}{{@index}}{{/if}}{{#each facts}}{{../title}}{{/each}}{{/each}}',
+  ])('takes the plain text %j', (text) => {
+    expect(faultsOf({ text })).toEqual([]);
   });
 
   it('sends a message in the usual layout when a stored template cannot be filled in', () => {

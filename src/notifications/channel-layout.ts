@@ -1,6 +1,7 @@
 import Handlebars from 'handlebars';
 import { z } from 'zod';
 import type { NotificationMessage } from '../plugin-api/notification.js';
+import { templateFault } from '../plugin-api/template-rules.js';
 import { type Look, renderMessage, type RenderedMessage, templateValues } from './message-layout.js';
 
 /** Without helpers that look further than the values of the message. */
@@ -8,7 +9,15 @@ const knownHelpers = { knownHelpersOnly: true, knownHelpers: { lookup: false, lo
 const ownMembers = { allowProtoPropertiesByDefault: false, allowProtoMethodsByDefault: false };
 const engine = Handlebars.create();
 
-const template = z.string().min(1).max(50_000).refine(isTemplate, 'is no template that can be filled in');
+const template = (isEscaped: boolean): z.ZodString =>
+  z
+    .string()
+    .min(1)
+    .max(50_000)
+    .superRefine((source, context) => {
+      const message = faultOf(source, isEscaped);
+      if (message !== null) context.addIssue({ code: 'custom', message });
+    });
 const line = z
   .string()
   .trim()
@@ -28,12 +37,14 @@ export const ChannelLayout = z
       .regex(/^#[0-9a-f]{6}$/i, 'Give a colour like #0b57d0.')
       .optional()
       .meta({ description: 'Of the bar at the top.' }),
-    text: template.optional().meta({
-      description:
-        'A Handlebars template in place of the plain text. Values: `subject`, `heading`, `paragraphs`, `cards` ' +
-        '(`title`, `url`, `facts` with `label` and `value`), `productName`, `intro`, `footer`, `color`.',
-    }),
-    html: template.optional().meta({ description: 'As `text`, in place of the HTML. Values are escaped.' }),
+    text: template(false)
+      .optional()
+      .meta({
+        description:
+          'A Handlebars template in place of the plain text. Values: `subject`, `heading`, `paragraphs`, `cards` ' +
+          '(`title`, `url`, `facts` with `label` and `value`), `productName`, `intro`, `footer`, `color`.',
+      }),
+    html: template(true).optional().meta({ description: 'As `text`, in place of the HTML. Values are escaped.' }),
   })
   .meta({ id: 'ChannelLayout' });
 export type ChannelLayout = z.output<typeof ChannelLayout>;
@@ -76,19 +87,25 @@ function fill(source: string, values: object, noEscape: boolean): string {
   return engine.compile<object>(source, { noEscape, strict: true, ...knownHelpers })(values, ownMembers);
 }
 
-/** Whether a template can be filled in with a message that has each of its parts. */
-function isTemplate(source: string): boolean {
+/** Why a template cannot be filled in with messages about no, one and several certificates; null when it can. */
+function faultOf(source: string, isEscaped: boolean): string | null {
+  try {
+    const broken = templateFault(engine.parse(source), { isEscaped });
+    if (broken !== null) return `cannot be used: ${broken}`;
+    for (const count of [0, 1, 2]) fill(source, sampleOf(count), false);
+    return null;
+  } catch (error) {
+    return `cannot be filled in with every message: ${(error as Error).message.split('\n')[0] ?? ''}`;
+  }
+}
+
+function sampleOf(count: number): object {
   const card = {
     title: 'www.example.org',
     url: 'https://pki.example.org/1',
     facts: [{ label: 'Owner', value: 'web' }],
   };
-  const content = { heading: 'A certificate expires', paragraphs: ['Renew it.'], cards: [] };
+  const content = { heading: 'A certificate expires', paragraphs: Array<string>(count).fill('Renew it.'), cards: [] };
   const values = templateValues({ subject: 'www.example.org expires', ...content }, {});
-  try {
-    fill(source, { ...values, cards: [card] }, false);
-    return true;
-  } catch {
-    return false;
-  }
+  return { ...values, cards: Array.from({ length: count }, () => card) };
 }
