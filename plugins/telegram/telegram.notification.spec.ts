@@ -17,6 +17,7 @@ const Payload = z.strictObject({
   disable_notification: z.boolean(),
 });
 const sounds: boolean[] = [];
+const texts: string[] = [];
 
 function answer({ method, path, headers, json }: Exchange, taken: Shown[]): Reply {
   const failed = (status: number, description: string): Reply => ({
@@ -33,6 +34,7 @@ function answer({ method, path, headers, json }: Exchange, taken: Shown[]): Repl
   const shown = html(read.data.text);
   if (shown.text.length > 4096) return failed(400, 'Bad Request: message is too long');
   taken.push(shown);
+  texts.push(read.data.text);
   sounds.push(!read.data.disable_notification);
   return { status: 200, body: { ok: true, result: { message_id: 1 } } };
 }
@@ -41,15 +43,18 @@ function answer({ method, path, headers, json }: Exchange, taken: Shown[]): Repl
 function html(source: string): Shown {
   const links: string[] = [];
   const open: string[] = [];
-  const text = source.replaceAll(/<(\/?)(b|a)(?: href="([^"<>]*)")?>|&(amp|lt|gt|quot);|[<>&]/g, (whole, ...groups) => {
-    const [end, tag, href, entity] = groups as (string | undefined)[];
-    if (entity !== undefined) return { amp: '&', lt: '<', gt: '>', quot: '"' }[entity] ?? '';
-    if (tag === undefined) throw new Error(`Bad Request: can't parse entities: ${whole}`);
-    if (end === '' ? false : open.pop() !== tag) throw new Error(`Bad Request: unexpected end tag: ${whole}`);
-    if (end === '') open.push(tag);
-    if (href !== undefined) links.push(href.replaceAll('&amp;', '&'));
-    return '';
-  });
+  const text = source.replaceAll(
+    /<(\/?)(b|a|code)(?: href="([^"<>]*)")?>|&(amp|lt|gt|quot);|[<>&]/g,
+    (whole, ...groups) => {
+      const [end, tag, href, entity] = groups as (string | undefined)[];
+      if (entity !== undefined) return { amp: '&', lt: '<', gt: '>', quot: '"' }[entity] ?? '';
+      if (tag === undefined) throw new Error(`Bad Request: can't parse entities: ${whole}`);
+      if (end === '' ? false : open.pop() !== tag) throw new Error(`Bad Request: unexpected end tag: ${whole}`);
+      if (end === '') open.push(tag);
+      if (href !== undefined) links.push(href.replaceAll('&amp;', '&'));
+      return '';
+    },
+  );
   if (open.length > 0) throw new Error(`Bad Request: can't find end tag: ${open.join()}`);
   return { text, links };
 }
@@ -92,6 +97,14 @@ describeChannel(
         'misconfigured',
         expect.stringContaining('its id is -1009 now'),
       ]);
+    });
+
+    it('calls nobody whose name or command is in a certificate', async () => {
+      const commonName = '@pki_admin #prod /start $USD web@example.org';
+      await send(expiring(facts(7, { commonName, name: commonName, owner: commonName })));
+      const found = texts.at(-1)?.replaceAll(/<(code|a)\b.*?<\/\1>/g, '') ?? '';
+      expect(found).toContain('web@example.org expires');
+      expect(found).not.toMatch(/(^|[\s>])[@#$/]\w/);
     });
 
     it('makes a sound for what needs somebody alone', async () => {

@@ -73,16 +73,25 @@ export const telegram = defineNotification({
 });
 
 function textOf({ subject, content }: NotificationMessage): string {
-  const title = `<b>${escapeEntities(cut(subject, longestTitle))}</b>\n\n`;
-  const form = { paragraph: escapeEntities, card: cardText, more: leftOut, most: longestText - title.length };
+  const title = `<b>${escapeEntities(callingNobody(cut(subject, longestTitle)))}</b>\n\n`;
+  const paragraph = (text: string): string => escapeEntities(callingNobody(text));
+  const form = { paragraph, card: cardText, more: leftOut, most: longestText - title.length };
   return title + textWithin(content, form);
+}
+
+/**
+ * Telegram itself looks for mentions, hashtags and commands in a text, except in links and `code`. An invisible
+ * character hides them.
+ */
+function callingNobody(text: string): string {
+  return text.replaceAll(/(?<![\w/:])[@#$/](?=\w)/g, '$&\u2060');
 }
 
 function cardText({ title, url, facts }: MessageCard): string {
   const address = escapeEntities(url).replaceAll('"', '&quot;');
   return [
     `<a href="${address}">${escapeEntities(title)}</a>`,
-    ...facts.map(([label, value]) => `${label}: ${escapeEntities(value)}`),
+    ...facts.map(([label, value]) => `${label}: <code>${escapeEntities(value)}</code>`),
   ].join('\n');
 }
 
