@@ -26,7 +26,7 @@ export function defaultNotifications(owner: string, config: Defaults): DefaultNo
     security.length > 0
       ? config.securityNoticeDays.map((days) => byMail('DEFAULT_SECURITY', days, security, null))
       : [];
-  return [...toOwner, ...toSecurity].filter((n) => n.leadS > 0);
+  return [...toOwner, ...toSecurity];
 }
 
 /** True for labels with the reserved prefix of default notifications. */

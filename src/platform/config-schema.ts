@@ -26,7 +26,8 @@ import {
   whole,
 } from './config-value.js';
 
-const days = list(whole(0, 3650)).transform((values) => [...new Set(values)].sort((a, b) => b - a));
+/** Each once, the most first. Without any day nobody would be warned, and the last day is no warning. */
+const days = (most: number) => list(whole(1, most)).transform((values) => [...new Set(values)].sort((a, b) => b - a));
 
 /**
  * Every setting: how it is written in the environment, its default and its meaning. `defaultText` tells a default that
@@ -170,15 +171,16 @@ export const configSchema = z.object({
         'Days before expiry at which the rotation policy `default` renews; used only at ' +
         'the first start, which makes that policy.',
     }),
-  NOTICE_DAYS: days
+  NOTICE_DAYS: days(366)
     .prefault('30,15,2')
-    .meta({ description: 'Days before expiry at which the owner is told, with commas between.' }),
+    .meta({ description: 'Days before expiry at which the owner is told, 1 to 366, with commas between.' }),
   SECURITY_TEAM_EMAIL: list(mailAddress)
     .optional()
     .meta({ description: 'Mail addresses, with commas between, that are also told of every expiry.' }),
-  SECURITY_NOTICE_DAYS: days
-    .optional()
-    .meta({ description: 'Days before expiry at which SECURITY_TEAM_EMAIL is told.', defaultText: 'NOTICE_DAYS' }),
+  SECURITY_NOTICE_DAYS: days(366).optional().meta({
+    description: 'Days before expiry at which SECURITY_TEAM_EMAIL is told, 1 to 366.',
+    defaultText: 'NOTICE_DAYS',
+  }),
   WEEKLY_SUMMARY: flag()
     .prefault('true')
     .meta({
@@ -186,7 +188,7 @@ export const configSchema = z.object({
         'Whether SECURITY_TEAM_EMAIL gets a summary of all certificates every Monday. Subscriptions to ' +
         '`summary.weekly` send it to others.',
     }),
-  AUTHORITY_NOTICE_DAYS: days.prefault('365,180,90,30').meta({
+  AUTHORITY_NOTICE_DAYS: days(3650).prefault('365,180,90,30').meta({
     description:
       'Days before an authority expires at which its owner and SECURITY_TEAM_EMAIL are told, with commas between.',
   }),
