@@ -37,6 +37,7 @@ const usualLook = { productName: 'Perennial', color: '#0b57d0', intro: '' };
 /*
  * Tables and inline styles, because Outlook lays out nothing else; the width of 600 pixels shrinks on a phone. A mail
  * program that knows dark mode gets its own colours, and one that inverts colours finds no picture or shadow to spoil.
+ * Names, addresses and URLs of any length break: a table grows with its longest word else, past the edge of a phone.
  */
 const html = Handlebars.compile<TemplateValues>(
   `<!doctype html>
@@ -61,7 +62,7 @@ const html = Handlebars.compile<TemplateValues>(
   style="background:#f4f5f7;color:#1d2129;font:16px/1.5 -apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif">
 <tr><td align="center" style="padding:24px 12px">
 <table role="presentation" width="600" cellpadding="0" cellspacing="0" border="0"
-  style="width:100%;max-width:600px;text-align:left">
+  style="table-layout:fixed;width:100%;max-width:600px;text-align:left;overflow-wrap:anywhere;word-break:break-word">
 <tr><td style="border-top:4px solid {{color}};padding:16px 0 0">
 <h1 style="margin:0 0 16px;font-size:20px;line-height:1.3">{{heading}}</h1>
 {{#if intro}}
@@ -75,7 +76,7 @@ const html = Handlebars.compile<TemplateValues>(
 <tr><td style="padding:0 0 16px">
 <table role="presentation" class="card" width="100%" cellpadding="0" cellspacing="0" border="0"
   style="background:#ffffff;border:1px solid #d8dce3;border-radius:8px">
-<tr><td style="padding:16px;overflow-wrap:anywhere;word-break:break-word">
+<tr><td style="padding:16px">
 <p style="margin:0 0 8px;font-weight:600"><a class="link" href="{{url}}" style="color:#0b57d0">{{title}}</a></p>
 {{#each facts}}
 <p style="margin:0"><span class="label" style="color:#5a6270">{{this.[0]}}:</span> {{this.[1]}}</p>

@@ -3,7 +3,7 @@ import { deliveryFailures } from './delivery-failures.js';
 import { discoveryTexts } from './discovery-texts.js';
 import { inSubject, type MessageDraft, type RenderedMessage, renderMessage } from './message-layout.js';
 import type { NoticeData } from './notice-data.js';
-import { attempt, card, end, expiry, outlook, serving, several, succession, utc } from './notice-words.js';
+import { attempt, card, counted, end, expiry, outlook, serving, several, succession, utc } from './notice-words.js';
 
 type Writers = { [E in NoticeEvent]: (data: NoticeData[E]) => MessageDraft };
 
@@ -217,11 +217,11 @@ const writers: Writers = {
   }),
 
   'summary.weekly': ({ watched, ending, failing, certificates, ...setting }) => ({
-    subject: `Weekly summary: ${ending} of ${watched} certificates expire within 30 days`,
+    subject: `Weekly summary: ${ending} of ${counted(watched, 'certificate')} ${expire(ending)} within 30 days`,
     heading: 'Weekly summary',
     paragraphs: [
-      `${watched} certificates are watched. ${ending} of them expire within 30 days, and the last renewal of ` +
-        `${failing} failed.`,
+      `${counted(watched, 'certificate')} ${watched === 1 ? 'is' : 'are'} watched: ${ending} ${expire(ending)} within ` +
+        `30 days, and the last renewal of ${failing} failed.`,
       ...(ending > certificates.length ? [`The first ${certificates.length} to expire are listed.`] : []),
     ],
     cards: certificates.map((one) => card(one, setting, [end(one.notAfter, setting.now)])),
@@ -254,6 +254,10 @@ const writers: Writers = {
     };
   },
 };
+
+function expire(count: number): string {
+  return count === 1 ? 'expires' : 'expire';
+}
 
 /** Writes the message for an event. Names and reasons are shown unchanged. */
 export function renderNotice<E extends NoticeEvent>(event: E, data: NoticeData[E]): RenderedMessage {

@@ -11,6 +11,11 @@ export function several(certificates: readonly CertificateFacts[], what: string)
   return `${names.join()}${more > 0 ? ` and ${more} more` : ''}: ${what}`;
 }
 
+/** `1 certificate`, `2 certificates`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** The distance in its largest whole unit: `in 12 days`, `3 hours ago`, `now`. */
 export function inWords(date: Date, now: Date): string {
   const minutes = Math.floor(Math.abs(date.getTime() - now.getTime()) / 60_000);
@@ -21,7 +26,7 @@ export function inWords(date: Date, now: Date): string {
         ? [Math.floor(minutes / 60), 'hour']
         : [minutes, 'minute'];
   if (count === 0) return 'now';
-  const words = `${count} ${unit}${count === 1 ? '' : 's'}`;
+  const words = counted(count, unit);
   return date > now ? `in ${words}` : `${words} ago`;
 }
 
@@ -70,7 +75,7 @@ export function succession(before: CertificateFacts, after: CertificateFacts, se
 /** The names of the first endpoints, and how many more there are. */
 export function serving({ endpoints, servedAt }: { endpoints: number; servedAt: readonly string[] }): string {
   const more = endpoints - servedAt.length;
-  return more > 0 ? `${servedAt.join(', ')} and ${more} more endpoints` : servedAt.join(', ');
+  return more > 0 ? `${servedAt.join(', ')} and ${counted(more, 'more endpoint')}` : servedAt.join(', ');
 }
 
 /** The card of a certificate, with these facts besides its name and owner. */
