@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { NoticeEvent } from '../plugin-api/events.js';
 import { Conditions } from '../platform/db/conditions.js';
 import type { Tx } from '../platform/db/database.js';
 import { truth, whole, words } from '../platform/db/list-filter.js';
@@ -10,6 +11,7 @@ import { In } from 'typeorm';
 import { digestAt, quietUntil } from './channel-times.js';
 import { Channel } from './channel.entity.js';
 import type { ChannelQuery } from './channel.schema.js';
+import { lastingProblems } from './subscription.schema.js';
 
 /** Until when a channel sends nothing, and why. */
 export interface ChannelWait {
@@ -108,6 +110,16 @@ export class ChannelRepository {
 
   async remove(tx: Tx, channel: Channel): Promise<void> {
     await tx.remove(channel);
+  }
+
+  /** The events of the subscriptions that use this channel; of those that escalate to it, what escalates. */
+  async eventsOf(tx: Tx, id: number): Promise<NoticeEvent[]> {
+    const rows = await tx.query<{ event: NoticeEvent }[]>(
+      `select distinct event from subscription s cross join unnest(s.events) as event
+       where s.channel_id = $1 or (s.escalate_channel_id = $1 and event = any($2::text[])) order by event`,
+      [id, lastingProblems],
+    );
+    return rows.map(({ event }) => event);
   }
 
   /** Ids of the subscriptions that use this channel, also for their escalations, in order. */

@@ -8,6 +8,8 @@ import type { Page } from '../platform/http/page.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { mayChangeNotification } from '../roles/permission.js';
+import type { NoticeEvent } from '../plugin-api/events.js';
+import { unheardOf } from '../plugin-api/notification.js';
 import type { Channel } from './channel.entity.js';
 import { ChannelRepository } from './channel.repository.js';
 import { type ChannelQuery, type ChannelRequest, type ChannelView, channelView } from './channel.schema.js';
@@ -67,6 +69,7 @@ export class ChannelService {
       const before = this.view(row);
       await this.demandTimeZones(tx, request);
       const columns = this.columns(actor, request, row);
+      this.demandHeard(columns.pluginId, await this.repository.eventsOf(tx, id));
       const subscriptionIds = await this.repository.subscriptionsOf(tx, id);
       await keeping(tx, subscriptionIds, () => this.repository.save(tx, Object.assign(row, columns)));
       for (const subscriptionId of subscriptionIds) await replanSubscription.enqueue(tx, { subscriptionId, after: 0 });
@@ -104,6 +107,12 @@ export class ChannelService {
   demandChange(actor: Actor, { label, creatorId }: Pick<Channel, 'label' | 'creatorId'>): void {
     if (!mayChangeNotification(actor, { creatorId }))
       throw new Problem('forbidden', `You are not authorized to change channel ${label}.`);
+  }
+
+  /** A plugin that does not support an event would send nothing of it, and count it as sent. */
+  private demandHeard(pluginId: string, events: readonly NoticeEvent[]): void {
+    const unheard = unheardOf(this.configured.plugin('notification', pluginId), events);
+    if (unheard) throw invalid('plugin', `${pluginId} does not support ${unheard}, of which a subscription hears.`);
   }
 
   private view(row: Channel): ChannelView {

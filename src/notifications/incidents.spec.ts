@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { noticeEvents } from '../plugin-api/events.js';
+import { incidentEvents } from '../plugin-api/incidents.js';
 import { incidentsOf } from './incidents.js';
 import type { CertificateFacts, NoticeData } from './notice-data.js';
 import { renderNotice } from './notice-texts.js';
@@ -92,6 +93,8 @@ describe('incidentsOf', () => {
     const { severity, incidents } = incidentsOf(event, { ...setting, ...data[event] }, 'subject');
     const told = incidents.map((one) => `${one.action} ${one.key} ${one.severity}`);
     expect([severity, ...told]).toEqual(expected[event]);
+    // A channel for people on call would send nothing of an event without incidents, and count it as sent.
+    expect(incidentEvents.includes(event)).toBe(incidents.length > 0);
   });
 
   it.each(noticeEvents)('opens of %s only what its message shows', (event) => {

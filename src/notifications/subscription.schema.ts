@@ -98,7 +98,8 @@ export const SubscriptionRequest = z
   .meta({ id: 'SubscriptionRequest' });
 export type SubscriptionRequest = z.output<typeof SubscriptionRequest>;
 
-function isLastingProblem(event: NoticeEvent): boolean {
+/** Whether an event lasts until somebody acts. */
+export function isLastingProblem(event: NoticeEvent): boolean {
   return (lastingProblems as readonly NoticeEvent[]).includes(event);
 }
 

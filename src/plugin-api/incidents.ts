@@ -2,7 +2,7 @@ import { type NoticeEvent, noticeEvents } from './events.js';
 import type { Incident, MessageCard, NotificationMessage } from './notification.js';
 
 /** The events that are no problem and end none: services for people on call do not hear of them. */
-const uneventful: readonly NoticeEvent[] = ['certificate.issued', 'certificate.discovered'];
+const uneventful: readonly NoticeEvent[] = ['certificate.issued', 'certificate.discovered', 'summary.weekly'];
 
 /** The events that open or close incidents. */
 export const incidentEvents: readonly NoticeEvent[] = noticeEvents.filter((event) => !uneventful.includes(event));

@@ -50,6 +50,8 @@ export interface NotificationMessage {
   data: Readonly<Record<string, unknown>>;
   /** E-mail addresses of people who are told whatever the options say (the owner). */
   recipients: readonly string[];
+  /** E-mail addresses, in lower case, that have the message already or get it from another channel: not mailed. */
+  told?: readonly string[];
   /** The same on every attempt to send this message. */
   dedupeKey: string;
 }
@@ -67,6 +69,15 @@ export interface NotificationPlugin<S extends OptionSchema> extends Plugin<'noti
    * may get it twice, and recognizes it by `dedupeKey`.
    */
   send(message: NotificationMessage, options: Options<S>, ctx: PluginContext): Promise<void>;
+}
+
+/** The first of these events of which the plugin cannot tell; undefined when it can tell of all, and for no plugin. */
+export function unheardOf(
+  plugin: Pick<NotificationPlugin<OptionSchema>, 'hears'> | null,
+  events: readonly NoticeEvent[],
+): NoticeEvent | undefined {
+  const hears = plugin?.hears ?? 'all';
+  return hears === 'all' ? undefined : events.find((event) => !hears.includes(event));
 }
 
 /** An identity function: it exists so that the options' type is inferred in the plugin's methods. */

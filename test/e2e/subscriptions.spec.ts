@@ -198,6 +198,23 @@ describe('a subscription', () => {
     const refused = await asked(['certificate.issued']);
     expect([refused.status, Object.keys(refused.body.reasons)]).toEqual([400, ['events']]);
     expect((await asked(['certificate.revoked', 'certificate.rotated'])).status).toBe(200);
+    // Of the events of another channel, only problems are told to it, when nobody acts.
+    const escalates = {
+      label: 'escalates to on call',
+      channel: { label: 'hook' },
+      events: ['certificate.issued', 'certificate.expiring'],
+      escalation: { afterDays: 2, channel: { id } },
+    };
+    const { channel } = await program.ok('POST', '/subscriptions', escalates);
+    const changed = await program.call('PUT', `/channels/${channel.id}`, { label: 'hook', plugin });
+    expect([changed.status, changed.body.reasons]).toEqual([
+      400,
+      {
+        plugin: [
+          expect.stringMatching(/^pagerduty does not support certificate\.\w+, of which a subscription hears\.$/),
+        ],
+      },
+    ]);
   });
 
   it('of an authority warns once for each lead before a certificate expires, and owners are warned too', async () => {

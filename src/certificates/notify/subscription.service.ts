@@ -6,9 +6,15 @@ import { isDefaultLabel } from '../../notifications/default-notifications.js';
 import { replanSubscription } from '../../notifications/notifications.jobs.js';
 import type { Subscription } from '../../notifications/subscription.entity.js';
 import { SubscriptionRepository } from '../../notifications/subscription.repository.js';
-import { leadsOf, type SubscriptionRequest, type SubscriptionView } from '../../notifications/subscription.schema.js';
+import {
+  isLastingProblem,
+  leadsOf,
+  type SubscriptionRequest,
+  type SubscriptionView,
+} from '../../notifications/subscription.schema.js';
 import { nextSummaryAt } from '../../notifications/weekly.js';
 import type { NoticeEvent } from '../../plugin-api/events.js';
+import { unheardOf } from '../../plugin-api/notification.js';
 import { Clock } from '../../platform/clock.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
@@ -72,14 +78,13 @@ export class SubscriptionForm {
   ): Promise<Pick<Subscription, 'escalateAfterDays' | 'escalateChannelId'>> {
     if (!escalation) return { escalateAfterDays: null, escalateChannelId: null };
     const channel = await this.channels.resolve(tx, escalation.channel, 'escalation.channel');
-    this.demandSupported(channel.pluginId, events);
+    this.demandSupported(channel.pluginId, events.filter(isLastingProblem), 'escalation.channel');
     return { escalateAfterDays: escalation.afterDays, escalateChannelId: channel.id };
   }
 
-  private demandSupported(pluginId: string, events: readonly NoticeEvent[]): void {
-    const hears = this.plugins.find('notification', pluginId)?.hears ?? 'all';
-    const unsupported = events.find((event) => hears !== 'all' && !hears.includes(event));
-    if (unsupported) throw invalid('events', `The plugin of this channel does not support ${unsupported}.`);
+  private demandSupported(pluginId: string, events: readonly NoticeEvent[], field = 'events'): void {
+    const unheard = unheardOf(this.plugins.find('notification', pluginId), events);
+    if (unheard) throw invalid(field, `The plugin of this channel does not support ${unheard}.`);
   }
 }
 
