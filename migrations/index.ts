@@ -90,6 +90,7 @@ import { TaskRuns1763700000118 } from './1763700000118-task-runs.js';
 import { NoticesOfRuns1763700000119 } from './1763700000119-notices-of-runs.js';
 import { ClockWatch1763700000120 } from './1763700000120-clock-watch.js';
 import { FindingsOfSources1763700000123 } from './1763700000123-findings-of-sources.js';
+import { NoticesToldOnce1763700000127 } from './1763700000127-notices-told-once.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -185,4 +186,5 @@ export const migrations = [
   NoticesOfRuns1763700000119,
   ClockWatch1763700000120,
   FindingsOfSources1763700000123,
+  NoticesToldOnce1763700000127,
 ];

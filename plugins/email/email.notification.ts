@@ -32,10 +32,11 @@ export const email = defineNotification({
 
   recipients: ({ recipients }) => distinct(addressesIn(recipients)),
 
-  async send({ subject, text, html, recipients, dedupeKey }, o, ctx) {
+  async send({ subject, text, html, recipients, told = [], dedupeKey }, o, ctx) {
     ctx.signal.throwIfAborted();
-    const to = distinct([...addressesIn(o.recipients), ...recipients]);
-    await ctx.site.sendMail({ to, subject, text, html, dedupeKey });
+    const all = distinct([...addressesIn(o.recipients), ...recipients]);
+    const to = all.filter((one) => !told.includes(one.toLowerCase()));
+    if (to.length > 0) await ctx.site.sendMail({ to, subject, text, html, dedupeKey });
   },
 });
 

@@ -10,11 +10,16 @@ export interface Failure {
   fault: PluginFault | 'internal' | 'overdue';
   detail: string;
   retryAfterS?: number;
+  /** As of PluginError. */
+  told?: readonly string[];
 }
 
 /** The failure to store for an error. Anything but an expected error is a bug: its text is only in the log. */
 export function failureOf(error: unknown): Failure {
-  if (error instanceof PluginError) return { fault: error.fault, detail: error.detail, retryAfterS: error.retryAfterS };
+  if (error instanceof PluginError) {
+    const { fault, detail, retryAfterS, told } = error;
+    return { fault, detail, retryAfterS, told };
+  }
   if (error instanceof PkiError) return { fault: 'misconfigured', detail: error.message };
   if (error instanceof Problem) return { fault: 'misconfigured', detail: error.detail };
   if (error instanceof KeyRingError) return { fault: 'misconfigured', detail: error.message };

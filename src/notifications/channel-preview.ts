@@ -51,8 +51,10 @@ export class ChannelPreview {
 
   /** Mail without a channel. */
   async ofMail(unlaid: NotificationMessage): Promise<Omit<PreviewView, 'from'>> {
-    const { event, subject, text, html = null, recipients } = inLayout(unlaid, await this.layouts.of(null));
-    return { event, subject, text, html, mailTo: [...recipients], requests: [], fault: null, detail: null };
+    const message = inLayout(unlaid, await this.layouts.of(null));
+    const { event, subject, text, html = null, recipients, told = [] } = message;
+    const mailTo = recipients.filter((one) => !told.includes(one.toLowerCase()));
+    return { event, subject, text, html, mailTo, requests: [], fault: null, detail: null };
   }
 }
 

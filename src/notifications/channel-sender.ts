@@ -28,7 +28,9 @@ export class ChannelSender {
 
   /** Sends mail to the recipients of the message, without a channel. Throws PluginError. */
   async mail(message: NotificationMessage, signal: AbortSignal): Promise<void> {
-    const { recipients: to, subject, text, html, dedupeKey } = inLayout(message, await this.layouts.of(null));
-    await this.contexts.make(signal).site.sendMail({ to, subject, text, html, dedupeKey });
+    const { recipients, told = [], ...mail } = inLayout(message, await this.layouts.of(null));
+    const { subject, text, html, dedupeKey } = mail;
+    const to = recipients.filter((one) => !told.includes(one.toLowerCase()));
+    if (to.length > 0) await this.contexts.make(signal).site.sendMail({ to, subject, text, html, dedupeKey });
   }
 }

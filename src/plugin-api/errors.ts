@@ -11,14 +11,18 @@ export type PluginFault = 'misconfigured' | 'refused' | 'unavailable';
  * (seconds) is a hint for `unavailable`. Anything else that escapes from a plugin counts as a bug and is not shown.
  */
 export class PluginError extends Error {
+  /** Mail addresses, in lower case, that got a message although others did not. */
+  readonly told: readonly string[];
+
   constructor(
     readonly fault: PluginFault,
     readonly detail: string,
     readonly retryAfterS?: number,
-    options?: ErrorOptions,
+    { told = [], ...options }: ErrorOptions & { told?: readonly string[] } = {},
   ) {
     super(detail, options);
     this.name = 'PluginError';
+    this.told = told;
   }
 }
 

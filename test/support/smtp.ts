@@ -13,6 +13,10 @@ export interface ReceivedMail {
 export interface TestSmtp {
   url: string;
   received: ReceivedMail[];
+  /** What it answered with an error. */
+  refused: ReceivedMail[];
+  /** From now on this recipient is refused for good. */
+  refuseTo(address: string): void;
   /** From now on mails are answered with this reply code, such as 451; null: they are taken. */
   refuseWith(code: number | null): void;
   close(): void;
@@ -20,23 +24,25 @@ export interface TestSmtp {
 
 export async function startSmtp(): Promise<TestSmtp> {
   const received: ReceivedMail[] = [];
+  const refused: ReceivedMail[] = [];
+  const unknown = new Set<string>();
   let refusal: number | null = null;
   const server = new SMTPServer({
     disabledCommands: ['STARTTLS'],
     authOptional: true,
+    onRcptTo({ address }, _session, done) {
+      done(unknown.has(address) ? Object.assign(new Error('No such user'), { responseCode: 550 }) : null);
+    },
     onData(stream, session, done) {
       const chunks: Buffer[] = [];
       stream
         .on('data', (chunk: Buffer) => chunks.push(chunk))
         .on('end', () => {
-          if (refusal !== null) return done(Object.assign(new Error('Not now'), { responseCode: refusal }));
           const raw = Buffer.concat(chunks).toString();
-          received.push({
-            to: session.envelope.rcptTo.map(({ address }) => address).sort(),
-            subject: subjectOf(raw),
-            raw,
-          });
-          return done();
+          const to = session.envelope.rcptTo.map(({ address }) => address).sort();
+          (refusal === null ? received : refused).push({ to, subject: subjectOf(raw), raw });
+          if (refusal === null) return done();
+          return done(Object.assign(new Error('Not now'), { responseCode: refusal }));
         });
     },
   });
@@ -46,6 +52,8 @@ export async function startSmtp(): Promise<TestSmtp> {
   return {
     url: `smtp://127.0.0.1:${(server.server.address() as AddressInfo).port}`,
     received,
+    refused,
+    refuseTo: (address) => void unknown.add(address),
     refuseWith: (code) => {
       refusal = code;
     },

@@ -7,7 +7,8 @@ import { hasLabel, hasOwner, isOfAuthority } from '../certificate-scope.js';
 
 /**
  * One certificate with the active subscriptions that warn before it expires. `leads` has one entry for each
- * subscription (`id`) and lead (seconds before `notAfter`). `told`: the notice with this `dedupeKey` is stored already.
+ * subscription (`id`) and lead (seconds before `notAfter`). `told`: the notice with this `dedupeKey` is stored already,
+ * and was not dropped because nobody had to hear of it.
  */
 export interface SubscribedCertificate {
   id: number;
@@ -62,7 +63,8 @@ export class CertificateSubscriptionRepository {
     return tx.query(
       `select c.id, c.owner, ${isWatched} as watched, c.not_before as "notBefore", c.not_after as "notAfter",
          (select coalesce(json_agg(json_build_object('id', s.id, 'leadS', lead_s, 'dedupeKey', k.key,
-            'told', exists (select from notice where dedupe_key = k.key), 'mails', ch.recipients is not null)), '[]')
+            'told', exists (select from notice where dedupe_key = k.key
+              and (state <> 'dropped' or fault = 'refused')), 'mails', ch.recipients is not null)), '[]')
             from ${warning} cross join unnest(s.leads_s) as lead_s
             cross join lateral (
               select format('certificate.expiring:%s:%s:%s', c.id, s.id, lead_s) as key) as k) as leads

@@ -8,8 +8,8 @@ import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { CertificateSubscriptionRepository } from './certificate-subscription.repository.js';
-import { NoticeRepository } from './notice.repository.js';
 import { NoticeJudge } from './notice-judge.js';
+import { NoticeRouteRepository } from './notice-route.repository.js';
 import { NoticeSender } from './notice-sender.js';
 
 /** Finds the message that a channel sends next, and shows it. */
@@ -20,7 +20,7 @@ export class ChannelPreviews {
     private readonly db: Database,
     private readonly tests: ChannelTest,
     private readonly preview: ChannelPreview,
-    private readonly notices: NoticeRepository,
+    private readonly routes: NoticeRouteRepository,
     private readonly subscriptions: CertificateSubscriptionRepository,
     private readonly judge: NoticeJudge,
     private readonly sender: NoticeSender,
@@ -43,11 +43,12 @@ export class ChannelPreviews {
     return { from: notice ? 'notice' : 'test', ...shown };
   }
 
-  /** Of the notice that is due next, unless it no longer applies. `channelId`: null for mail without a channel. */
+  /** Of the notices that are sent next, unless they no longer apply. `channelId`: null for mail without a channel. */
   private async ofNotice(channelId: number | null): Promise<NotificationMessage | null> {
-    const notice = await this.notices.findNextOf(this.db.single, channelId);
-    const { current } = await this.judge.sort(notice ? [notice] : [], this.clock.now());
-    const composed = current[0] ? await this.sender.compose([current[0]]) : null;
+    const next = await this.routes.nextMessageOf(this.db.single, channelId);
+    const { current } = await this.judge.sort(next, this.clock.now());
+    const [first, ...more] = current;
+    const composed = first ? await this.sender.compose([first, ...more]) : null;
     return composed?.message ?? null;
   }
 

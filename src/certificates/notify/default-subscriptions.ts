@@ -64,6 +64,11 @@ export class DefaultSubscriptions {
     return all.map((one) => now.get(one.id) ?? one);
   }
 
+  /** As `addMissing`, of the certificates with these ids, which it locks. */
+  async addMissingOf(tx: Tx, certificateIds: readonly number[]): Promise<SubscribedCertificate[]> {
+    return this.addMissing(tx, await this.subscriptions.of(tx, certificateIds));
+  }
+
   private async add(tx: Tx, certificates: readonly { id: number; owner: string }[]): Promise<void> {
     for (const [owner, ids] of idsByOwner(certificates)) {
       if (await this.tryToAdd(tx, owner, ids)) continue;

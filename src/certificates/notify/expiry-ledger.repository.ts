@@ -30,9 +30,6 @@ const leadsOfMany = `
     join subscription s on s.id = scoped.id and s.active join channel ch on ch.id = s.channel_id and ch.active
     cross join unnest(s.leads_s) as lead_s)`;
 
-/** Certificates of one message. */
-const mostTogether = 200;
-
 /** The statements of the expiry sweep, each for thousands of certificates. */
 @Injectable()
 export class ExpiryLedgerRepository {
@@ -62,7 +59,8 @@ export class ExpiryLedgerRepository {
 
   /**
    * Writes a notice for each lead that is due and has none, and plans the next warning of each certificate. The notices
-   * are due at once.
+   * are due at once. One that was dropped while the certificate was not watched, or not by its subscription, counts for
+   * none.
    */
   async warn(tx: Tx, certificateIds: readonly number[], now: Date): Promise<void> {
     await tx.query(
@@ -72,7 +70,9 @@ export class ExpiryLedgerRepository {
            created_at)
          select id, subscription_id, 'certificate.expiring', dedupe_key, '{}', 'due', $2, $2 from leads
          where at <= $2 order by id
-         on conflict (dedupe_key) do nothing),
+         on conflict (dedupe_key) do update set state = 'due', hold = null, attempts = 0, claimed_by = null,
+           next_attempt_at = excluded.next_attempt_at, created_at = excluded.created_at
+           where notice.state = 'dropped' and notice.fault is distinct from 'refused'),
        plan as materialized (
          select t.id, min(l.at) filter (where l.at > $2) as at from taken t left join leads l on l.id = t.id
          group by t.id),
@@ -80,32 +80,5 @@ export class ExpiryLedgerRepository {
        update next_notice n set at = p.at from plan p where n.certificate_id = p.id and p.at is not null`,
       [certificateIds, now],
     );
-  }
-
-  /**
-   * The notices of these ids in groups, each for one message: all expiring certificates of an owner with the same
-   * channel, all certificates of a list event and subscription, all that a channel collected for a digest (by mail: of
-   * an owner), and every other notice on its own.
-   */
-  async messages(tx: Tx, noticeIds: readonly number[], listEvents: readonly string[]): Promise<number[][]> {
-    const rows: { ids: number[] }[] = await tx.query(
-      `with routed as (
-         select n.id, n.certificate_id, n.escalates_id is null as first, case
-           when n.hold = 'digest' then
-             concat('digest:', ch.id, ':', case when ch.recipients is not null then c.owner end)
-           when n.event = 'certificate.expiring' then
-             concat('expiring:', md5(concat(ch.plugin_id, ch.options, ch.sealed_options)), ':', c.owner)
-           when n.event = any($2::text[]) then concat(n.event, ':', n.subscription_id) else n.id::text end as route
-         from notice n left join certificate c on c.id = n.certificate_id
-         left join subscription s on s.id = n.subscription_id left join channel ch on ch.id =
-           case when n.escalates_id is null then s.channel_id else s.escalate_channel_id end
-         where n.id = any($1::int[])),
-       ranked as (
-         select *, dense_rank() over (partition by first, route order by certificate_id) as rank from routed)
-       select array_agg(id order by id) as ids from ranked
-       group by first, route, (rank - 1) / ${mostTogether} order by 1`,
-      [noticeIds, listEvents],
-    );
-    return rows.map(({ ids }) => ids);
   }
 }

@@ -5,11 +5,10 @@ import type { TaskReport } from '../../jobs/task-report.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
-import { CertificateSubscriptionRepository } from './certificate-subscription.repository.js';
 import { DefaultSubscriptions } from './default-subscriptions.js';
 import { ExpiryLedgerRepository } from './expiry-ledger.repository.js';
-import { listEvents } from './notice.entity.js';
 import { NoticeRepository } from './notice.repository.js';
+import { NoticeRouteRepository } from './notice-route.repository.js';
 import { sendNotices } from './send-notices.job.js';
 
 /** Notices are due again after this time, in case their job is lost. */
@@ -31,7 +30,7 @@ export class ExpirySweep implements OnModuleInit {
     private readonly config: Config,
     private readonly ledger: ExpiryLedgerRepository,
     private readonly notices: NoticeRepository,
-    private readonly subscriptions: CertificateSubscriptionRepository,
+    private readonly routes: NoticeRouteRepository,
     private readonly defaults: DefaultSubscriptions,
   ) {}
 
@@ -62,7 +61,7 @@ export class ExpirySweep implements OnModuleInit {
     if (ids.length === 0) return 0;
     // A certificate may have been listed with a subscription while the subscription was switched off.
     const unwarned = await this.ledger.unwarned(tx, ids);
-    if (unwarned.length > 0) await this.defaults.addMissing(tx, await this.subscriptions.of(tx, unwarned));
+    if (unwarned.length > 0) await this.defaults.addMissingOf(tx, unwarned);
     await this.ledger.warn(tx, ids, now);
     return ids.length;
   }
@@ -72,7 +71,7 @@ export class ExpirySweep implements OnModuleInit {
     const now = this.clock.now();
     const due = await this.notices.takeDue(tx, now, new Date(now.getTime() + retryMs), mostNotices);
     if (due.length === 0) return 0;
-    const messages = await this.ledger.messages(tx, due, listEvents);
+    const messages = await this.routes.messages(tx, due);
     await sendNotices.enqueueMany(
       tx,
       messages.map((noticeIds) => ({ data: { noticeIds } })),

@@ -6,6 +6,7 @@ import { Delivery } from '../deploy/delivery.entity.js';
 import { EndpointRepository } from '../../sources/endpoint.repository.js';
 import { AcknowledgementRepository } from './acknowledgement.repository.js';
 import type { Notice, NoticeWait } from './notice.entity.js';
+import { NoticeRouteRepository } from './notice-route.repository.js';
 
 /** What becomes of notices that are due. */
 interface SortedNotices {
@@ -14,6 +15,9 @@ interface SortedNotices {
   waiting: { notice: Notice; wait: NoticeWait }[];
 }
 
+/** How often a notice is looked at again whose subscription or channel is switched off. */
+const pausedMs = 86_400_000;
+
 /** Decides which notices still apply, and which wait. */
 @Injectable()
 export class NoticeJudge {
@@ -21,15 +25,24 @@ export class NoticeJudge {
     private readonly db: Database,
     private readonly acknowledgements: AcknowledgementRepository,
     private readonly endpoints: EndpointRepository,
+    private readonly routes: NoticeRouteRepository,
   ) {}
 
   /**
-   * A notice is obsolete when its certificate is no longer watched, or when the failed operation has succeeded. It
-   * waits while somebody takes care of its event.
+   * A notice is obsolete when its certificate is no longer watched, when its subscription no longer hears of this
+   * problem, or when the failed operation has succeeded. It waits while its subscription or channel is switched off,
+   * and while somebody takes care of its event.
    */
   async sort(notices: readonly Notice[], now: Date): Promise<SortedNotices> {
-    const applies = await this.judgeOf(notices);
+    const stopped = await this.routes.stopped(
+      this.db.single,
+      notices.map(({ id }) => id),
+    );
+    const isCurrent = await this.judgeOf(notices);
+    const applies = (notice: Notice): boolean => stopped.get(notice.id) !== 'over' && isCurrent(notice);
     const waits = await this.waitsOf(notices, now);
+    for (const [id, why] of stopped)
+      if (why === 'paused') waits.set(id, { until: new Date(now.getTime() + pausedMs), hold: 'paused' });
     const current = notices.filter(applies);
     return {
       current: current.filter(({ id }) => !waits.has(id)),

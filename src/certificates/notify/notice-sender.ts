@@ -14,7 +14,7 @@ import { CertificateSubscriptionRepository } from './certificate-subscription.re
 import { GeneralMessages } from './general-messages.js';
 import { isAuthorityEvent, isGeneralEvent, isListEvent, type Notice, type NoticeWait } from './notice.entity.js';
 import { type MessageText, NoticeMessages } from './notice-messages.js';
-import { NoticeRepository } from './notice.repository.js';
+import { NoticeRouteRepository } from './notice-route.repository.js';
 
 /** The notices of one message: same channel, and for a list of certificates the same owner. */
 type Sendable = readonly [Notice, ...Notice[]];
@@ -42,7 +42,7 @@ export class NoticeSender {
     private readonly messages: NoticeMessages,
     private readonly ofAuthorities: AuthorityMessages,
     private readonly general: GeneralMessages,
-    private readonly notices: NoticeRepository,
+    private readonly routes: NoticeRouteRepository,
     private readonly subscriptions: CertificateSubscriptionRepository,
   ) {}
 
@@ -80,8 +80,10 @@ export class NoticeSender {
     }
     const [[part, ...otherParts], [notice, ...others]] = [parts, told];
     if (!part || !notice) return null;
+    const ids = told.map(({ id }) => id);
+    const whole = { ...digestOf([part, ...otherParts]), dedupeKey: keyOf([notice, ...others]) };
     return {
-      message: { ...digestOf([part, ...otherParts]), dedupeKey: keyOf([notice, ...others]) },
+      message: { ...whole, told: await this.routes.toldElsewhere(this.db.single, ids) },
       told: [notice, ...others],
     };
   }
@@ -91,7 +93,7 @@ export class NoticeSender {
     const written = await this.write(notices);
     if (written === null) return null;
     const [{ event, escalatesId }] = notices;
-    const untended = escalatesId === null ? null : await this.notices.findSent(this.db.single, escalatesId);
+    const untended = escalatesId === null ? null : await this.routes.findSent(this.db.single, escalatesId);
     const text = untended ? escalated(written, untended) : {};
     return { event, ...written, ...text };
   }
@@ -101,7 +103,8 @@ export class NoticeSender {
     const event = 'certificate.expiring';
     const certificates = await this.db.single.findBy(Certificate, { id: certificateId });
     const text = await this.messages.list(event, certificates);
-    return { event, ...text, recipients: [], dedupeKey: `${event}:${certificateId}` };
+    const recipients = await this.untoldOwner(certificates);
+    return { event, ...text, recipients, dedupeKey: `${event}:${certificateId}` };
   }
 
   /** Null for the mail to the owner. */
@@ -139,6 +142,12 @@ export class NoticeSender {
     if (escalatesId !== null) return [];
     if (event === 'certificate.taken-over' && subscriptionId === null) return [String(data.formerOwner)];
     if (event !== 'certificate.expiring') return subscriptionId === null ? [owner] : [];
+    return this.untoldOwner(certificates);
+  }
+
+  /** The owner of these certificates, unless channels that mail the owner warn of all of them. */
+  private async untoldOwner(certificates: readonly Certificate[]): Promise<string[]> {
+    const owner = certificates[0]?.owner ?? '';
     const ids = certificates.map(({ id }) => id);
     const isUntold = owner.includes('@') && (await this.subscriptions.someWithoutRecipient(this.db.single, ids, owner));
     return isUntold ? [owner] : [];

@@ -1,7 +1,6 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import type { NoticeEvent } from '../../plugin-api/events.js';
 import { Problem } from '../../platform/http/problem.js';
-import { retryAt } from '../../platform/retry.js';
 import type { Failure } from '../failure.js';
 
 /** The events of which one message tells for many certificates. */
@@ -39,10 +38,10 @@ export const noticeStates = ['due', 'sent', 'dropped'] as const;
 export type NoticeState = (typeof noticeStates)[number];
 
 /**
- * Why a due notice is not sent before `nextAttemptAt`. `acknowledged`: somebody takes care of its event. Else its
- * channel sends nothing before.
+ * Why a due notice is not sent before `nextAttemptAt`. `acknowledged`: somebody takes care of its event. `paused`: its
+ * subscription or channel is switched off. Else its channel sends nothing before.
  */
-export const noticeHolds = ['acknowledged', 'quiet-hours', 'digest'] as const;
+export const noticeHolds = ['acknowledged', 'quiet-hours', 'digest', 'paused'] as const;
 export type NoticeHold = (typeof noticeHolds)[number];
 
 /** Until when a notice is held, and why. */
@@ -77,8 +76,13 @@ export class Notice {
   @Column('text', { nullable: true }) fault: string | null;
   @Column('text', { nullable: true }) faultDetail: string | null;
   @Column('timestamptz', { nullable: true }) nextAttemptAt: Date | null;
-  /** Only the run that has claimed the notice sends it, while it holds its lease; null when no run has claimed it. */
+  /**
+   * The run that claimed it last, which alone sends it while it holds its lease. Notices of one claim that were not
+   * sent are tried again together, as the same message. Null when no attempt was made.
+   */
   @Column('uuid', { nullable: true }) claimedBy: string | null;
+  /** Mail addresses, in lower case, that got the message although the attempt failed for others. */
+  @Column('text', { array: true, default: '{}' }) told: string[];
   @Column('timestamptz', { nullable: true }) sentAt: Date | null;
   /** When the escalation channel of the subscription is told, unless the problem is over by then. */
   @Column('timestamptz', { nullable: true }) escalateAt: Date | null;
@@ -101,32 +105,27 @@ export class Notice {
     this.claimedBy = null;
   }
 
-  /** Ends this claim without an attempt. A claim of a later run stays. */
-  release(claim: string): void {
-    if (this.claimedBy === claim) this.claimedBy = null;
-  }
-
   /** Not sent before `until`, for this reason. */
   wait({ until, hold }: NoticeWait): void {
     this.hold = hold;
     this.nextAttemptAt = until;
-    this.claimedBy = null;
+    if (this.attempts === 0) this.claimedBy = null;
   }
 
-  fail(failure: Failure, now: Date): void {
+  /** `again`: the next attempt, which is the same for all notices of the message. */
+  fail(failure: Failure, again: Date): void {
     this.hold = null;
     this.attempts += 1;
     this.fault = failure.fault;
     this.faultDetail = failure.detail;
-    this.claimedBy = null;
-    // One refused recipient must not make the others get the same mail for ever.
+    this.told = [...new Set([...this.told, ...(failure.told ?? [])])];
     if (failure.fault === 'refused' && this.attempts >= mostRefusals) this.drop();
-    else this.nextAttemptAt = retryAt(now, this.attempts, { hintS: failure.retryAfterS });
+    else this.nextAttemptAt = again;
   }
 
   /**
-   * Due at once, also after it was refused. A claim stays: the run that holds it is sending the notice. Throws Problem
-   * `wrong-state` for a notice that was sent, no longer applies or is held.
+   * Due at once, also after it was refused. A run that is sending it is not disturbed. Throws Problem `wrong-state` for
+   * a notice that was sent, no longer applies or is held.
    */
   retry(now: Date): void {
     if (this.hold !== null)
@@ -135,6 +134,6 @@ export class Notice {
       throw new Problem('wrong-state', `Notice ${this.id} is ${this.state}: there is nothing to send.`);
     this.state = 'due';
     this.attempts = 0;
-    if (this.claimedBy === null) this.nextAttemptAt = now;
+    this.nextAttemptAt = now;
   }
 }

@@ -112,7 +112,7 @@ const subscribedTo = (facts: Parameters<typeof subscriptionsOf>[0], event: strin
 const intoNotice = `insert into notice (certificate_id, authority_id, subscription_id, event, dedupe_key, data, state,
   next_attempt_at, created_at)`;
 
-/** Every query on notices. */
+/** The queries on notices; `NoticeRouteRepository` has those on where they go. */
 @Injectable()
 export class NoticeRepository {
   /** Writes the notices whose `dedupeKey` is new, and returns their ids. */
@@ -249,19 +249,6 @@ export class NoticeRepository {
     await tx.query(setBackTimes('notice', 'next_attempt_at', 'hold is null'), [seconds]);
   }
 
-  /** The notice of a channel, or of those without a channel (null), that is sent or tried again next. */
-  async findNextOf(tx: Tx, channelId: number | null): Promise<Notice | null> {
-    const rows: { id: number }[] = await tx.query(
-      `select n.id from notice n left join subscription s on s.id = n.subscription_id
-       where n.next_attempt_at is not null and case when $1::int is null then s.id is null
-         else case when n.escalates_id is null then s.channel_id else s.escalate_channel_id end = $1 end
-       order by n.next_attempt_at, n.id limit 1`,
-      [channelId],
-    );
-    const ids = rows.map(({ id }) => id);
-    return (await this.getMany(tx, ids))[0] ?? null;
-  }
-
   /** `owners`: whose certificates and authorities, in lower case; null for all. */
   list(tx: Tx, query: NoticeSelection, owners: readonly string[] | null): Promise<Page<NoticeRow>> {
     const where = conditionsOf(owners);
@@ -295,16 +282,6 @@ export class NoticeRepository {
        where certificate_id = $1 and event = $2 and state = 'due' and hold = 'acknowledged'`,
       [certificateId, event, now],
     );
-  }
-
-  /** When a notice was sent, and the label of its channel; null when it was not. */
-  async findSent(tx: Tx, id: number): Promise<{ since: Date; channel: string } | null> {
-    const rows: { since: Date; channel: string }[] = await tx.query(
-      `select n.sent_at as since, ch.label as channel from notice n join subscription s on s.id = n.subscription_id
-       join channel ch on ch.id = s.channel_id where n.id = $1 and n.sent_at is not null`,
-      [id],
-    );
-    return rows[0] ?? null;
   }
 
   /** The subscriptions of these notices, which were sent at `now`, are escalated later where they say so. */

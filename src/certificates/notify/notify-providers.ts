@@ -17,6 +17,7 @@ import { NoticeMessages } from './notice-messages.js';
 import { NoticeLayoutController } from './notice-layout.controller.js';
 import { NoticeController } from './notice.controller.js';
 import { NoticeRepository } from './notice.repository.js';
+import { NoticeRouteRepository } from './notice-route.repository.js';
 import { NoticeService } from './notice.service.js';
 import { NoticeSender } from './notice-sender.js';
 import { Notices } from './notices.js';
@@ -52,6 +53,7 @@ export const notifyProviders: Provider[] = [
   NoticeJudge,
   NoticeMessages,
   NoticeRepository,
+  NoticeRouteRepository,
   NoticeSender,
   NoticeService,
   Notices,

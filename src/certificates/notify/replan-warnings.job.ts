@@ -5,11 +5,12 @@ import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
 import { DefaultSubscriptions } from './default-subscriptions.js';
 import { nextWarningAt } from './due-warnings.js';
+import { NoticeRouteRepository } from './notice-route.repository.js';
 import { CertificateSubscriptionRepository } from './certificate-subscription.repository.js';
 
 /**
  * Plans the warnings of all certificates in scope of a changed subscription again. Each run plans one batch and
- * enqueues the next.
+ * enqueues the next. The first looks again at what waits because of the subscription or its channel.
  */
 @Injectable()
 export class ReplanWarnings implements OnModuleInit {
@@ -17,6 +18,7 @@ export class ReplanWarnings implements OnModuleInit {
     private readonly jobs: Jobs,
     private readonly db: Database,
     private readonly clock: Clock,
+    private readonly routes: NoticeRouteRepository,
     private readonly subscriptions: CertificateSubscriptionRepository,
     private readonly defaults: DefaultSubscriptions,
   ) {}
@@ -28,8 +30,9 @@ export class ReplanWarnings implements OnModuleInit {
   private async run(subscriptionId: number, after: number): Promise<void> {
     await this.db.write(async (tx) => {
       const ids = await this.subscriptions.idsOf(tx, subscriptionId, after, this.clock.now());
+      if (after === 0) await this.routes.release(tx, subscriptionId, this.clock.now());
       // A subscription may have been switched off since the job was written.
-      const certificates = await this.defaults.addMissing(tx, await this.subscriptions.of(tx, ids));
+      const certificates = await this.defaults.addMissingOf(tx, ids);
       await this.subscriptions.planNext(
         tx,
         certificates.map((one) => ({ id: one.id, at: nextWarningAt(one) })),

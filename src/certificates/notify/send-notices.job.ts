@@ -8,7 +8,8 @@ import { Leases } from '../../jobs/lease.js';
 import { lastingProblems } from '../../notifications/subscription.schema.js';
 import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
-import { failureOf, isCutOff, isExpected } from '../failure.js';
+import { retryAt } from '../../platform/retry.js';
+import { type Failure, failureOf, isCutOff, isExpected } from '../failure.js';
 import { leaseOfClaim, type Notice } from './notice.entity.js';
 import { NoticeRepository } from './notice.repository.js';
 import { NoticeJudge } from './notice-judge.js';
@@ -76,12 +77,9 @@ export class SendNotices implements OnModuleInit {
       await this.sender.send(prepared, signal);
       await this.recordSent(told);
     } catch (error) {
-      if (isCutOff(signal, error)) {
-        await this.record(current, (notice) => notice.release(claim));
-        throw error;
-      }
+      if (isCutOff(signal, error)) throw error;
       if (!isExpected(error)) new Logger('notify').error(error);
-      await this.record(current, (notice) => notice.fail(failureOf(error), this.clock.now()));
+      await this.recordFailure(current, failureOf(error));
     }
   }
 
@@ -105,6 +103,13 @@ export class SendNotices implements OnModuleInit {
       await this.notices.save(tx, rows);
       await this.notices.planEscalations(tx, ids, lastingProblems, now);
     });
+  }
+
+  /** One time for all: they are one message at the next attempt, too. */
+  private async recordFailure(notices: readonly Notice[], failure: Failure): Promise<void> {
+    const attempts = Math.max(...notices.map((notice) => notice.attempts)) + 1;
+    const again = retryAt(this.clock.now(), attempts, { hintS: failure.retryAfterS });
+    await this.record(notices, (notice) => notice.fail(failure, again));
   }
 
   private async record(notices: readonly Notice[], change: (notice: Notice) => void): Promise<void> {

@@ -40,10 +40,11 @@ export class Mailer {
         'list-id': `Perennial <perennial.${this.host()}>`,
       },
     };
-    const { rejected, rejectedErrors } = await this.transport.sendMail(message).catch((error: unknown) => {
+    const { accepted, rejected, rejectedErrors } = await this.transport.sendMail(message).catch((error: unknown) => {
       throw smtpFailure(error);
     });
-    if (rejected.length > 0) throw partialFailure(rejected.map(String), rejectedErrors ?? []);
+    if (rejected.length > 0)
+      throw partialFailure({ told: accepted.map(String), rejected: rejected.map(String) }, rejectedErrors ?? []);
   }
 
   /** Connects and authenticates without sending; false when mails are kept here. Throws PluginError. */

@@ -25,15 +25,18 @@ export function smtpFailure(error: unknown): PluginError {
   });
 }
 
-/** Some recipients got the mail and these did not. */
-export function partialFailure(rejected: readonly string[], errors: readonly unknown[]): PluginError {
+/** The recipients `told` got the mail, and `rejected` did not. */
+export function partialFailure(
+  { told, rejected }: { told: readonly string[]; rejected: readonly string[] },
+  errors: readonly unknown[],
+): PluginError {
   const failures = errors.map(smtpFailure);
   const cause = failures.find(({ fault }) => fault === 'unavailable') ?? failures[0];
   return new PluginError(
     cause?.fault ?? 'refused',
     `${cause?.detail ?? explanations.refused} (${rejected.join(', ')}; the others got it)`,
     undefined,
-    { cause },
+    { cause, told: told.map((address) => address.toLowerCase()) },
   );
 }
 
