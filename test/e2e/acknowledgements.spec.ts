@@ -14,6 +14,7 @@ const notices = async (id: number): Promise<NoticeView[]> =>
 const path = (id: number, of: string = event): string => `/certificates/${id}/acknowledgements/${of}`;
 const mailsTo = async (address: string): Promise<{ subject: string; text: string }[]> =>
   (await program.ok('GET', '/mails?count=200')).items.filter(({ to }: { to: string[] }) => to.includes(address));
+const isSent = ({ state }: NoticeView): boolean => state === 'sent';
 /** So long before its end that two days of its lifetime are left. */
 const lastChance = ({ notAfter }: { notAfter: string }): number => Date.parse(notAfter) - 2 * dayMs;
 
@@ -65,6 +66,19 @@ describe('an acknowledgement', () => {
     ]);
   });
 
+  it('that replaces another one decides alone until when what waits already waits', async () => {
+    const { id } = await issue('dee@example.com', 'sooner.example.com');
+    await program.ok('PUT', path(id), { reason: 'Mine.' });
+    program.clock.advance(61 * dayMs);
+    await eventually(async () => (await notices(id)).some(({ hold }) => hold === 'acknowledged'));
+    const until = new Date(program.clock.now().getTime() + dayMs).toISOString();
+    await program.ok('PUT', path(id), { reason: 'Tomorrow.', until });
+    expect((await notices(id))[0]).toMatchObject({ hold: 'acknowledged', nextAttemptAt: until });
+    program.clock.advance(dayMs + 60_000);
+    await eventually(async () => (await notices(id)).every(isSent));
+    expect(await mailsTo('dee@example.com')).toHaveLength(1);
+  });
+
   it('leaves the notices of other certificates and other events as they are', async () => {
     const [{ id }, other] = [await issue('cid@example.com', 'a.example.com'), await issue('cid@example.com', 'b.test')];
     await program.ok('PUT', path(id, 'delivery.failing'), { reason: 'The load balancer is being replaced.' });
@@ -109,7 +123,7 @@ describe('an escalation', () => {
         label,
         plugin: { id: 'email', options: { recipients: `${label}@example.com` } },
       });
-    await mail('team');
+    const { id: team } = await mail('team');
     const { id: boss } = await mail('boss');
     const request = {
       label: 'team',
@@ -128,7 +142,9 @@ describe('an escalation', () => {
     for (const name of names) ids.push((await issue('fay@example.com', `${name}.fay.example.com`)).id);
     const [, acknowledged = 0, revoked = 0] = ids;
     program.clock.advance(61 * dayMs);
-    await eventually(async () => (await mailsTo('team@example.com')).length > 0);
+    await eventually(
+      async () => (await program.ok('GET', `/notices?channelId=${team}`)).items.filter(isSent).length === names.length,
+    );
     await program.ok('PUT', path(acknowledged), { reason: 'Mine.' });
     await program.ok('PUT', `/certificates/${revoked}/revoke`, {});
     program.clock.advance(6 * dayMs);

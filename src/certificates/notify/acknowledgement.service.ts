@@ -53,6 +53,7 @@ export class AcknowledgementService {
       const until = endOf(certificate, request.until, now);
       const row = { certificateId, event: asked, until, reason: request.reason };
       await this.acknowledgements.put(tx, { ...row, creatorId: actor.userId || null, createdAt: now });
+      await this.notices.moveAcknowledged(tx, certificateId, asked, until);
       const view = await this.view(tx, certificateId, asked);
       await this.record(tx, actor, 'certificate.acknowledged', certificateId, view);
       return view;

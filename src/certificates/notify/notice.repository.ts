@@ -275,6 +275,15 @@ export class NoticeRepository {
     return found;
   }
 
+  /** What waits for the end of an acknowledgement waits until this moment. */
+  async moveAcknowledged(tx: Tx, certificateId: number, event: NoticeEvent, until: Date): Promise<void> {
+    await tx.query(
+      `update notice set next_attempt_at = $3
+       where certificate_id = $1 and event = $2 and state = 'due' and hold = 'acknowledged'`,
+      [certificateId, event, until],
+    );
+  }
+
   /** What waits for the end of an acknowledgement is due at once. */
   async releaseAcknowledged(tx: Tx, certificateId: number, event: NoticeEvent, now: Date): Promise<void> {
     await tx.query(
