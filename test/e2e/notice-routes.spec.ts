@@ -137,6 +137,7 @@ describe('a notice that waits', () => {
     const change = (active: boolean): Promise<unknown> =>
       program.ok('PUT', `/channels/${channelId}`, { label: 'paused', active, plugin });
     await change(false);
+    program.clock.advance(dayMs);
     await held(channelId, 'paused');
     const [{ id }] = (await program.ok('GET', '/subscriptions?filter=label;paused')).items;
     await program.ok('PUT', `/subscriptions/${id}`, { ...subscription, active: false });
@@ -145,6 +146,8 @@ describe('a notice that waits', () => {
     await held(channelId, 'paused');
     expect(mailsTo('paused@example.com')).toEqual([]);
     await program.ok('PUT', `/subscriptions/${id}`, { ...subscription, active: true });
+    await held(channelId, 'digest');
+    program.clock.advance(dayMs);
     await allSent(`channelId=${channelId}`);
     expect(mailsTo('paused@example.com')).toHaveLength(1);
   });
@@ -164,6 +167,27 @@ describe('a notice that waits', () => {
     program.clock.advance(dayMs);
     await allSent(`channelId=${channelId}`);
     expect(mailsTo('former@example.com')).toHaveLength(1);
+  });
+
+  it('is sent although no message can be written of another one of its digest', async () => {
+    const more = { scope: 'owner', owner: 'ivy@example.com', events: ['certificate.issued'], leads: undefined };
+    const { channelId } = await subscribe('broken', 'broken@example.com', more, digest());
+    const { id } = await issue('ivy@example.com', 'ivy.example.com');
+    await held(channelId, 'digest');
+    // Its facts are gone, which no request can bring about.
+    await program.database.source.query(
+      `insert into notice (certificate_id, subscription_id, event, dedupe_key, data, state, hold, next_attempt_at,
+         created_at)
+       select $1, subscription_id, 'withdrawal.given-up', 'broken', '{"withdrawalId": 2147483647}', state, hold,
+         next_attempt_at, created_at from notice where certificate_id = $1`,
+      [id],
+    );
+    program.clock.advance(dayMs);
+    const ofEvents = async (): Promise<string[]> =>
+      (await of(`channelId=${channelId}`)).map(({ event, state, fault }) => `${event} ${state} ${fault ?? ''}`).sort();
+    await eventually(async () => (await ofEvents())[0] === 'certificate.issued sent ');
+    expect(await ofEvents()).toEqual(['certificate.issued sent ', 'withdrawal.given-up due internal']);
+    expect(mailsTo('broken@example.com').map(({ subject }) => subject)).toEqual(['ivy.example.com: issued']);
   });
 
   it('is shown with all others of its message by the preview of its channel', async () => {

@@ -92,11 +92,11 @@ export class NoticeRouteRepository {
     );
   }
 
-  /** What waits because of its channel or subscription, which have changed, is due at once. */
-  async release(tx: Tx, subscriptionId: number, now: Date): Promise<void> {
+  /** What waits because its channel or subscription was switched off is due at once. */
+  async releasePaused(tx: Tx, subscriptionId: number, now: Date): Promise<void> {
     await tx.query(
       `update notice set hold = null, next_attempt_at = $2
-       where subscription_id = $1 and state = 'due' and hold in ('paused', 'digest', 'quiet-hours')`,
+       where subscription_id = $1 and state = 'due' and hold = 'paused'`,
       [subscriptionId, now],
     );
   }

@@ -19,10 +19,20 @@ import { NoticeRouteRepository } from './notice-route.repository.js';
 /** The notices of one message: same channel, and for a list of certificates the same owner. */
 type Sendable = readonly [Notice, ...Notice[]];
 
-/** A message. `told`: the notices that it tells of; the others have nothing to tell any more. */
+/** Notices of which no message can be written, because something broke. */
+export interface BrokenNotices {
+  notices: Sendable;
+  error: unknown;
+}
+
+/**
+ * A message. `told`: the notices that it tells of. `broken`: those that it must not keep from being told. All others
+ * have nothing to tell any more.
+ */
 export interface ComposedMessage {
   message: NotificationMessage;
   told: Sendable;
+  broken: readonly BrokenNotices[];
 }
 
 /** A message and where it goes. `channel`: null for mail to its recipients. */
@@ -68,23 +78,33 @@ export class NoticeSender {
     else await this.sender.mail(message, signal);
   }
 
-  /** Their message; null when none of the certificates exists any more, or the event is over. */
+  /**
+   * Their message; null when none of the certificates exists any more, or the event is over. Throws when something broke
+   * for each of them.
+   */
   async compose(notices: Sendable): Promise<ComposedMessage | null> {
     const parts: MessagePart[] = [];
     const told: Notice[] = [];
+    const broken: BrokenNotices[] = [];
     for (const ofOne of byEvent(notices)) {
-      const part = await this.composePart(ofOne);
-      if (part === null) continue;
-      parts.push(part);
-      told.push(...ofOne);
+      try {
+        const part = await this.composePart(ofOne);
+        if (part === null) continue;
+        parts.push(part);
+        told.push(...ofOne);
+      } catch (error) {
+        broken.push({ notices: ofOne, error });
+      }
     }
     const [[part, ...otherParts], [notice, ...others]] = [parts, told];
+    if ((!part || !notice) && broken[0]) throw broken[0].error;
     if (!part || !notice) return null;
     const ids = told.map(({ id }) => id);
     const whole = { ...digestOf([part, ...otherParts]), dedupeKey: keyOf([notice, ...others]) };
     return {
       message: { ...whole, told: await this.routes.toldElsewhere(this.db.single, ids) },
       told: [notice, ...others],
+      broken,
     };
   }
 

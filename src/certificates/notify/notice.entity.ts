@@ -123,6 +123,12 @@ export class Notice {
     else this.nextAttemptAt = again;
   }
 
+  /** As `fail`, and tried again without the other notices of its message. */
+  failApart(failure: Failure, again: Date): void {
+    this.fail(failure, again);
+    this.claimedBy = null;
+  }
+
   /**
    * Due at once, also after it was refused. A run that is sending it is not disturbed. Throws Problem `wrong-state` for
    * a notice that was sent, no longer applies or is held.

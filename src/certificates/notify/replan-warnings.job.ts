@@ -10,7 +10,7 @@ import { CertificateSubscriptionRepository } from './certificate-subscription.re
 
 /**
  * Plans the warnings of all certificates in scope of a changed subscription again. Each run plans one batch and
- * enqueues the next. The first looks again at what waits because of the subscription or its channel.
+ * enqueues the next. The first looks again at what waits because it was switched off.
  */
 @Injectable()
 export class ReplanWarnings implements OnModuleInit {
@@ -30,7 +30,7 @@ export class ReplanWarnings implements OnModuleInit {
   private async run(subscriptionId: number, after: number): Promise<void> {
     await this.db.write(async (tx) => {
       const ids = await this.subscriptions.idsOf(tx, subscriptionId, after, this.clock.now());
-      if (after === 0) await this.routes.release(tx, subscriptionId, this.clock.now());
+      if (after === 0) await this.routes.releasePaused(tx, subscriptionId, this.clock.now());
       // A subscription may have been switched off since the job was written.
       const certificates = await this.defaults.addMissingOf(tx, ids);
       await this.subscriptions.planNext(

@@ -64,12 +64,16 @@ export class SendNotices implements OnModuleInit {
     for (const { notice, wait } of waiting) await this.record([notice], (row) => row.wait(wait));
     const [first, ...more] = current;
     if (!first) return;
+    let open: readonly Notice[] = current;
     try {
       const prepared = await this.sender.prepare([first, ...more]);
       if (prepared === null) return await this.record(current, (notice) => notice.drop());
-      const { told } = prepared;
+      const { told, broken } = prepared;
+      for (const { notices, error } of broken) await this.recordBroken(notices, error);
+      open = told;
+      const kept = [...told, ...broken.flatMap(({ notices }) => notices)];
       await this.record(
-        current.filter((notice) => !told.includes(notice)),
+        current.filter((notice) => !kept.includes(notice)),
         (notice) => notice.drop(),
       );
       const wait = await this.sender.waitOf(prepared, now);
@@ -79,8 +83,15 @@ export class SendNotices implements OnModuleInit {
     } catch (error) {
       if (isCutOff(signal, error)) throw error;
       if (!isExpected(error)) new Logger('notify').error(error);
-      await this.recordFailure(current, failureOf(error));
+      const again = this.againAt(open, failureOf(error));
+      await this.record(open, (notice) => notice.fail(failureOf(error), again));
     }
+  }
+
+  private async recordBroken(notices: readonly Notice[], error: unknown): Promise<void> {
+    if (!isExpected(error)) new Logger('notify').error(error);
+    const again = this.againAt(notices, failureOf(error));
+    await this.record(notices, (notice) => notice.failApart(failureOf(error), again));
   }
 
   /** Tries again while the database does not answer: what is not recorded would be sent twice. */
@@ -106,10 +117,8 @@ export class SendNotices implements OnModuleInit {
   }
 
   /** One time for all: they are one message at the next attempt, too. */
-  private async recordFailure(notices: readonly Notice[], failure: Failure): Promise<void> {
-    const attempts = Math.max(...notices.map((notice) => notice.attempts)) + 1;
-    const again = retryAt(this.clock.now(), attempts, { hintS: failure.retryAfterS });
-    await this.record(notices, (notice) => notice.fail(failure, again));
+  private againAt(notices: readonly Notice[], { retryAfterS: hintS }: Failure): Date {
+    return retryAt(this.clock.now(), Math.max(...notices.map(({ attempts }) => attempts)) + 1, { hintS });
   }
 
   private async record(notices: readonly Notice[], change: (notice: Notice) => void): Promise<void> {
