@@ -6,7 +6,9 @@ import type { FetchResponse } from './site.js';
  */
 export function retryAfterOf({ headers }: Pick<FetchResponse, 'headers'>): number | undefined {
   const value = headers['retry-after']?.trim() ?? '';
-  const asDate = (): number => (Date.parse(value) - Date.parse(headers['date'] ?? '')) / 1000;
+  // JavaScript reads dates into much else, such as negative numbers.
+  const end = /^[a-z]{3,9},? /i.test(value) ? Date.parse(value) : NaN;
+  const asDate = (): number => (end - Date.parse(headers['date'] ?? '')) / 1000;
   const waitS = Math.ceil(/^\d+(\.\d+)?$/.test(value) ? Number(value) : asDate());
   return Number.isSafeInteger(waitS) && waitS > 0 ? waitS : undefined;
 }
