@@ -220,8 +220,8 @@ const writers: Writers = {
     subject: `Weekly summary: ${ending} of ${counted(watched, 'certificate')} ${expire(ending)} within 30 days`,
     heading: 'Weekly summary',
     paragraphs: [
-      `${counted(watched, 'certificate')} ${watched === 1 ? 'is' : 'are'} watched: ${ending} ${expire(ending)} within ` +
-        `30 days, and the last renewal of ${failing} failed.`,
+      `${counted(watched, 'certificate')} ${watched === 1 ? 'is' : 'are'} watched: ${ending} ${expire(ending)} ` +
+        `within 30 days, and the last renewal of ${failing} failed.`,
       ...(ending > certificates.length ? [`The first ${certificates.length} to expire are listed.`] : []),
     ],
     cards: certificates.map((one) => card(one, setting, [end(one.notAfter, setting.now)])),

@@ -113,7 +113,8 @@ export class NoticeRouteRepository {
            cross join lateral (${mailedBy} and m.certificate_id = n.certificate_id) as m(address)
            where n.id = any($1::int[]) and n.escalates_id is null
          union select n.id, m.address from notice n join authority c on c.id = n.authority_id ${subscriptionOf}
-           cross join lateral (${mailedBy} and m.authority_id = n.authority_id and m.certificate_id is null) as m(address)
+           cross join lateral (${mailedBy} and m.authority_id = n.authority_id
+             and m.certificate_id is null) as m(address)
            where n.id = any($1::int[]) and n.escalates_id is null and n.certificate_id is null) as told
        group by address having count(*) = cardinality($1::int[]) order by address`,
       [noticeIds],

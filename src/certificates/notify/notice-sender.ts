@@ -79,8 +79,8 @@ export class NoticeSender {
   }
 
   /**
-   * Their message; null when none of the certificates exists any more, or the event is over. Throws when something broke
-   * for each of them.
+   * Their message; null when none of the certificates exists any more, or the event is over. Throws when something
+   * broke for each of them.
    */
   async compose(notices: Sendable): Promise<ComposedMessage | null> {
     const parts: MessagePart[] = [];
