@@ -49,17 +49,30 @@ const notServed: Reply = {
   },
 };
 
-function failure(code: number, reason: string, message: string, causes?: object[]): Reply {
-  const details = { kind: 'secrets', ...(causes && { causes }) };
+function failure(code: number, reason: string, message: string, details?: object): Reply {
   return {
     status: code,
-    body: { kind: 'Status', apiVersion: 'v1', status: 'Failure', message, reason, details, code },
+    body: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, details, code },
   };
+}
+
+/** `namespace` is undefined for all of them, `name` for a list. */
+function forbidden(verb: string, kind: string, { namespace, name }: { namespace?: string; name?: string }): Reply {
+  const what = name === undefined ? kind : `${kind} "${name}"`;
+  const group = kind === 'secrets' ? '' : 'networking.k8s.io';
+  const scope = namespace === undefined ? 'at the cluster scope' : `in the namespace "${namespace}"`;
+  return failure(
+    403,
+    'Forbidden',
+    `${what} is forbidden: User "system:serviceaccount:web:perennial" cannot ${verb} resource "${kind}" in API group ` +
+      `"${group}" ${scope}`,
+    { name, kind },
+  );
 }
 
 /**
  * The secrets of an API server of Kubernetes: server-side apply with field managers, validation of TLS secrets,
- * preconditions, dry run and access reviews, by the reference of its API (v1.31).
+ * preconditions, dry run and access reviews. Texts and details of errors are those of an API server of version 1.34.
  */
 export async function startKubernetes(): Promise<FakeKubernetes> {
   const state = {
@@ -91,8 +104,7 @@ export async function startKubernetes(): Promise<FakeKubernetes> {
     const [, namespace = '', name = ''] = /^\/api\/v1\/namespaces\/([^/]+)\/secrets\/([^/]+)$/.exec(path) ?? [];
     if (name === '') return notServed;
     const verb = { GET: 'get', PATCH: 'patch', DELETE: 'delete' }[method] ?? '';
-    if (verb === '' || state.denied.has(verb))
-      return failure(403, 'Forbidden', `secrets "${name}" is forbidden: User cannot ${verb} resource "secrets"`);
+    if (verb === '' || state.denied.has(verb)) return forbidden(verb, 'secrets', { namespace, name });
     return answer(state, { namespace, name, exchange });
   });
   return Object.assign(state, standIn);
@@ -114,7 +126,7 @@ function list({ secrets, ingresses, denied }: Lists, { path, query }: Exchange):
   const [, group = '', namespace, kind] =
     /^\/(api|apis\/networking\.k8s\.io)\/v1(?:\/namespaces\/([^/]+))?\/(secrets|ingresses)$/.exec(path) ?? [];
   if (kind === undefined || (group === 'api') !== (kind === 'secrets')) return undefined;
-  if (denied.has(`list ${kind}`)) return failure(403, 'Forbidden', `${kind} is forbidden: User cannot list resource`);
+  if (denied.has(`list ${kind}`)) return forbidden('list', kind, namespace === undefined ? {} : { namespace });
   const start = query.get('continue') ?? '0';
   if (start === 'expired') return failure(410, 'Expired', 'The provided continue parameter is too old');
   const isIn = ([at]: [string, unknown]): boolean => namespace === undefined || at.startsWith(`${namespace}/`);
@@ -148,12 +160,22 @@ function answer(state: State, asked: Asked): Reply {
   const { namespace, name, exchange } = asked;
   const stored = state.secrets.get(`${namespace}/${name}`);
   if (exchange.method === 'PATCH') return apply(state, asked, stored);
-  if (!stored) return failure(404, 'NotFound', `secrets "${name}" not found`);
+  if (!stored) return failure(404, 'NotFound', `secrets "${name}" not found`, { name, kind: 'secrets' });
   if (exchange.method === 'GET') return { status: 200, body: shown(asked, stored) };
   const { uid, resourceVersion } =
     (exchange.json as { preconditions?: { uid?: string; resourceVersion?: string } }).preconditions ?? {};
-  if ((uid ?? stored.uid) !== stored.uid || (resourceVersion ?? String(stored.version)) !== String(stored.version))
-    return failure(409, 'Conflict', `Operation cannot be fulfilled on secrets "${name}": Precondition failed`);
+  const record = { UID: stored.uid, ResourceVersion: String(stored.version) };
+  const changed = Object.entries({ UID: uid, ResourceVersion: resourceVersion }).find(
+    ([what, wanted]) => wanted !== undefined && wanted !== record[what as keyof typeof record],
+  );
+  if (changed)
+    return failure(
+      409,
+      'Conflict',
+      `Operation cannot be fulfilled on Secret "${name}": the ${changed[0]} in the precondition (${changed[1]}) does ` +
+        `not match the ${changed[0]} in record. The object might have been modified`,
+      { name, kind: 'Secret' },
+    );
   state.secrets.delete(`${namespace}/${name}`);
   return { status: 200, body: { kind: 'Status', status: 'Success' } };
 }
@@ -164,31 +186,42 @@ function apply(state: State, asked: Asked, before: Stored | undefined): Reply {
   const force = exchange.query.get('force') === 'true';
   const wrong = wrongRequest(asked, manager);
   if (wrong) return wrong;
-  if (!namespaces.includes(namespace)) return failure(404, 'NotFound', `namespaces "${namespace}" not found`);
-  if (!before && state.denied.has('create'))
-    return failure(403, 'Forbidden', `secrets "${name}" is forbidden: User cannot create resource "secrets"`);
+  if (!namespaces.includes(namespace)) return namespaceMissing(namespace);
+  if (!before && state.denied.has('create')) return forbidden('create', 'secrets', { namespace, name });
   const wanted = fieldsOf(exchange.json as Applied);
   const conflicts = [...wanted].filter(([field, value]) => isForeign(before?.fields.get(field), value, manager));
   if (conflicts.length > 0 && !force) return conflicting(conflicts.map(([field]) => field));
   state.mutate?.(wanted);
   const after = merged(before, wanted, manager);
   const invalid = invalidity(name, before, after);
-  if (invalid) return failure(422, 'Invalid', `Secret "${name}" is invalid: ${invalid}`);
+  if (invalid) return failure(422, 'Invalid', `Secret "${name}" is invalid: ${invalid}`, { name, kind: 'Secret' });
   if (valuesIn(after) !== valuesIn(before)) after.version += 1;
   const isDry = exchange.query.get('dryRun') === 'All';
   if (!isDry) state.secrets.set(`${namespace}/${name}`, after);
   return { status: before ? 200 : 201, body: shown(asked, after, !isDry || before !== undefined) };
 }
 
+function namespaceMissing(name: string): Reply {
+  return failure(404, 'NotFound', `namespaces "${name}" not found`, { name, kind: 'namespaces' });
+}
+
 function wrongRequest({ namespace, name, exchange }: Asked, manager: string): Reply | undefined {
   const type = exchange.headers['content-type'];
   if (type !== 'application/apply-patch+yaml')
-    return failure(415, 'UnsupportedMediaType', `the body of the request was in an unknown format: ${type ?? 'none'}`);
-  if (manager === '') return failure(422, 'Invalid', 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required');
+    return failure(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
+  if (manager === '')
+    return failure(422, 'Invalid', 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value', {
+      group: 'meta.k8s.io',
+      kind: 'PatchOptions',
+    });
   const { apiVersion, kind, metadata } = (exchange.json ?? {}) as Applied;
   if (apiVersion !== 'v1' || kind !== 'Secret') return failure(400, 'BadRequest', 'invalid object type');
   if (metadata?.name !== name || (metadata.namespace ?? namespace) !== namespace)
-    return failure(400, 'BadRequest', 'the name of the object does not match the name on the URL');
+    return failure(
+      400,
+      'BadRequest',
+      `the name of the object (${metadata?.name}) does not match the name on the URL (${name})`,
+    );
   return undefined;
 }
 
@@ -208,10 +241,11 @@ function isForeign(field: Field | undefined, value: string, manager: string): bo
 
 function conflicting(fields: readonly string[]): Reply {
   const paths = fields.map((field) => `.${field.replace(/^label/, 'metadata.labels')}`);
-  const named = paths.join(', ');
-  const message = `Apply failed with ${paths.length} conflict(s): conflicts with "kubectl" using v1: ${named}`;
-  const causes = paths.map((field) => ({ reason: 'FieldManagerConflict', message: 'conflict with "kubectl"', field }));
-  return failure(409, 'Conflict', message, causes);
+  const many = `conflicts: conflicts with "kubectl" using v1:${paths.map((path) => `\n- ${path}`).join('')}`;
+  const found = paths.length === 1 ? `conflict: conflict with "kubectl" using v1: ${paths[0]}` : many;
+  const message = 'conflict with "kubectl" using v1';
+  const causes = paths.map((field) => ({ reason: 'FieldManagerConflict', message, field }));
+  return failure(409, 'Conflict', `Apply failed with ${paths.length} ${found}`, { causes });
 }
 
 /** Fields that only this manager had applied, and applies no more, are gone; a forced field has no other manager. */

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { awsAcm } from '../../plugins/aws/aws-acm.destination.js';
 import { awsIam } from '../../plugins/aws/aws-iam.destination.js';
 import { describeAwsDestinations, destinationVerbs } from '../support/aws-suite.js';
-import { startTestAuthority } from '../support/bundles.js';
+import { startTestAuthority, type TestAuthority } from '../support/bundles.js';
 import { describeLive } from '../support/live.js';
 import { canRun, type LiveProgram, startLiveProgram } from '../support/live-program.js';
 import { networkContext } from '../support/signing-ca.js';
@@ -65,11 +65,14 @@ describeLive('the destinations in AWS with moto', missing, () => {
     },
   }));
 
-  const authority = startTestAuthority();
+  let authority: TestAuthority;
+  beforeAll(() => {
+    authority = startTestAuthority();
+  });
   const agent = new Agent({ keepAlive: true });
   afterAll(() => {
     agent.destroy();
-    authority.close();
+    authority?.close();
   });
   const signed = (service: string, region: string) => ({
     authorization: `AWS4-HMAC-SHA256 Credential=AKID/20260101/${region}/${service}/aws4_request`,
