@@ -39,6 +39,18 @@ describe('due', () => {
     expect(planRenewal(facts(100), rule(40, 0.25)).at).toEqual(after(60 * day));
   });
 
+  it('names the member of the policy that decides', () => {
+    const textOf = (lifetime: number, days: number | null, fraction: number | null): string =>
+      planRenewal(facts(lifetime), rule(days, fraction)).text;
+    expect(textOf(100, 30, 0.25)).toBe('The policy says 30 days before expiry.');
+    expect(textOf(100, 20, 0.25)).toBe('The policy says when 25 % of the lifetime remains.');
+    expect(textOf(100, null, 0.25)).toBe('The policy says when 25 % of the lifetime remains.');
+    expect(textOf(40, 30, 0.1)).toMatch(
+      /^The policy says 30 days, which is more than half .* a third of it remains\.$/,
+    );
+    expect(textOf(40, 30, 0.5)).toBe('The policy says when 50 % of the lifetime remains.');
+  });
+
   it('renews in the emergency share even when the policy is later', () => {
     expect(planRenewal(facts(100), rule(1))).toMatchObject({
       at: after(98 * day),

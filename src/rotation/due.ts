@@ -130,9 +130,9 @@ const rules: readonly Rule[] = [
   ({ suggestedAt: at }) =>
     at && { at, reason: 'ca-window', text: 'A random moment in the renewal window that the CA suggests.' },
   (facts, policy) => {
-    const leadMs = policyLeadMs(facts, policy);
+    const { leadMs, text: said } = leadOf(facts, policy);
     const earlierMs = spreadMs(facts, policy, leadMs);
-    const text = leadText(leadMs, policy) + (earlierMs > 0 ? spreadText : '');
+    const text = said + (earlierMs > 0 ? spreadText : '');
     return { at: new Date(facts.notAfter.getTime() - leadMs - earlierMs), reason: 'policy', text };
   },
   (facts, policy) => ({ at: emergencyAt(facts, policy), reason: 'emergency', text: 'It is about to expire.' }),
@@ -230,22 +230,24 @@ export function shareOf(sha256: string): number {
 }
 
 /**
- * Milliseconds before notAfter. If the days of the policy exceed half of the lifetime, a third of the lifetime is used
- * instead: otherwise a short-lived certificate would renew as soon as it is issued.
+ * When renewal begins, in milliseconds before notAfter, and what says so. If the days of the policy exceed half of the
+ * lifetime, a third of the lifetime is used instead: otherwise a short-lived certificate would renew as soon as it is
+ * issued.
  */
-function policyLeadMs(facts: RenewalFacts, policy: RenewalRule): number {
+function leadOf(facts: RenewalFacts, policy: RenewalRule): { leadMs: number; text: string } {
   const lifetime = lifetimeMs(facts);
-  const byFraction = (policy.lifetimeFraction ?? 0) * lifetime;
+  const fraction = policy.lifetimeFraction ?? 0;
   const days = (policy.days ?? 0) * dayMs;
-  return Math.max(byFraction, days > lifetime / 2 ? lifetime / 3 : days);
-}
-
-function leadText(leadMs: number, policy: RenewalRule): string {
-  if (leadMs === (policy.days ?? 0) * dayMs) return `The policy says ${policy.days} days before expiry.`;
-  if (policy.lifetimeFraction !== null)
-    return `The policy says when ${Math.round(policy.lifetimeFraction * 100)} % of the lifetime remains.`;
-  return (
-    `The policy says ${policy.days} days, which is more than half of its lifetime. ` +
-    'It renews when a third of it remains.'
-  );
+  const isTooLong = days > lifetime / 2;
+  const byDays = isTooLong ? lifetime / 3 : days;
+  if (policy.days === null || byDays < fraction * lifetime)
+    return {
+      leadMs: fraction * lifetime,
+      text: `The policy says when ${Math.round(fraction * 100)} % of the lifetime remains.`,
+    };
+  const text = isTooLong
+    ? `The policy says ${policy.days} days, which is more than half of its lifetime. ` +
+      'It renews when a third of it remains.'
+    : `The policy says ${policy.days} days before expiry.`;
+  return { leadMs: byDays, text };
 }
