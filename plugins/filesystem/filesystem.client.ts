@@ -80,8 +80,15 @@ export async function readVersion(place: Place, version: 'current' | 'previous',
 }
 
 /** A file as readers find it; null when there is none. */
-export function readSeen(place: Place, name: string): Promise<Buffer | null> {
-  return ifPresent(readFile(join(place.readers, name)), ['ENOENT', 'ENOTDIR']);
+export async function readSeen(place: Place, name: string): Promise<(Owner & { bytes: Buffer; mode: number }) | null> {
+  const handle = await ifPresent(open(join(place.readers, name), 'r'), ['ENOENT', 'ENOTDIR']);
+  if (handle === null) return null;
+  try {
+    const { mode, uid, gid } = await handle.stat();
+    return { bytes: await handle.readFile(), mode: mode & 0o7777, uid, gid };
+  } finally {
+    await handle.close();
+  }
 }
 
 /** Drops the previous version; `sweep` removes its files. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import {
+  chmodSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -261,8 +262,9 @@ describe('filesystem verifies', () => {
     const bundle = bench.authority.issue('a.test');
     const { files } = await delivery(bundle, layout);
     const { location } = await deliver(bundle, { layout });
-    const delivered = files.map(({ name, bytes }) => ({
+    const delivered = files.map(({ name, bytes, mode }) => ({
       name,
+      mode,
       sha256Hex: createHash('sha256').update(bytes).digest('hex'),
     }));
     const verdict = (known = delivered) =>
@@ -275,6 +277,15 @@ describe('filesystem verifies', () => {
     ]);
     await deliver(bundle, { layout });
     const [main = ''] = fileNames('a.test', layout);
+    for (const { name, mode } of delivered) {
+      chmodSync(join(bench.folder, name), mode === 0o600 ? 0o640 : 0o666);
+      expect(await verdict()).toMatchObject({
+        state: 'different',
+        detail: expect.stringContaining(' has the mode 06'),
+      });
+      chmodSync(join(bench.folder, name), mode);
+    }
+    expect(await verdict()).toEqual({ state: 'same' });
     writeFileSync(join(bench.folder, main), 'edited by hand');
     expect(await verdict()).toMatchObject({ state: 'different' });
     unlinkSync(join(bench.folder, main));

@@ -91,7 +91,7 @@ export const filesystem = defineDestination({
     const names = files.map(({ name }) => name);
     const location = locationOf(o.path, names);
     await translated(ctx.signal, async () => {
-      const stored = storedFiles(bundle, files, { mode: Number.parseInt(o.mode, 8), owner: await ownerOf(o) });
+      const stored = storedFiles(bundle, files, { mode: o.mode, owner: await ownerOf(o) });
       await settle(await placeOf(kindOf(names), location, o.path, ctx), stored, o.reload, ctx);
     });
     return { location };
@@ -102,7 +102,7 @@ export const filesystem = defineDestination({
     demandOurs(location, o);
     return translated(ctx.signal, async () =>
       files.length > 0
-        ? compareFiles(await placeOf(kindOf(files.map(({ name }) => name)), location, o.path, ctx), files)
+        ? compareFiles(await placeOf(kindOf(files.map(({ name }) => name)), location, o.path, ctx), files, o)
         : compareRecord(location, bundle, o, ctx),
     );
   },
@@ -126,15 +126,42 @@ function demandOurs(location: string, { path }: FilesystemOptions): void {
     throw new PluginError('misconfigured', `"${location}" is not in the folder "${path}".`);
 }
 
-/** Compares what readers find with the digests of what was delivered. */
-async function compareFiles(place: Place, files: readonly DeliveredFile[]): Promise<Verdict> {
-  for (const { name, sha256Hex } of files) {
-    const bytes = await readSeen(place, basename(name));
-    if (bytes === null) return { state: 'missing' };
-    if (createHash('sha256').update(bytes).digest('hex') !== sha256Hex)
-      return { state: 'different', detail: `The file ${join(place.readers, basename(name))} has other content.` };
+/** Compares what readers find with the digests, the modes and the owner of what was delivered. */
+async function compareFiles(place: Place, files: readonly DeliveredFile[], o: FilesystemOptions): Promise<Verdict> {
+  const owner = await ownerOf(o);
+  for (const { name, sha256Hex, mode } of files) {
+    const found = await readSeen(place, basename(name));
+    if (found === null) return { state: 'missing' };
+    const { bytes, ...access } = found;
+    const fault =
+      createHash('sha256').update(bytes).digest('hex') === sha256Hex
+        ? accessFault(access, { mode: mode === undefined ? undefined : modeOf(mode, o), owner })
+        : 'has other content.';
+    if (fault !== null)
+      return { state: 'different', detail: `The file ${join(place.readers, basename(name))} ${fault}` };
   }
   return { state: 'same' };
+}
+
+/** What a file has instead of this mode and owner, in words; null when it has them. */
+function accessFault(
+  found: Owner & { mode: number },
+  { mode, owner }: { mode: number | undefined; owner: Owner | undefined },
+): string | null {
+  if (mode !== undefined && found.mode !== mode) return `has the mode ${octal(found.mode)} instead of ${octal(mode)}.`;
+  if (owner && (found.uid !== owner.uid || found.gid !== owner.gid))
+    return `belongs to ${found.uid}:${found.gid} instead of ${owner.uid}:${owner.gid}.`;
+  return null;
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, '0');
+}
+
+/** Files with a key get the mode of the options; others can be read by everyone besides. */
+function modeOf(exported: number, { mode }: Pick<FilesystemOptions, 'mode'>): number {
+  const forKeys = Number.parseInt(mode, 8);
+  return (exported & 0o044) === 0 ? forKeys : forKeys | 0o444;
 }
 
 /** Compares the certificate, for a delivery whose files were not recorded. */
@@ -196,14 +223,14 @@ function holds(file: Buffer, { chainPem: [leafPem = ''] }: Bundle): boolean {
 function storedFiles(
   { chainPem: [leafPem] }: Bundle,
   files: readonly ExportedFile[],
-  { mode, owner }: { mode: number; owner: Owner | undefined },
+  { mode, owner }: { mode: string; owner: Owner | undefined },
 ): StoredFile[] {
   if (leafPem === undefined || files.length === 0)
     throw new PluginError('refused', 'There is no certificate, or no file to write.');
   const written = files.map(({ name, bytes, mode: exported }) => ({
     name: basename(name),
     bytes,
-    mode: (exported & 0o044) === 0 ? mode : mode | 0o444,
+    mode: modeOf(exported, { mode }),
     owner,
   }));
   return [...written.reverse(), { name: recordName, bytes: Buffer.from(leafPem), mode: 0o644, owner: undefined }];

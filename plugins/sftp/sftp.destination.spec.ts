@@ -66,7 +66,7 @@ const opaque = ({ chainPem }: Bundle): ExportedFile[] => [
   },
 ];
 const digests = (files: readonly ExportedFile[]): DeliveredFile[] =>
-  files.map(({ name, bytes }) => ({ name, sha256Hex: createHash('sha256').update(bytes).digest('hex') }));
+  files.map(({ name, bytes, mode }) => ({ name, sha256Hex: createHash('sha256').update(bytes).digest('hex'), mode }));
 const deliver = (bundle: Bundle, changed: Values = {}, files = filesOf(bundle)) =>
   sftp.deliver({ bundle, files }, options(changed), networkContext());
 const placed = (bundle: Bundle, files: readonly ExportedFile[] = filesOf(bundle)) => ({
@@ -266,6 +266,10 @@ describe('sftp verifies', () => {
     expect(await verify(bundle, [])).toEqual({ state: 'same' });
     expect(await verify(other)).toMatchObject({ state: 'different' });
     expect(await verify(other, [])).toMatchObject({ state: 'different' });
+    chmodSync(join(folder, 'www.example.com.key'), 0o644);
+    expect(await verify(bundle)).toMatchObject({ state: 'different', detail: expect.stringContaining('another mode') });
+    await deliver(bundle);
+    expect(await verify(bundle)).toEqual({ state: 'same' });
     writeFileSync(join(folder, 'www.example.com.key'), 'changed');
     expect(await verify(bundle)).toMatchObject({ state: 'different', detail: expect.stringContaining('.key') });
     rmSync(join(folder, 'www.example.com.key'));

@@ -2,7 +2,12 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { posix } from 'node:path';
 import type { Client } from 'ssh2';
 import { isSameLeaf } from '../../src/pki/key-pair.js';
-import { defineDestination, type DeliveredFile, type PlacedRequest } from '../../src/plugin-api/destination.js';
+import {
+  defineDestination,
+  type DeliveredFile,
+  type PlacedRequest,
+  type Verdict,
+} from '../../src/plugin-api/destination.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { Bundle, ExportedFile } from '../../src/plugin-api/export.js';
 import { certificateIn, noRecord, parseRecord, type PlaceRecord, recordText } from './place-record.js';
@@ -49,14 +54,15 @@ export const sftp = defineDestination({
       await makeFolders(remote, main.name, o);
       const wanted = files.map((file) => remoteFile(file, o));
       const place = new Place(remote, inFolder(main.name, o));
-      const done: PlaceRecord = { contents: [content], isCommandDue: false };
+      const done: PlaceRecord = { contents: [content], isCommandDue: false, keepsModes: true };
       const isDone = (await isInPlace(remote, wanted)) && (await place.isNoted(done));
       if (isDone) return;
       const isCommandDue = o.command !== undefined;
-      await place.expect({ contents: [content], isCommandDue });
+      await place.expect({ ...done, isCommandDue });
       await replaceAll(remote, wanted);
+      const keepsModes = await isInPlace(remote, wanted);
       if (o.command !== undefined) await runCommand(client, commandOf(o.command, bundle, place.main, o), o);
-      await place.note(done);
+      await place.note({ ...done, keepsModes });
     });
     return { location: locationOf(main.name, o) };
   },
@@ -65,17 +71,11 @@ export const sftp = defineDestination({
     const main = mainOf(request, o);
     return withSsh(o, ctx, async (client) => {
       const remote = await RemoteFiles.open(client);
-      for (const { name, sha256Hex } of request.files) {
-        const path = inFolder(name, o);
-        const bytes = await remote.read(path);
-        if (bytes === null) return { state: 'missing' };
-        if (sha256(bytes) !== sha256Hex)
-          return { state: 'different', detail: `The file ${path} has other content than was delivered.` };
-      }
-      if (request.files.length > 0) return { state: 'same' };
+      const place = new Place(remote, main);
+      if (request.files.length > 0) return compareFiles(remote, request.files, o, (await place.read()).keepsModes);
       const bytes = await remote.read(main);
       if (bytes === null) return { state: 'missing' };
-      return (await new Place(remote, main).isOf(bytes, request))
+      return (await place.isOf(bytes, request))
         ? { state: 'same' }
         : { state: 'different', detail: `The file ${main} holds another certificate.` };
     });
@@ -86,6 +86,26 @@ export const sftp = defineDestination({
     await withSsh(o, ctx, (client) => removeFiles(client, main, request, o));
   },
 });
+
+/** Compares the files with the digests of what was delivered and, where the server keeps them, modes and owner. */
+async function compareFiles(
+  remote: RemoteFiles,
+  files: readonly DeliveredFile[],
+  o: SftpOptions,
+  withModes: boolean,
+): Promise<Verdict> {
+  for (const { name, sha256Hex, mode } of files) {
+    const path = inFolder(name, o);
+    const bytes = await remote.read(path);
+    if (bytes === null) return { state: 'missing' };
+    if (sha256(bytes) !== sha256Hex)
+      return { state: 'different', detail: `The file ${path} has other content than was delivered.` };
+    const wanted = { path, bytes, mode: modeOf(mode ?? 0, o), owner: ownerOf(o) };
+    if (withModes && mode !== undefined && !(await remote.holds(wanted)))
+      return { state: 'different', detail: `The file ${path} has another mode or owner than the options say.` };
+  }
+  return { state: 'same' };
+}
 
 /** The main file of one certificate, and the record beside it. */
 class Place {
@@ -191,13 +211,13 @@ function demandCreation({ createFolder, folder }: SftpOptions): void {
 }
 
 function remoteFile({ name, bytes, mode }: ExportedFile, o: SftpOptions): RemoteFile {
-  const forKeys = Number.parseInt(o.mode, 8);
-  return {
-    path: inFolder(name, o),
-    bytes,
-    mode: (mode & 0o044) === 0 ? forKeys : forKeys | 0o444,
-    owner: ownerOf(o),
-  };
+  return { path: inFolder(name, o), bytes, mode: modeOf(mode, o), owner: ownerOf(o) };
+}
+
+/** Files with a key get the mode of the options; others can be read by everyone besides. */
+function modeOf(exported: number, { mode }: Pick<SftpOptions, 'mode'>): number {
+  const forKeys = Number.parseInt(mode, 8);
+  return (exported & 0o044) === 0 ? forKeys : forKeys | 0o444;
 }
 
 function ownerOf({ owner }: SftpOptions): RemoteFile['owner'] {

@@ -17,10 +17,12 @@ export interface DeliveryRequest {
   files: readonly ExportedFile[];
 }
 
-/** A file as it was last delivered. The name is that of the export step. */
+/** A file as it was last delivered. Name and mode are those of the export step. */
 export interface DeliveredFile {
   name: string;
   sha256Hex: string;
+  /** The Unix file mode; absent where nobody recorded it. */
+  mode?: number;
 }
 
 /** The certificate that `deliver` put, or may have put, at `location`. The bundle has no key. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer, type Server } from 'node:tls';
@@ -115,11 +115,17 @@ describe('a delivery to a destination with the address of its server', () => {
     await inState(below, { verification: 'verified' });
   });
 
-  it('is rolled back when the server does not serve it in time, with a message to the owner', async () => {
-    await destination('rolled');
-    const old = await issue('rolled.example.com', 'rolled');
+  it.each([
+    ['for 90 days', 'rolled', 90 * dayMs],
+    ['for six hours', 'rolled-short', dayMs / 4],
+  ])('that is valid %s is rolled back when it is not served in time, and the owner is told', async (_, label, ms) => {
+    await destination(label);
+    const now = program.clock.now().getTime();
+    const [validityStart, validityEnd] = [now, now + ms].map((at) => new Date(at).toISOString());
+    const commonName = `${label}.example.com`;
+    const old = await issue(commonName, label, { validityStart, validityEnd });
     await inState(old, { state: 'delivered' });
-    reload('rolled', 'rolled.example.com');
+    reload(label, commonName);
     await inState(old, { verification: 'verified' });
     const fresh = await program.ok('POST', `/certificates/${old.id}/reissue`, {});
     await inState(fresh, { state: 'delivered', verification: 'pending' });
@@ -127,15 +133,17 @@ describe('a delivery to a destination with the address of its server', () => {
     const failed = await inState(fresh, { state: 'rolled-back' });
     expect(failed).toMatchObject({ fault: 'unverified', detail: expect.stringContaining('is served.') });
     await inState(old, { state: 'delivered', verification: 'verified' });
-    expect(at('rolled', 'rolled.example.com/cert.pem').trim()).toBe(old.body.trim());
+    expect(at(label, `${commonName}/cert.pem`).trim()).toBe(old.body.trim());
     expect(await stateOf(old)).toBe('issued');
     await eventually(async () =>
-      (await program.ok('GET', '/mails')).items.some(({ subject }: Json) => subject.includes('rolled back at rolled')),
+      (await program.ok('GET', '/mails')).items.some(({ subject }: Json) =>
+        subject.includes(`rolled back at ${label}`),
+      ),
     );
     // A person has mended the server.
     await program.ok('POST', `/deliveries/${failed.id}/retry`);
     await inState(fresh, { state: 'delivered' });
-    reload('rolled', 'rolled.example.com');
+    reload(label, commonName);
     await inState(fresh, { verification: 'verified' });
     await eventually(async () => (await stateOf(old)) === 'superseded');
   });
@@ -223,6 +231,14 @@ describe('what is no longer what was delivered', () => {
     rmSync(join(folder, 'drift', 'drift.example.com', 'cert.pem'));
     program.clock.advance(dayMs);
     await inState(certificate, { verification: 'differs' });
+    await program.ok('POST', `/certificates/${certificate.id}/redeploy`);
+    await inState(certificate, { verification: 'verified' });
+    chmodSync(join(folder, 'drift', 'drift.example.com', 'privkey.pem'), 0o644);
+    await check(certificate);
+    expect(await deliveryOf(certificate)).toMatchObject({
+      verification: 'differs',
+      verificationDetail: expect.stringMatching(/privkey\.pem has the mode 0644 instead of 0600\.$/),
+    });
   });
 
   it('is delivered again by itself where the destination says so', async () => {

@@ -113,7 +113,7 @@ describe('a check of a delivery', () => {
       detail: '127.0.0.1:1 cannot be reached (ECONNREFUSED).',
     });
     expect(await check(bundle, {}, '10.0.0.1')).toEqual({
-      outcome: 'not-verifiable',
+      outcome: 'denied',
       detail: expect.stringContaining('is not on the public internet'),
     });
   });
@@ -130,7 +130,7 @@ describe('a check of a delivery', () => {
     [{ state: 'missing' }, 'differs'],
     [{ state: 'different', detail: 'It holds another.' }, 'differs'],
     [new PluginError('unavailable', 'It is down.'), 'unknown'],
-    [new PluginError('misconfigured', 'It lets nobody read.'), 'not-verifiable'],
+    [new PluginError('misconfigured', 'It lets nobody read.'), 'denied'],
     [null, 'not-verifiable'],
   ])('without addresses, for a place that says %j, is: %s', async (verdict, outcome) => {
     expect((await check(certified(['a.example.org']), { verdict, verifyAt: [] })).outcome).toBe(outcome);

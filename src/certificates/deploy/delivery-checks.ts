@@ -36,7 +36,7 @@ export class DeliveryChecks {
       signal.throwIfAborted();
       if (!(error instanceof PluginError)) throw error;
       // A place that may not be asked says nothing against the certificate.
-      return { outcome: error.fault === 'misconfigured' ? 'not-verifiable' : 'unknown', detail: error.detail };
+      return { outcome: error.fault === 'misconfigured' ? 'denied' : 'unknown', detail: error.detail };
     }
   }
 

@@ -58,6 +58,18 @@ describe('a delivery', () => {
     expect(delivery).toMatchObject({ attempts: 0, fault: null, faultDetail: null });
   });
 
+  it.each([
+    [10, 30_000 * 1.2],
+    [6 * 60, 18 * 60_000 * 1.2],
+    [90 * 24 * 60, 6 * hourMs * 1.2],
+  ])('of a certificate that is valid for %i minutes is tried again in time however often it has failed', (m, most) => {
+    const delivery = planned();
+    for (let n = 0; n < 20; n += 1) delivery.fail({ fault: 'unavailable', detail: 'Down.' }, at(0), m * 60_000);
+    const waitMs = (delivery.nextAttemptAt?.getTime() ?? 0) - at(0).getTime();
+    expect(waitMs).toBeGreaterThanOrEqual(most / 1.2);
+    expect(waitMs).toBeLessThanOrEqual(most);
+  });
+
   it('is never checked again when nobody can tell, or checks are turned off', () => {
     for (const [finding, everyMs] of [
       [{ outcome: 'not-verifiable', detail: 'x' }, hourMs],
@@ -67,6 +79,17 @@ describe('a delivery', () => {
       delivery.arrive(at(0), finding, everyMs);
       expect([delivery.isComplete, delivery.nextAttemptAt]).toEqual([true, null]);
     }
+  });
+
+  it('is checked again at the usual interval while nobody may ask, and keeps the verdict that there was', () => {
+    const denied = { outcome: 'denied', detail: 'The account is locked.' } as const;
+    const delivery = planned();
+    delivery.arrive(at(0), denied, hourMs);
+    expect(delivery).toMatchObject({ isComplete: true, verification: 'not-verifiable', nextAttemptAt: at(60) });
+    delivery.check(match, at(60), hourMs);
+    delivery.check(denied, at(120), hourMs);
+    expect(delivery).toMatchObject({ verification: 'verified', verifiedAt: at(60), nextAttemptAt: at(180) });
+    expect(delivery.verificationDetail).toBe('The account is locked.');
   });
 
   it('is checked again soon while its certificate is not in use, also when checks are turned off', () => {

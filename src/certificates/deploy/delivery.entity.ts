@@ -40,6 +40,9 @@ const moves: Partial<Record<DeliveryState, readonly DeliveryState[]>> = {
   left: ['planned', 'removing'],
 };
 
+/** From here on a twentieth is longer than any wait before a retry. */
+const shortLifetimeMs = 5 * 86_400_000;
+
 /** The states of the hook after a delivery. */
 export const hookStates = ['due', 'done'] as const;
 type HookState = (typeof hookStates)[number];
@@ -137,7 +140,7 @@ export class Delivery {
     this.checkedAt = now;
     if (finding.outcome === 'match') this.verifiedAt = now;
     const waitMs = result === 'waiting' ? waitAfter(now, since) : everyMs;
-    const isLast = verification === 'not-verifiable' || waitMs === 0;
+    const isLast = finding.outcome === 'not-verifiable' || waitMs === 0;
     this.nextAttemptAt = isLast ? null : new Date(now.getTime() + waitMs);
     return result;
   }
@@ -163,13 +166,17 @@ export class Delivery {
     );
   }
 
-  /** An attempt failed. A delivered certificate stays delivered when its check fails. It is tried again later. */
-  fail(failure: Failure, now: Date): void {
+  /**
+   * An attempt failed. A delivered certificate stays delivered when its check fails. It is tried again later: at the
+   * latest after a twentieth of `lifetimeMs`, that of the certificate, since its predecessor may expire meanwhile.
+   */
+  fail(failure: Failure, now: Date, lifetimeMs = Infinity): void {
     if (this.state !== 'removing' && this.state !== 'delivered') this.become('failing');
     this.attempts += 1;
     this.fault = failure.fault;
     this.faultDetail = failure.detail;
-    this.nextAttemptAt = retryAt(now, this.attempts, { hintS: failure.retryAfterS });
+    const atMostMs = lifetimeMs < shortLifetimeMs ? Math.max(lifetimeMs / 20, 10_000) : undefined;
+    this.nextAttemptAt = retryAt(now, this.attempts, { hintS: failure.retryAfterS, atMostMs });
   }
 
   /** A check starts. If it ends without an outcome, the next one is due at `again`. */

@@ -191,21 +191,23 @@ export class DeliveryRepository {
 
   /**
    * The delivery of a predecessor that this delivery has replaced at its location, and that can be delivered again: it
-   * is issued, valid at `validAt`, and its key is here if it is needed. The one that is valid longest; null for none.
+   * is issued, its key is here if it is needed, and it is of use: at most `reserveMs` and a tenth of its lifetime before
+   * its end, when the successor must be tried again. The one that is valid longest; null for none.
    */
   async findPredecessorAt(
     tx: Tx,
     { certificateId, destinationId, location }: Delivery,
-    { validAt, needsPrivateKey }: { validAt: Date; needsPrivateKey: boolean },
-  ): Promise<{ id: number; notAfter: Date } | null> {
-    const rows: { id: number; notAfter: Date }[] = await tx.query(
+    { now, reserveMs, needsPrivateKey }: { now: Date; reserveMs: number; needsPrivateKey: boolean },
+  ): Promise<{ id: number; usefulUntil: Date } | null> {
+    const usefulUntil = `c.not_after - least($6 * interval '1 millisecond', (c.not_after - c.not_before) / 10)`;
+    const rows: { id: number; usefulUntil: Date }[] = await tx.query(
       `with recursive older(id) as (select replaced_id from certificate_replacement where certificate_id = $1
          union select r.replaced_id from certificate_replacement r join older on r.certificate_id = older.id)
-       select d.id, c.not_after as "notAfter" from delivery d join certificate c on c.id = d.certificate_id
+       select d.id, ${usefulUntil} as "usefulUntil" from delivery d join certificate c on c.id = d.certificate_id
        where d.certificate_id in (select id from older) and d.destination_id = $2 and d.location = $3
-         and d.state = 'replaced' and c.state = 'issued' and c.deleted_at is null and c.not_after > $4
+         and d.state = 'replaced' and c.state = 'issued' and c.deleted_at is null and ${usefulUntil} > $4
          and (c.sealed_key is not null or not $5) order by c.not_after desc limit 1`,
-      [certificateId, destinationId, location, validAt, needsPrivateKey],
+      [certificateId, destinationId, location, now, needsPrivateKey, reserveMs],
     );
     return rows[0] ?? null;
   }

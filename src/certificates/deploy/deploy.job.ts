@@ -164,8 +164,8 @@ export class DeployJob implements OnModuleInit {
   }
 }
 
-function digestOf({ name, bytes }: ExportedFile): DeliveredFile {
-  return { name, sha256Hex: createHash('sha256').update(bytes).digest('hex') };
+function digestOf({ name, bytes, mode }: ExportedFile): DeliveredFile {
+  return { name, sha256Hex: createHash('sha256').update(bytes).digest('hex'), mode };
 }
 
 /** The name of the lease of a location, which is hashed because its length has no limit. */

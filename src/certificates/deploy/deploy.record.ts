@@ -246,13 +246,14 @@ export class DeployRecord {
 
   /** The history gets the first of consecutive failures; the delivery shows the last. */
   private async noteFailure(tx: Tx, delivery: Delivery, error: unknown): Promise<void> {
-    delivery.fail(failureOf(error), this.clock.now());
+    const certificate = await this.certificates.get(tx, delivery.certificateId);
+    const lifetimeMs = certificate.notAfter.getTime() - certificate.notBefore.getTime();
+    delivery.fail(failureOf(error), this.clock.now(), lifetimeMs);
     if (delivery.attempts === 1) {
       const action = failures[kindOf(delivery) ?? 'deliver'];
       await this.deploying.note(tx, action, delivery, { detail: delivery.faultDetail ?? undefined });
     }
-    if (delivery.attempts === tellAfter)
-      await this.notices.deliveryFailing(tx, await this.certificates.get(tx, delivery.certificateId), delivery);
+    if (delivery.attempts === tellAfter) await this.notices.deliveryFailing(tx, certificate, delivery);
   }
 
   /**

@@ -7,7 +7,10 @@ import { Notices } from '../notify/notices.js';
 import { DeliveryRepository } from './delivery.repository.js';
 import { Deploying } from './deploying.js';
 
-/** A predecessor is of use only if it is valid for so long; the successor is tried again when it no longer is. */
+/**
+ * A predecessor is of use only if it is valid for so long, or a tenth of its lifetime if that is shorter; the successor
+ * is tried again when it no longer is.
+ */
 const reserveMs = 24 * 3_600_000;
 
 /** What happens when a delivered certificate is not in use: the predecessor is delivered again, and people are told. */
@@ -28,12 +31,10 @@ export class Rollbacks {
   async start(tx: Tx, deliveryId: number, { needsPrivateKey }: ReadyDestination): Promise<void> {
     const now = this.clock.now();
     const delivery = await this.deliveries.get(tx, deliveryId);
-    const until = new Date(now.getTime() + reserveMs);
-    const old = await this.deliveries.findPredecessorAt(tx, delivery, { validAt: until, needsPrivateKey });
+    const old = await this.deliveries.findPredecessorAt(tx, delivery, { now, reserveMs, needsPrivateKey });
     if (old) {
-      const again = new Date(old.notAfter.getTime() - reserveMs);
       await this.deliveries.change(tx, deliveryId, async (row) => {
-        row.rollBack(row.verificationDetail ?? '', again);
+        row.rollBack(row.verificationDetail ?? '', old.usefulUntil);
         await this.deploying.note(tx, 'delivery.rolled-back', row, { detail: row.faultDetail ?? undefined });
       });
       await this.deliveries.change(tx, old.id, (row) => row.stay(now));

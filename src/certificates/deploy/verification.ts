@@ -7,10 +7,11 @@ export type Verification = (typeof verifications)[number];
 
 /**
  * What one check found. `unknown`: the place, or a server, did not tell. `arriving`: the place is about to use the
- * certificate. `detail` says why, for people.
+ * certificate. `denied`: the place may not be asked, until a person changes that. `not-verifiable`: there is nobody to
+ * ask. `detail` says why, for people.
  */
 export interface Finding {
-  outcome: 'match' | 'differs' | 'unknown' | 'arriving' | 'not-verifiable';
+  outcome: 'match' | 'differs' | 'unknown' | 'arriving' | 'denied' | 'not-verifiable';
   detail: string | null;
 }
 
@@ -34,6 +35,11 @@ export function judged(
   sinceMs: number,
 ): { verification: Verification | null; result: CheckResult } {
   const wasOpen = before === 'pending' || before === 'differs';
+  // Once there was a verdict, it stays while nobody may ask.
+  if (outcome === 'denied')
+    return before === 'verified' || before === 'differs'
+      ? { verification: before, result: 'same' }
+      : { verification: 'not-verifiable', result: wasOpen ? 'settled' : 'same' };
   if (outcome === 'match' || outcome === 'not-verifiable')
     return { verification: outcome === 'match' ? 'verified' : outcome, result: wasOpen ? 'settled' : 'same' };
   if (before === 'pending')
