@@ -91,6 +91,7 @@ import { NoticesOfRuns1763700000119 } from './1763700000119-notices-of-runs.js';
 import { ClockWatch1763700000120 } from './1763700000120-clock-watch.js';
 import { FindingsOfSources1763700000123 } from './1763700000123-findings-of-sources.js';
 import { NoticesToldOnce1763700000127 } from './1763700000127-notices-told-once.js';
+import { RenewalRetries1763700000129 } from './1763700000129-renewal-retries.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -187,4 +188,5 @@ export const migrations = [
   ClockWatch1763700000120,
   FindingsOfSources1763700000123,
   NoticesToldOnce1763700000127,
+  RenewalRetries1763700000129,
 ];

@@ -104,6 +104,8 @@ export class Certificate {
   @Column('integer') renewalAttempts: number;
   @Column('text', { nullable: true }) renewalFault: string | null;
   @Column('text', { nullable: true }) renewalDetail: string | null;
+  /** After a failed renewal, not before this time; null when none has failed. */
+  @Column('timestamptz', { nullable: true }) renewalRetryAt: Date | null;
   @Column('timestamptz', { nullable: true }) nextRenewalAt: Date | null;
   @Column('timestamptz', { nullable: true }) revokedAt: Date | null;
   @Column('integer', { nullable: true }) revocationReason: number | null;
@@ -237,7 +239,8 @@ export class Certificate {
 
   /** Stores the plan in the columns that the sweep reads. After a failed renewal, not before its next attempt. */
   planNext(plan: RenewalPlan): void {
-    const retry = this.renewalAttempts > 0 ? this.nextRenewalAt : null;
+    if (plan.at === null) this.renewalRetryAt = null;
+    const retry = this.renewalRetryAt;
     this.renewalReason = plan.obstacle ?? plan.reason;
     this.nextRenewalAt = plan.at !== null && retry !== null && retry > plan.at ? retry : plan.at;
   }
@@ -249,7 +252,8 @@ export class Certificate {
     this.renewalDetail = failure.detail;
     const left = this.notAfter.getTime() - now.getTime();
     const atMostMs = left > 0 ? Math.max(left / 5, 10_000) : undefined;
-    this.nextRenewalAt = retryAt(now, this.renewalAttempts, { hintS: failure.retryAfterS, atMostMs });
+    this.renewalRetryAt = retryAt(now, this.renewalAttempts, { hintS: failure.retryAfterS, atMostMs });
+    this.nextRenewalAt = this.renewalRetryAt;
   }
 
   /** A successor is requested, but its issuer fails. The order of the successor is retried, not the renewal. */
@@ -290,11 +294,13 @@ export class Certificate {
   recordRenewal(): void {
     this.renewalReason = 'renewal-under-way';
     this.nextRenewalAt = null;
+    this.renewalRetryAt = null;
   }
 
   /** The successor is issued. What remains is its deployment. */
   recordRenewed(): void {
     this.renewalAttempts = 0;
+    this.renewalRetryAt = null;
     this.renewalFault = null;
     this.renewalDetail = null;
     if (this.toReplace) this.retire();
@@ -321,10 +327,12 @@ export class Certificate {
       throw new Problem('wrong-state', `Certificate ${this.name} is ${this.state}; it does not come back.`);
     this.notify = true;
     this.renewalAttempts = 0;
+    this.renewalRetryAt = null;
   }
 
   private settle(): void {
     this.nextRenewalAt = null;
+    this.renewalRetryAt = null;
     this.renewalReason = this.state;
   }
 

@@ -22,10 +22,10 @@ export class DueRepository {
   async saveOutlooks(tx: Tx, rows: readonly Certificate[]): Promise<void> {
     await tx.query(
       `update certificate c set notify = w.notify, rotation = w.rotation, to_replace = w."toReplace",
-         next_renewal_at = w."nextRenewalAt", renewal_reason = w."renewalReason",
+         next_renewal_at = w."nextRenewalAt", renewal_reason = w."renewalReason", renewal_retry_at = w."renewalRetryAt",
          renewal_attempts = w."renewalAttempts", renewal_fault = w."renewalFault", renewal_detail = w."renewalDetail"
        from jsonb_to_recordset($1::jsonb) as w(id int, notify boolean, rotation boolean, "toReplace" boolean,
-         "nextRenewalAt" timestamptz, "renewalReason" text, "renewalAttempts" int,
+         "nextRenewalAt" timestamptz, "renewalReason" text, "renewalRetryAt" timestamptz, "renewalAttempts" int,
          "renewalFault" text, "renewalDetail" text)
        where c.id = w.id`,
       [JSON.stringify(rows.map(outlookOf))],
@@ -84,6 +84,7 @@ export class DueRepository {
   async setBack(tx: Tx, seconds: number): Promise<void> {
     await tx.query(setBackTimes('certificate', 'next_attempt_at'), [seconds]);
     await tx.query(setBackTimes('certificate', 'next_renewal_at', 'renewal_attempts > 0'), [seconds]);
+    await tx.query(setBackTimes('certificate', 'renewal_retry_at', 'renewal_attempts > 0'), [seconds]);
   }
 
   /**
@@ -105,7 +106,8 @@ export class DueRepository {
 function outlookOf(row: Certificate): object {
   const { id, notify, rotation, toReplace, renewalReason, renewalAttempts, renewalFault, renewalDetail } = row;
   const renewal = { renewalReason, renewalAttempts, renewalFault, renewalDetail };
-  return { id, notify, rotation, toReplace, ...renewal, nextRenewalAt: timestamp(row.nextRenewalAt) };
+  const times = { nextRenewalAt: timestamp(row.nextRenewalAt), renewalRetryAt: timestamp(row.renewalRetryAt) };
+  return { id, notify, rotation, toReplace, ...renewal, ...times };
 }
 
 function endOf({ id, state, renewalReason, nextRenewalAt, supersededAt, awaitsDeployment }: Certificate): object {

@@ -17,6 +17,7 @@ import type { Certificate } from './certificate.entity.js';
 import { CertificateRepository } from './certificate.repository.js';
 import { DefaultSubscriptions } from './notify/default-subscriptions.js';
 import { nextWarningAt } from './notify/due-warnings.js';
+import { WaitingRepository } from './rotate/waiting.repository.js';
 import { CertificateSubscriptionRepository } from './notify/certificate-subscription.repository.js';
 
 /** When and why a certificate renews, or why not, and its rotation policy. */
@@ -37,6 +38,7 @@ export class Planning {
     private readonly certificates: CertificateRepository,
     private readonly subscriptions: CertificateSubscriptionRepository,
     private readonly defaults: DefaultSubscriptions,
+    private readonly waiting: WaitingRepository,
   ) {}
 
   /**
@@ -63,6 +65,7 @@ export class Planning {
   async planRenewal(tx: Tx, certificate: Certificate): Promise<void> {
     const { plan, policy } = await this.planWithPolicy(tx, certificate);
     certificate.planNext(this.fromNow(certificate, plan, policy));
+    await this.waiting.removePlanned(tx, [certificate], this.clock.now());
   }
 
   /** Like `planWithPolicy` for many, in order. */

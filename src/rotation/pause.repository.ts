@@ -38,7 +38,9 @@ const shown: ListSource = {
   columns: `${named}, w.waiting`,
   from: `rotation_pause p join app_user u on u.id = p.user_id left join authority a on a.id = p.authority_id
     left join source s on s.id = p.source_id left join certificate c on c.id = p.certificate_id`,
-  details: 'cross join lateral (select count(*)::int as waiting from renewal_wait where pause_id = p.id) w',
+  // Some have been renewed, revoked or deleted while they waited.
+  details: `cross join lateral (select count(*)::int as waiting from renewal_wait v join certificate h
+    on h.id = v.certificate_id and h.next_renewal_at is not null where v.pause_id = p.id) w`,
   sorts: { id: { sql: 'p.id', type: 'int' }, since: { sql: 'p.since', type: 'timestamptz' } },
   filters: { id: whole('p.id'), scope: words('p.scope'), reason: words('p.reason') },
 };

@@ -136,7 +136,8 @@ export class Approval {
     const terms = await this.admission.ofRenewal(actor, old, authority, profiled);
     try {
       const before = { ...datesOf(old), askedNotAfter: askedNotAfter(old.terms) ?? undefined };
-      const validity = renewedValidity(before, this.bounds(authority, profile), this.clock.now());
+      const [now, asOf] = [this.clock.now(), command.asOf];
+      const validity = renewedValidity(before, this.bounds(authority, profile), asOf && asOf > now ? asOf : now);
       const relations = await this.relations.ofSuccessor(renewal, isElsewhere ? authority.authority.owner : undefined);
       return { authority, profile, held, ...dated(terms, validity), relations };
     } catch (error) {

@@ -65,6 +65,8 @@ export interface IssueCommand extends Care {
   links: LinkWishes;
   mark?: RequestMark;
   renews?: Renewal;
+  /** For an outlook on a renewal: when it would be issued, if that is not before now. */
+  asOf?: Date;
   /** The certificate is signed and not stored. Its profile must want that. */
   unstored?: true;
   /**

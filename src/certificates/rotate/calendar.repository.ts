@@ -52,8 +52,14 @@ export class CalendarRepository {
     return new Map(rows.map(({ id, name }) => [id, name]));
   }
 
-  async waiting(tx: Tx): Promise<number> {
-    const [{ count }] = await tx.query<[{ count: number }]>('select count(*)::int as count from renewal_wait');
+  /** How many renewals are due and wait for a limit or a pause. */
+  async waiting(tx: Tx, authorityId: number | null): Promise<number> {
+    const [{ count }] = await tx.query<[{ count: number }]>(
+      `select count(*)::int as count from renewal_wait w
+       join certificate c on c.id = w.certificate_id and c.next_renewal_at is not null
+       where $1::int is null or c.authority_id = $1`,
+      [authorityId],
+    );
     return count;
   }
 }

@@ -39,7 +39,8 @@ export class Calendar {
         [...renewals, ...ends].flatMap((row) => row.authorityId ?? []),
       );
       const listed = daysOf(renewals, ends, names);
-      return { from, to, days: listed, spikes: spikesOf(listed, days), waiting: await this.repository.waiting(tx) };
+      const waiting = await this.repository.waiting(tx, span.authorityId);
+      return { from, to, days: listed, spikes: spikesOf(listed, days), waiting };
     });
   }
 }

@@ -15,10 +15,11 @@ import { WaitingRepository } from './waiting.repository.js';
 
 /**
  * What holds a renewal, in words. `until`: when it begins by what is known now; null: unknown. `lastAt`: from when on
- * nothing holds it; null for a pause that holds emergencies.
+ * nothing holds it; null for a pause that holds emergencies. `retry`: an attempt has failed; `spread`: what was held
+ * together begins at different moments.
  */
 export interface ShownHold {
-  kind: Hold['kind'];
+  kind: Hold['kind'] | 'retry' | 'spread';
   text: string;
   until: Date | null;
   lastAt: Date | null;
@@ -70,7 +71,8 @@ export class PlanHolds {
     }
     const wait = await this.waiting.find(this.db.single, certificate.id);
     if (wait?.pauseId === null && !urgent) return this.limitOn(certificate, lastAt, now);
-    if (plan.dueAt === undefined || plan.at <= now) return null;
+    if (plan.at <= now) return laterThanDue(certificate, now);
+    if (plan.dueAt === undefined) return null;
     const text =
       plan.reason === 'emergency'
         ? 'No maintenance window opens before it is about to expire.'
@@ -102,6 +104,18 @@ export class PlanHolds {
     const text = `It waits for the limit of ${longest.perHour} renewals per hour ${whose}; about ${instant(until)}.`;
     return { kind: 'limit', text, until, lastAt, pauseId: null };
   }
+}
+
+/** It is due, and begins later: it has failed, or is spread with others that a pause has held. */
+function laterThanDue(
+  { nextRenewalAt: until, renewalRetryAt }: Pick<Certificate, 'nextRenewalAt' | 'renewalRetryAt'>,
+  now: Date,
+): ShownHold | null {
+  if (until === null || until <= now) return null;
+  const none = { lastAt: null, pauseId: null };
+  if (renewalRetryAt?.getTime() === until.getTime())
+    return { kind: 'retry', text: `An attempt has failed; the next one is at ${instant(until)}.`, until, ...none };
+  return { kind: 'spread', text: `It is due, and begins at ${instant(until)} at the latest.`, until, ...none };
 }
 
 function earlier(one: Date | null, other: Date): Date {

@@ -14,6 +14,7 @@ const parts: PlanParts = {
   attempts: 0,
   detail: null,
   rights: { allowed: true, text: 'Joe may.' },
+  refusal: null,
 };
 
 describe('the explanation of a plan', () => {
@@ -41,6 +42,14 @@ describe('the explanation of a plan', () => {
     expect(remediesOf(off)).toEqual([expect.stringContaining('"rotation": true')]);
   });
 
+  it('says that the renewal fails, and not that the authority issues a successor', () => {
+    const refusal = 'The authority itself ends.';
+    const rights = { allowed: false, text: 'Joe may not.' };
+    expect(explanationOf({ ...parts, refusal })).toEqual([parts.text, `As things are, it fails: ${refusal}`]);
+    expect(remediesOf({ ...parts, refusal })).toEqual([`As things are, its renewal fails: ${refusal}`]);
+    expect(remediesOf({ ...parts, refusal, rights })).toEqual([expect.stringContaining('Joe may not.')]);
+  });
+
   it('names every obstacle that a renewal will meet', () => {
     const failing = {
       ...parts,
@@ -52,7 +61,6 @@ describe('the explanation of a plan', () => {
     };
     expect(remediesOf(failing)).toEqual([
       expect.stringContaining('root is inactive'),
-      expect.stringContaining('Joe may not.'),
       '3 attempts in a row failed: The CA does not answer.',
       expect.stringContaining('Give it a destination'),
     ]);

@@ -27,6 +27,8 @@ export interface PlanParts {
   attempts: number;
   detail: string | null;
   rights: { allowed: boolean; text: string } | null;
+  /** Why the renewal would fail, by what is known now. */
+  refusal: string | null;
 }
 
 /** What a person can do about an obstacle. */
@@ -46,12 +48,13 @@ const ended: readonly RenewalObstacle[] = ['superseded', 'revoked', 'deleted'];
 
 /** What will happen and why, a sentence for each fact, in the order in which things happen. */
 export function explanationOf(parts: PlanParts): string[] {
-  const { text, at, hold, authority, keyType, destinations } = parts;
+  const { text, at, hold, authority, keyType, destinations, refusal } = parts;
   if (at === null) return [text];
   const sentences = [text];
   if (hold) sentences.push(hold.text);
   if (hold?.lastAt)
     sentences.push(`From ${instant(hold.lastAt)} on nothing holds it any more: it is about to expire then.`);
+  if (refusal !== null) return [...sentences, `As things are, it fails: ${refusal}`];
   if (authority) sentences.push(`${authority.name} issues its successor, with a new ${keyType} key.`);
   const labels = destinations.map(({ label }) => label).join(', ');
   sentences.push(
@@ -76,16 +79,17 @@ export function wordsOfReplacement(found: ReplacementOf, id: number): string {
 
 /** What stands in the way, or will, and what a person can do about it. */
 export function remediesOf(parts: PlanParts): string[] {
-  const { at, obstacle, authority, destinations, attempts, detail, rights } = parts;
+  const { at, obstacle, authority, destinations, attempts, detail, rights, refusal } = parts;
   const found: string[] = [];
   const remedy = obstacle && remedies[obstacle];
   if (remedy) found.push(remedy);
   if (obstacle && ended.includes(obstacle)) found.push(...stillServed(parts.use));
   if (authority && !authority.active)
     found.push(`${authority.name} is inactive and issues nothing. Activate it, or use another authority.`);
-  // Without an authority nobody has the right; the remedy for that stands above.
-  if (authority && rights && !rights.allowed)
+  // Without an active authority nobody has the right; the remedy for that stands above.
+  else if (authority && rights && !rights.allowed)
     found.push(`${rights.text} Somebody with the right can accept or reissue it.`);
+  else if (refusal !== null) found.push(`As things are, its renewal fails: ${refusal}`);
   if (attempts > 0)
     found.push(`${attempts === 1 ? 'One attempt' : `${attempts} attempts in a row`} failed: ${detail ?? 'no detail'}`);
   if (at !== null && destinations.length === 0) found.push(...byHand(parts.use));

@@ -41,7 +41,8 @@ export class PlanService {
     const told = { text: plan.text, at: plan.at, obstacle: plan.obstacle, hold };
     const replacement = asked && { ...asked, text: wordsOfReplacement(asked, id) };
     const use = await this.preview.useOf(certificate);
-    const parts = { ...told, authority, keyType, destinations, use, attempts, detail, rights };
+    const refusal = at && (await this.preview.refusalOf(certificate, at));
+    const parts = { ...told, authority, keyType, destinations, use, attempts, detail, rights, refusal };
     return {
       willRenew: plan.at !== null,
       at: instantOrNull(at),

@@ -53,17 +53,21 @@ export class Renewing {
     return (await this.issues.issue(await this.commandFor(actor, old, wishes))).id;
   }
 
-  /** What the successor would contain. Throws as `renew`, but asks no issuer and stores nothing. */
+  /**
+   * What the successor would contain if it were requested at `asOf` (default: now). Throws as `renew`, but asks no issuer
+   * and stores nothing.
+   */
   async outline(
     actor: Actor,
     old: Certificate,
     wishes: SuccessorWishes = {},
+    asOf?: Date,
   ): Promise<{ authority: LoadedAuthority['authority']; terms: TermsWithoutDates; validity: Validity; name: string }> {
     const command = await this.commandFor(actor, old, { ...wishes, notify: false });
     const loaded = await this.authorities.get(authorityOf(old, wishes));
     const { authority } = loaded;
     demandActive(authority);
-    const approved = await this.approval.of(command, loaded);
+    const approved = await this.approval.of({ ...command, asOf }, loaded);
     return { authority, terms: approved.terms, validity: approved.validity, name: nameOf(command, approved) };
   }
 

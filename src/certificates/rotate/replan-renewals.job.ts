@@ -1,11 +1,13 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Jobs } from '../../jobs/job-runner.js';
+import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
 import { PolicyRepository } from '../../rotation/policy.repository.js';
 import { replanPolicy } from '../../rotation/policies.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { DueRepository } from '../due.repository.js';
 import { planOf } from '../planning.js';
+import { WaitingRepository } from './waiting.repository.js';
 
 /** The number of certificates in one transaction. */
 const batch = 1000;
@@ -19,6 +21,8 @@ export class ReplanRenewals implements OnModuleInit {
     private readonly policies: PolicyRepository,
     private readonly certificates: CertificateRepository,
     private readonly due: DueRepository,
+    private readonly waiting: WaitingRepository,
+    private readonly clock: Clock,
   ) {}
 
   onModuleInit(): void {
@@ -36,6 +40,7 @@ export class ReplanRenewals implements OnModuleInit {
       );
       for (const [i, row] of rows.entries()) row.planNext(planOf(row, policy, successions[i]));
       await this.due.saveOutlooks(tx, rows);
+      await this.waiting.removePlanned(tx, rows, this.clock.now());
       if (rows.length === batch) await replanPolicy.enqueue(tx, { policyId, after: rows.at(-1)?.id ?? 0 });
     });
   }

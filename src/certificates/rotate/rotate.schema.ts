@@ -31,7 +31,7 @@ export const PlanView = z
     text: z.string(),
     hold: z
       .object({
-        kind: z.enum(['window', 'limit', 'pause']),
+        kind: z.enum(['window', 'limit', 'pause', 'retry', 'spread']),
         text: z.string(),
         until: InstantOut.nullable().meta({ description: 'When it begins by what is known now; null: unknown.' }),
         pauseId: z.int().nullable(),

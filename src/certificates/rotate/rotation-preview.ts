@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../../platform/db/database.js';
-import type { Actor } from '../../platform/http/actor.js';
+import { type Actor, systemActor } from '../../platform/http/actor.js';
 import { instant } from '../../platform/http/instant.js';
 import { Problem } from '../../platform/http/problem.js';
 import { obstacleTexts } from '../../rotation/due.js';
@@ -11,6 +11,7 @@ import { readLine } from '../certificate.row.js';
 import { DeliveryRepository } from '../deploy/delivery.repository.js';
 import { DeliverySight } from '../deploy/delivery-sight.js';
 import { Places } from '../deploy/places.js';
+import { failureOf, isExpected } from '../failure.js';
 import { searchNames } from '../issue/new-row.js';
 import type { CertificateUseSeen } from './plan-words.js';
 import { Renewing, type SuccessorWishes } from './renewing.js';
@@ -68,6 +69,17 @@ export class RotationPreview {
   async useOf({ id, sealedKey }: Certificate): Promise<CertificateUseSeen> {
     const serving = (await this.endpoints.serving(this.db.single, [id])).get(id);
     return { hasKey: sealedKey !== null, ...(serving ?? { endpoints: 0, servedAt: [], seenAt: null }) };
+  }
+
+  /** Why its renewal would fail at `at`, by what is known now; null when nothing is known against it. */
+  async refusalOf(old: Certificate, at: Date): Promise<string | null> {
+    try {
+      await this.renewing.outline(systemActor('plan'), old, {}, at);
+      return null;
+    } catch (error) {
+      if (!isExpected(error)) throw error;
+      return failureOf(error).detail;
+    }
   }
 
   private async what(actor: Actor, old: Certificate, wishes: SuccessorWishes): Promise<What> {

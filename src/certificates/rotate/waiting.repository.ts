@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../../platform/db/database.js';
 import type { DueRenewal } from '../../rotation/holds.js';
+import type { Certificate } from '../certificate.entity.js';
 
 /** A due renewal, with the policy that decides about it. */
 export type TakenRenewal = DueRenewal & { policyId: number };
@@ -22,8 +23,12 @@ const sources =
 const taken = `c.id, c.authority_id as "authorityId", c.rotation_policy_id as "policyId", c.not_before as "notBefore",
   c.not_after as "notAfter", c.renewal_reason as reason, ${sources}`;
 const mostCounted = 100_000;
+/** Without certificates that have been renewed, revoked or deleted while they waited. */
+const waits = `renewal_wait w join certificate c on c.id = w.certificate_id and c.next_renewal_at is not null`;
 
-/** Every query on renewals that are due, and on those that wait. */
+/**
+ * Every query on renewals that are due, and on those that wait. Certificates are locked before what says that they wait.
+ */
 @Injectable()
 export class WaitingRepository {
   /**
@@ -49,22 +54,22 @@ export class WaitingRepository {
     tx: Tx,
     { rooms, most, again }: { rooms: ReadonlyMap<number, number>; most: number; again: Date },
   ): Promise<TakenRenewal[]> {
-    const rows: [{ id: number }[], number] = await tx.query(
-      `delete from renewal_wait where certificate_id in (
-         select w.certificate_id from authority a
-           left join jsonb_to_recordset($1) as r(id int, room int) on r.id = a.id
-           cross join lateral (select certificate_id, not_after from renewal_wait
-             where authority_id = a.id and pause_id is null order by not_after, certificate_id
-             limit least(r.room, $2)) w
-         order by w.not_after, w.certificate_id limit $2)
-       returning certificate_id as id`,
+    const next: { id: number }[] = await tx.query(
+      `select w.certificate_id as id from authority a
+         left join jsonb_to_recordset($1) as r(id int, room int) on r.id = a.id
+         cross join lateral (select certificate_id, not_after from renewal_wait
+           where authority_id = a.id and pause_id is null order by not_after, certificate_id
+           limit least(r.room, $2)) w
+       order by w.not_after, w.certificate_id limit $2`,
       [JSON.stringify([...rooms].map(([id, room]) => ({ id, room }))), most],
     );
+    const ids = next.map(({ id }) => id);
     const due: [TakenRenewal[], number] = await tx.query(
       `update certificate c set next_renewal_at = $2 where id = any($1) and next_renewal_at is not null
        returning ${taken}`,
-      [rows[0].map(({ id }) => id), again],
+      [ids, again],
     );
+    await this.remove(tx, ids);
     return due[0];
   }
 
@@ -89,6 +94,13 @@ export class WaitingRepository {
     );
   }
 
+  /** These certificates were planned again: those that are not due at `now` wait no more. */
+  async removePlanned(tx: Tx, planned: readonly Pick<Certificate, 'id' | 'nextRenewalAt'>[], now: Date): Promise<void> {
+    const later = planned.filter(({ nextRenewalAt: at }) => at === null || at > now);
+    if (later.length === 0) return;
+    await tx.query('delete from renewal_wait where certificate_id = any($1)', [later.map(({ id }) => id)]);
+  }
+
   /** These wait no more. Returns those that have waited for a limit. */
   async remove(tx: Tx, ids: readonly number[]): Promise<Set<number>> {
     const rows: [{ id: number; pauseId: number | null }[], number] = await tx.query(
@@ -107,12 +119,11 @@ export class WaitingRepository {
     pauseId: number,
     { now, spreadMs, defaultFraction, limit }: { now: Date; spreadMs: number; defaultFraction: number; limit: number },
   ): Promise<number> {
-    const gone: [{ id: number }[], number] = await tx.query(
-      `delete from renewal_wait where certificate_id in (
-         select certificate_id from renewal_wait where pause_id = $1 order by certificate_id limit $2)
-       returning certificate_id as id`,
+    const held: { id: number }[] = await tx.query(
+      'select certificate_id as id from renewal_wait where pause_id = $1 order by certificate_id limit $2',
       [pauseId, limit],
     );
+    const ids = held.map(({ id }) => id);
     await tx.query(
       `update certificate c set next_renewal_at = greatest($2::timestamptz, least(
            $2::timestamptz + $3 * interval '1 millisecond'
@@ -120,9 +131,10 @@ export class WaitingRepository {
            c.not_after - (c.not_after - c.not_before) * coalesce(p.emergency_fraction, $4)))
        from rotation_policy p
        where c.id = any($1) and p.id = c.rotation_policy_id and c.next_renewal_at is not null`,
-      [gone[0].map(({ id }) => id), now, spreadMs, defaultFraction],
+      [ids, now, spreadMs, defaultFraction],
     );
-    return gone[0].length;
+    await this.remove(tx, ids);
+    return ids.length;
   }
 
   /** The sources that find the certificate. */
@@ -165,7 +177,8 @@ export class WaitingRepository {
   /** How many renewals wait for a limit, and for the end of a pause. */
   async count(tx: Tx): Promise<{ limit: number; pause: number }> {
     const [found] = await tx.query<[{ limit: number; pause: number }]>(
-      `select count(*) filter (where pause_id is null)::int as limit, count(pause_id)::int as pause from renewal_wait`,
+      `select count(*) filter (where w.pause_id is null)::int as limit, count(w.pause_id)::int as pause
+       from ${waits}`,
     );
     return found;
   }
