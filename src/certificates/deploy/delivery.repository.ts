@@ -191,7 +191,7 @@ export class DeliveryRepository {
 
   /**
    * The delivery of a predecessor that this delivery has replaced at its location, and that can be delivered again: it
-   * is issued, its key is here if it is needed, and it is of use: at most `reserveMs` and a tenth of its lifetime before
+   * is issued, its key is here if it is needed, and it is of use: until `reserveMs`, or a tenth of its lifetime, before
    * its end, when the successor must be tried again. The one that is valid longest; null for none.
    */
   async findPredecessorAt(

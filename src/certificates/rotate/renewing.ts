@@ -54,8 +54,8 @@ export class Renewing {
   }
 
   /**
-   * What the successor would contain if it were requested at `asOf` (default: now). Throws as `renew`, but asks no issuer
-   * and stores nothing.
+   * What the successor would contain if it were requested at `asOf` (default: now). Throws as `renew`, but asks no
+   * issuer and stores nothing.
    */
   async outline(
     actor: Actor,

@@ -27,7 +27,8 @@ const mostCounted = 100_000;
 const waits = `renewal_wait w join certificate c on c.id = w.certificate_id and c.next_renewal_at is not null`;
 
 /**
- * Every query on renewals that are due, and on those that wait. Certificates are locked before what says that they wait.
+ * Every query on renewals that are due, and on those that wait. Certificates are locked before what says that they
+ * wait.
  */
 @Injectable()
 export class WaitingRepository {
