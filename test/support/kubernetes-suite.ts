@@ -57,7 +57,7 @@ export function describeKubernetes(bench: () => KubernetesBench): void {
   beforeAll(() => {
     authority = startTestAuthority();
   });
-  afterAll(() => authority.close());
+  afterAll(() => authority?.close());
   const issue = (): Required<Omit<Bundle, 'rootPem'>> => authority.issue('www.example.com');
   const options = (changed: object) => kubernetes.options.parse({ ...bench().options, ...changed });
   const deliver = (bundle: Bundle, changed: object = {}) =>
