@@ -111,7 +111,7 @@ export const CreateAuthority = z
       .max(1024)
       .optional()
       .meta({ writeOnly: true, description: 'Opens `pkcs12`, or an encrypted `privateKey`.' }),
-    commonName: z.string().trim().min(1).max(64).optional().meta({ description: 'Needed for a new CA.' }),
+    commonName: z.string().min(1).max(64).optional().meta({ description: 'Needed for a new CA.' }),
     ...subjectParts,
     ...CaValidity,
     keyType: z

@@ -7,7 +7,7 @@ import { keyStoreNames } from '../platform/keys/key-store.js';
 /** PEM of a CA and the CAs above it; room for ten certificates. */
 export const CaChainText = z.string().min(1).max(131_072);
 
-const subjectPart = z.string().trim().max(128).optional();
+const subjectPart = z.string().max(128).optional();
 
 /** The attributes of a subject besides its common name. */
 export const subjectParts = {

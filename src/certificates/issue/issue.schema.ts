@@ -7,7 +7,7 @@ import { certificateAsRead } from '../certificate.schema.js';
 import { Extensions } from './extensions.schema.js';
 
 const subjectPart = (description: string): z.ZodOptional<z.ZodString> =>
-  z.string().trim().max(128).optional().meta({ description });
+  z.string().max(128).optional().meta({ description });
 
 /** The name that a request chooses for a certificate. An empty name counts as none, as Lemur's clients send it. */
 export const OwnName = z
@@ -42,7 +42,7 @@ export const Care = {
 /** The members of a request about what is to be in the certificate. */
 const content = {
   owner: OwnerName,
-  commonName: z.string().trim().max(64).optional(),
+  commonName: z.string().max(64).optional(),
   country: subjectPart('Two letters.'),
   state: subjectPart('State or province.'),
   location: subjectPart('City. An empty text leaves the default out.'),
