@@ -154,12 +154,12 @@ describe('an escalation', () => {
     expect(told?.text).toMatch(/^Nobody has acted since .* UTC, when the channel team was told\.$/m);
 
     program.clock.advance(6 * dayMs);
-    const escalations = async (): Promise<unknown[]> =>
+    const escalations = async (): Promise<[number, string, string | null][]> =>
       (await program.ok('GET', `/notices?channelId=${boss}&sortBy=id&sortDir=asc`)).items.map(
-        ({ certificate, state, hold }: NoticeView) => [certificate?.id, state, hold],
+        ({ certificate, state, hold }: NoticeView) => [certificate?.id ?? 0, state, hold],
       );
     await eventually(async () => (await escalations()).length === 3);
-    const sorted = (await escalations()).sort();
+    const sorted = (await escalations()).sort(([a], [b]) => a - b);
     expect(sorted).toEqual([
       [ids[0], 'sent', null],
       [acknowledged, 'due', 'acknowledged'],

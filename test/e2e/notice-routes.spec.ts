@@ -129,13 +129,14 @@ describe('a notice that waits', () => {
 
   it('waits on while its channel or its subscription is switched off, and is sent when they are on again', async () => {
     const more = { scope: 'owner', owner: 'eve@example.com' };
-    const { channelId, subscription } = await subscribe('paused', 'paused@example.com', more, digest());
+    const times = digest();
+    const { channelId, subscription } = await subscribe('paused', 'paused@example.com', more, times);
     await issue('eve@example.com', 'eve.example.com');
     program.clock.advance(61 * dayMs);
     await held(channelId, 'digest');
     const plugin = { id: 'email', options: { recipients: 'paused@example.com' } };
     const change = (active: boolean): Promise<unknown> =>
-      program.ok('PUT', `/channels/${channelId}`, { label: 'paused', active, plugin });
+      program.ok('PUT', `/channels/${channelId}`, { label: 'paused', active, plugin, ...times });
     await change(false);
     program.clock.advance(dayMs);
     await held(channelId, 'paused');
