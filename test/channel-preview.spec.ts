@@ -38,7 +38,9 @@ const channels: Record<string, [options: Record<string, unknown>, host: string]>
     {
       url: `https://ops.example/${plain}`,
       headers: `Authorization: ${plain}`,
-      body: `{"title": "{{subject}}", "cards": [{{#each cards}}"{{url}}"{{/each}}], "key": "${plain}"}`,
+      body:
+        `{"title": "{{subject}}", "key": "${plain}", ` +
+        '"cards": [{{#each cards}}{{#unless @first}}, {{/unless}}"{{url}}"{{/each}}]}',
       secret: plain,
     },
     'ops.example',

@@ -83,8 +83,8 @@ export class DueRepository {
   /** Sets back the next attempts of orders and of failed renewals. Other renewals have dates. See SetBack. */
   async setBack(tx: Tx, seconds: number): Promise<void> {
     await tx.query(setBackTimes('certificate', 'next_attempt_at'), [seconds]);
-    await tx.query(setBackTimes('certificate', 'next_renewal_at', 'renewal_attempts > 0'), [seconds]);
-    await tx.query(setBackTimes('certificate', 'renewal_retry_at', 'renewal_attempts > 0'), [seconds]);
+    await tx.query(setBackTimes('certificate', 'next_renewal_at', 'next_renewal_at = renewal_retry_at'), [seconds]);
+    await tx.query(setBackTimes('certificate', 'renewal_retry_at'), [seconds]);
   }
 
   /**

@@ -278,6 +278,7 @@ describe('renderNotice', () => {
 
 it.each([
   [1, 1, 'Weekly summary: 1 of 1 certificate expires within 30 days', '1 certificate is watched: 1 expires within'],
+  [0, 1, 'Weekly summary: 0 of 1 certificate expires within 30 days', '1 certificate is watched: 0 expire within'],
   [0, 2, 'Weekly summary: 0 of 2 certificates expire within 30 days', '2 certificates are watched: 0 expire within'],
 ])('a summary of %i of %i certificates counts in words', (ending, watched, subject, words) => {
   const message = renderNotice('summary.weekly', { ...messages['summary.weekly'], ending, watched });

@@ -217,7 +217,9 @@ const writers: Writers = {
   }),
 
   'summary.weekly': ({ watched, ending, failing, certificates, ...setting }) => ({
-    subject: `Weekly summary: ${ending} of ${counted(watched, 'certificate')} ${expire(ending)} within 30 days`,
+    subject:
+      `Weekly summary: ${ending} of ${counted(watched, 'certificate')} ` +
+      `${expire(watched === 1 ? 1 : ending)} within 30 days`,
     heading: 'Weekly summary',
     paragraphs: [
       `${counted(watched, 'certificate')} ${watched === 1 ? 'is' : 'are'} watched: ${ending} ${expire(ending)} ` +

@@ -42,7 +42,7 @@ describe('the weekly summary of the security team', () => {
     program.clock.advance(8 * dayMs);
     await eventually(async () => (await summaries()).length === 1);
     await tick();
-    expect(await summaries()).toEqual(['Weekly summary: 0 of 1 certificates expire within 30 days']);
+    expect(await summaries()).toEqual(['Weekly summary: 0 of 1 certificate expires within 30 days']);
   });
 
   it('comes once after an outage of weeks, and not besides a subscription that sends it to the team', async () => {

@@ -78,8 +78,9 @@ describe('the documentation', () => {
       ),
       'docs/running-a-ca.md': '0\n',
       // A new source is also scanned when it is due, perhaps before it is asked to.
-      'docs/discovery.md': expect.stringMatching(
-        /^[12]\n\d+\n\nIts private key .*\nGive it a destination.*\n\n\[ 'wiki\.example\.com imported' \]\n$/,
+      'docs/discovery.md': inOrder(
+        /^[12]\n\d+\n\n\[[^\]]*'shop\.example\.com@192\.0\.2\.7:8443',[^\]]*\]\n\n/,
+        /Its private key .*\nGive it a destination.*\n\n\[ 'wiki\.example\.com imported' \]\n$/,
       ),
       'docs/verification.md':
         'No certificate of the issuer is known (CN=site.example.com)\nvalid\n' +
