@@ -20,7 +20,7 @@ function authoritiesWithout(broken: 'key' | 'options'): Authorities {
   };
   const parts = [
     {},
-    { stamp: gives('1'), get: gives(authority), rolesOfOne: gives([]), limitsOf: gives({}) },
+    { stamps: gives(['1']), get: gives(authority), rolesOfOne: gives([]), limitsOf: gives({}) },
     { of: gives([]) },
     { plugin: () => ({ publication: () => publication }), open: () => (refuse('options'), {}) },
     { signerFor: async () => (await Promise.resolve(), refuse('key')) },

@@ -29,7 +29,9 @@ afterAll(async () => {
 async function setBack(ms: number): Promise<void> {
   program.clock.advance(-ms);
   await program.database.source.query(
-    `update clock_watch set seen_at = clock_timestamp() + $1::float8 * interval '1 second'`,
+    // The program may not have looked at the clock yet.
+    `insert into clock_watch (seen_at) values (clock_timestamp() + $1::float8 * interval '1 second')
+     on conflict (id) do update set seen_at = excluded.seen_at`,
     [ms / 1000],
   );
 }

@@ -11,7 +11,7 @@ beforeAll(async () => {
   token = await program.login('admin', 'Correct-Horse-1!');
   since = new Date().toISOString();
   await program.ok('POST', '/policies', { name: 'weekly', days: 7 });
-  await program.ok('POST', '/policies', { name: '=cmd|"x", then\nmore', days: 8 });
+  await program.ok('POST', '/policies', { name: '=cmd|"x", more', description: 'two\nlines', days: 8 });
 });
 afterAll(() => program.stop());
 
@@ -27,7 +27,7 @@ describe('the log', () => {
   it('is filtered by action, user and time', async () => {
     const made = await program.ok('GET', '/logs?filter=logType;policy.created');
     expect(made.items.map(({ after }: { after: { name: string } }) => after.name).slice(0, 2)).toEqual([
-      '=cmd|"x", then\nmore',
+      '=cmd|"x", more',
       'weekly',
     ]);
     expect((await program.ok('GET', `/logs?from=${since}&filter=targetType;policy`)).total).toBe(2);
@@ -177,7 +177,8 @@ describe('the export of the log', () => {
         { input: await response.text(), encoding: 'utf8' },
       ),
     );
-    expect(JSON.parse(rows.at(-1).after).name).toBe('=cmd|"x", then\nmore');
+    const { name, description } = JSON.parse(rows.at(-1).after);
+    expect([name, description]).toEqual(['=cmd|"x", more', 'two\nlines']);
     await program.database.source
       .query(`insert into audit_event (action, target_type, target_id, actor_name, address, request_id)
       values ('x.y', 'sheet', '=1+1', '-2', '', '')`);
