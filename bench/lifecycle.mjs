@@ -72,14 +72,17 @@ async function rotate({ caller, databaseUrl, rotations }) {
 /** How long a run of the sweep takes when nothing is due, and when `dueAtOnce` certificates are. */
 async function sweep({ caller, databaseUrl, dueAtOnce }) {
   const results = [];
-  for (const due of [0, dueAtOnce]) {
-    stage(`lifecycle: the sweep with ${due.toLocaleString('en')} due`);
+  for (const most of [0, dueAtOnce]) {
+    stage(`lifecycle: the sweep with ${most.toLocaleString('en')} due`);
     // They are due for a look, which finds that they are too young: the sweep is measured, and not the renewals.
-    await query(
+    const [{ due }] = await query(
       databaseUrl,
-      `update certificate set next_renewal_at = now() where id in (
-         select id from certificate where state = 'issued' and not_after > now() + interval '60 days' limit $1)`,
-      [due],
+      `with marked as (
+         update certificate set next_renewal_at = now() where id in (
+           select id from certificate where state = 'issued' and not_after > now() + interval '60 days' limit $1)
+         returning id)
+       select count(*)::int as due from marked`,
+      [most],
     );
     const run = await finishedRun({ caller, databaseUrl, task: 'due-work', atLeast: due });
     results.push({ due, ms: run.ms });
