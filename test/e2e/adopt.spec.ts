@@ -56,7 +56,7 @@ afterAll(async () => {
 async function discovered(label: string, plugin: object, name: string): Promise<Json> {
   const { id } = await program.ok('POST', '/sources', { label, owner, active: false, plugin });
   await program.call('POST', `/sources/${id}/sync`);
-  await eventually(async () => (await program.ok('GET', `/sources/${id}`)).lastSync?.finishedAt, 60_000);
+  await eventually(async () => (await program.ok('GET', `/sources/${id}`)).lastSync?.finishedAt);
   const { items } = await program.ok('GET', `/certificates?filter=cn;${encodeURIComponent(`"${name}"`)}`);
   return items[0];
 }

@@ -71,7 +71,7 @@ async function issued(commonName: string): Promise<number> {
   const { items } = (await ask('GET', 'requests?state=pending')).body;
   await ask('PUT', `requests/${items[0].id}`, { action: 'approve' });
   program.clock.advance(61_000);
-  await eventually(async () => (await certificate(certificateId)).lifecycle === 'issued', 90_000);
+  await eventually(async () => (await certificate(certificateId)).lifecycle === 'issued');
   return certificateId;
 }
 
@@ -112,8 +112,7 @@ describe('the CA of an authority', () => {
   });
 
   it('puts a certificate on hold and releases it, and the last of several jobs counts', async () => {
-    const told = (action: string): Promise<boolean> =>
-      eventually(async () => (await eventsOf(action)).length > 0, 60_000);
+    const told = (action: string): Promise<boolean> => eventually(async () => (await eventsOf(action)).length > 0);
     const listed = async (query: string): Promise<number[]> =>
       (await program.ok('GET', `/certificates?id=${certificateId}&${query}`)).items.map(({ id }: Json) => id);
     /** Since when it is on hold, and the lists of what is and is not. */

@@ -237,7 +237,7 @@ describe('the command line on an external database', () => {
     let stdout = '';
     terminal.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
     for (const question of ['New password: ', 'Once more: ']) {
-      await eventually(async () => stdout.includes(question), 60_000);
+      await eventually(async () => stdout.includes(question));
       terminal.stdin.write('Typed-Secret-1!\r');
     }
     await once(terminal, 'close');

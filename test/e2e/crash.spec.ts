@@ -231,7 +231,6 @@ describe('a program that is killed at any moment', () => {
     await ordeal.finish();
     await eventually(
       async () => (await query('select from certificate where renews_id is not null limit 1')).length > 0,
-      30_000,
     );
     await quiet(ordeal, query);
     expect(await judge(ordeal, query)).toBeGreaterThan(0);

@@ -40,7 +40,6 @@ describe('the doctor', () => {
       )[0].n;
     await eventually(
       async () => (await done()) === program.perennial.app.get(Periodic, { strict: false }).intervals.size,
-      60_000,
     );
   });
   afterAll(async () => {

@@ -104,7 +104,7 @@ describe('a notice', () => {
       const held: ServerResponse[] = [];
       answer = (response) => void held.push(response);
       await issue(program, 'late.example.com');
-      await eventually(async () => held.length > 0, 90_000);
+      await eventually(async () => held.length > 0);
       const { source } = program.database;
       program.clock.advance(86_400_000);
       const db = program.perennial.app.get(Database, { strict: false });
@@ -114,7 +114,7 @@ describe('a notice', () => {
       await db.write((tx) => sendNotices.enqueue(tx, { noticeIds }));
       const isDone = `select from outbox
         where job = 'notice.send' and data->'noticeIds' @> '1000000' and state = 'done'`;
-      await eventually(async () => (await source.query<unknown[]>(isDone)).length > 0, 90_000);
+      await eventually(async () => (await source.query<unknown[]>(isDone)).length > 0);
       held.forEach((response) => response.writeHead(204).end());
       await eventually(async () => {
         const [row] = await source.query<{ state: string }[]>('select state from notice where subscription_id > 0');
@@ -178,7 +178,7 @@ describe('a notice', () => {
         await makeAuthority(caller);
         await subscribe(caller);
         await issue(caller, 'killed.example.com');
-        await eventually(async () => received.length === 1, 60_000);
+        await eventually(async () => received.length === 1);
         await first.kill();
         expect(await notice()).toEqual([{ state: 'due', claimed: true }]);
 
@@ -188,8 +188,8 @@ describe('a notice', () => {
         jobs as (update outbox set lease_until = now() where lease_until is not null)
         update notice set next_attempt_at = now()`);
         const second = await startChild(env);
-        await eventually(async () => received.length === 2, 60_000);
-        await eventually(async () => JSON.stringify(await notice()).includes('"sent"'), 60_000);
+        await eventually(async () => received.length === 2);
+        await eventually(async () => JSON.stringify(await notice()).includes('"sent"'));
         await second.stop();
         expect(await notice()).toEqual([{ state: 'sent', claimed: false }]);
         expect(received[1]).toEqual(received[0]);

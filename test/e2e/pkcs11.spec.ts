@@ -176,14 +176,10 @@ describe('the settings of PKCS#11', () => {
     ['a wrong PIN', { PKCS11_PIN_FILE: undefined, PKCS11_PIN: '1111' }, /refuses the PIN.*Correct PKCS11_PIN/],
     ['a module that is none', { PKCS11_MODULE: '/etc/hostname' }, /PKCS11_MODULE .etc.hostname cannot be loaded/],
     ['a module alone', { PKCS11_PIN_FILE: undefined }, /PKCS11_PIN: is needed with PKCS11_MODULE/],
-  ])(
-    'refuse to start with %s, and say what to do',
-    async (_, changes, words) => {
-      const { status, stderr } = await runChild({ ...env, ...changes });
-      expect([status, stderr]).toEqual([1, expect.stringMatching(words)]);
-    },
-    60_000,
-  );
+  ])('refuse to start with %s, and say what to do', async (_, changes, words) => {
+    const { status, stderr } = await runChild({ ...env, ...changes });
+    expect([status, stderr]).toEqual([1, expect.stringMatching(words)]);
+  });
 
   it('are needed for an authority that asks for a token', async () => {
     const plain = await startChild({

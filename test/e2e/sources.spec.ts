@@ -275,7 +275,7 @@ describe('a source of folders', () => {
     const ids = new Set(asked.map(({ body }) => body.id));
     expect(ids.size).toBe(2);
     const syncs = await Promise.all(
-      sources.map(({ id }) => eventually(async () => (await newest(id))?.finishedAt && newest(id), 90_000)),
+      sources.map(({ id }) => eventually(async () => (await newest(id))?.finishedAt && newest(id))),
     );
     expect(syncs.map(({ certificates, state }) => [certificates, state])).toEqual([
       [2000, 'done'],

@@ -78,6 +78,6 @@ it('a sweep that is aborted stops after its batch, and the next process does the
   expect(await count(`certificate where attempts > 0`)).toBe(0);
 
   program = await start('all');
-  await eventually(async () => (await count('certificate where attempts > 0')) === due, 60_000);
+  await eventually(async () => (await count('certificate where attempts > 0')) === due);
   expect(await count(`certificate where fault = 'misconfigured'`)).toBe(due);
 });

@@ -196,7 +196,6 @@ describe.each(dumps)('the database of %s', (name) => {
       async () =>
         (await rows(`select from certificate where common_name like 'late-%' and state = 'pending' limit 1`)).length ===
         0,
-      60_000,
     );
     const orders = await rows<{ state: string; count: number }>(
       `select state, count(*)::int as count from certificate where common_name like 'late-%' group by state`,
@@ -233,7 +232,7 @@ describe.each(dumps)('the database of %s', (name) => {
 
   it('moves every sealed value to the newest key', async () => {
     await program.ok('POST', '/admin/rekey');
-    await eventually(async () => (await program.ok('GET', '/admin/rekey')).toMove === 0, 60_000);
+    await eventually(async () => (await program.ok('GET', '/admin/rekey')).toMove === 0);
   });
 
   it('sends each new notice once', async () => {
