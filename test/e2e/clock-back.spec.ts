@@ -36,7 +36,7 @@ async function setBack(ms: number): Promise<void> {
   );
 }
 
-it('deliveries, notices and renewals that fail before the clock is set back by hours are tried again in time', async () => {
+it('what failed before the clock is set back by hours is tried again in time', async () => {
   const { ok, clock } = program;
   const one = async (path: string): Promise<Json> => (await ok('GET', path)).items[0];
   const renewal = async (id: number): Promise<Json> => (await ok('GET', `/certificates/${id}`)).renewal;

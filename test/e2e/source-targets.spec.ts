@@ -70,7 +70,7 @@ describe('a CSV file of hosts', () => {
     expect((await add(id, 'x'.repeat(500_001))).status).toBe(400);
   });
 
-  it('is refused when the source would have more than its plugin allows, and for a plugin without such a list', async () => {
+  it('is refused beyond the bound of the plugin, and for a plugin without such a list', async () => {
     const id = await source('bounds');
     const many = `host\n${Array.from({ length: 1000 }, (_, n) => `h${n}.test`).join('\n')}`;
     expect((await add(id, many)).body.reasons).toHaveProperty(['plugin.options.hosts']);
