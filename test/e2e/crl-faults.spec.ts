@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Json } from '../support/json.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
+import { sweptTwice } from '../support/sweeps.js';
 import { runOn } from '../support/x509.js';
 
 let program: TestProgram;
@@ -61,12 +62,7 @@ describe('an overdue CRL', () => {
     const ended = 'Authority silent: its CRL has ended';
     await eventually(async () => (await subjects()).includes(ended));
     // As many sweeps later as have told of it.
-    const ticks = async (): Promise<string> =>
-      (await source.query(`select last_success_at::text as at from periodic_task where name = 'crl-notices'`))[0].at;
-    for (let sweep = 0; sweep < 2; sweep++) {
-      const before = await ticks();
-      await eventually(async () => (await ticks()) !== before);
-    }
+    await sweptTwice(program, 'crl-notices');
     expect(await subjects()).toEqual([ended, overdue]);
 
     await source.query('drop function mute cascade');

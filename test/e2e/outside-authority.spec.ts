@@ -22,6 +22,8 @@ const ctx = {
   log: () => undefined,
 } as unknown as PluginContext;
 const atSecond = (ms: number): Date => new Date(Math.floor(ms / 1000) * 1000);
+/** CAs that are made for the same number of years end at the same second. */
+const madeAt = Date.now();
 
 /** A CA that exists elsewhere: a root and CAs below it, of which it tells some and issues with one. */
 class OutsideCa {
@@ -33,7 +35,7 @@ class OutsideCa {
 
   async make(name: string, years: number, parent?: string): Promise<AuthorityMaterial> {
     const signer = signerOf(await generatePrivateKey('ECCPRIME256V1'));
-    const [notBefore, notAfter] = [Date.now() - dayMs, Date.now() + years * 365 * dayMs].map(atSecond) as [Date, Date];
+    const [notBefore, notAfter] = [madeAt - dayMs, madeAt + years * 365 * dayMs].map(atSecond) as [Date, Date];
     const above = parent === undefined ? undefined : this.cas.get(parent);
     const request = { subject: { commonName: name }, notBefore, notAfter, signer, parent: above };
     const [certificatePem = '', ...chainPem] = (await localCa.createAuthority?.(request, local, ctx))?.chainPem ?? [];

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Json } from '../support/json.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs } from '../support/requests.js';
+import { sweptTwice } from '../support/sweeps.js';
 
 // Faults of other certificate managers that concern renewals. The numbers stand in the titles of tests of other files,
 // too; each title names where the fault was reported.
@@ -43,18 +44,7 @@ const mailsAbout = async (text: string): Promise<string[]> =>
   (await program.ok('GET', '/mails?count=200')).items
     .map(({ subject }: { subject: string }) => subject)
     .filter((subject: string) => subject.includes(text));
-const sweeps = async (): Promise<void> => {
-  const { source } = program.database;
-  const last = async (): Promise<number> => {
-    const rows = await source.query(`select min(last_success_at) as at from periodic_task
-      where name in ('due-work', 'due-deliveries', 'expiry-notices')`);
-    return rows[0].at.getTime();
-  };
-  for (let i = 0; i < 2; i += 1) {
-    const at = await last();
-    await eventually(async () => (await last()) > at);
-  }
-};
+const sweeps = (): Promise<void> => sweptTwice(program, 'due-work', 'due-deliveries', 'expiry-notices');
 
 describe('a renewal', () => {
   it('happens once: neither the successor nor the superseded certificate renews again (7: certmate#391)', async () => {

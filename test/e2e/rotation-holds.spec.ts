@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Json } from '../support/json.js';
 import { adminPassword, eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs } from '../support/requests.js';
+import { sweptTwice } from '../support/sweeps.js';
 
 const hourMs = dayMs / 24;
 
@@ -62,18 +63,9 @@ const waits = (certificates: readonly Json[], count: number): Promise<unknown> =
     );
     return found.count === count;
   });
-const lastSweep = async (): Promise<number> => {
-  const [{ at }] = await program.database.source.query(
-    `select last_success_at as at from periodic_task where name = 'due-work'`,
-  );
-  return at.getTime();
-};
 /** Two sweeps that began after this was called, and no job that waits. */
 const settled = async (): Promise<void> => {
-  for (let i = 0; i < 2; i += 1) {
-    const at = await lastSweep();
-    await eventually(async () => (await lastSweep()) > at);
-  }
+  await sweptTwice(program, 'due-work');
   await eventually(async () => {
     const [{ count }] = await program.database.source.query(
       `select count(*)::int as count from outbox

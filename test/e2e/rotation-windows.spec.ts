@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Json } from '../support/json.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs } from '../support/requests.js';
+import { sweptTwice } from '../support/sweeps.js';
 
 const hourMs = dayMs / 24;
 const weekdays = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
@@ -24,19 +25,6 @@ const issue = (commonName: string, more: object = {}): Promise<Json> =>
   });
 const planOf = (id: number): Promise<Json> => program.ok('GET', `/certificates/${id}/plan`);
 const replacements = async (id: number): Promise<Json[]> => (await program.ok('GET', `/certificates/${id}`)).replacedBy;
-/** Two sweeps that began after this was called. */
-const twoSweeps = async (): Promise<void> => {
-  for (let i = 0; i < 2; i += 1) {
-    const at = await lastSweep();
-    await eventually(async () => (await lastSweep()) > at);
-  }
-};
-const lastSweep = async (): Promise<number> => {
-  const [{ at }] = await program.database.source.query(
-    `select last_success_at as at from periodic_task where name = 'due-work'`,
-  );
-  return at.getTime();
-};
 /** Two hours of each week, around this moment. */
 const around = (at: number): object => ({
   timeZone: 'Etc/UTC',
@@ -98,7 +86,7 @@ describe('a policy with maintenance windows', () => {
     expect(plan).toMatchObject({ reason: 'policy', text: expect.stringContaining('next maintenance window') });
 
     program.clock.advance(dueAt - program.clock.now().getTime() + dayMs);
-    await twoSweeps();
+    await sweptTwice(program, 'due-work');
     expect(await replacements(id)).toEqual([]);
     program.clock.advance(dayMs + hourMs);
     await eventually(async () => (await replacements(id)).length === 1);
@@ -109,7 +97,7 @@ describe('a policy with maintenance windows', () => {
     const { at } = await planOf(id);
     // Only the plan of this certificate, not the clock of the program, is known to be past its window.
     program.clock.advance(Date.parse(at) - program.clock.now().getTime() + 3 * hourMs);
-    await twoSweeps();
+    await sweptTwice(program, 'due-work');
     expect(await replacements(id)).toEqual([]);
     const next = await planOf(id);
     expect(Date.parse(next.at)).toBeGreaterThan(Date.parse(at));

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs, opensslCsr } from '../support/requests.js';
 import type { Json } from '../support/json.js';
+import { sweptTwice } from '../support/sweeps.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'rotation-'));
 let program: TestProgram;
@@ -62,18 +63,7 @@ const delivered = (id: number): Promise<Json> =>
   });
 const served = (name: string, under = 'web'): X509Certificate =>
   new X509Certificate(readFileSync(join(folder, under, name, 'cert.pem')));
-const isSweep = `name in ('due-work', 'due-deliveries', 'expiry-notices')`;
-/** Lets each sweep run at least once more: one that has begun before may not count. */
-const anotherSweep = async (): Promise<void> => {
-  const { source } = program.database;
-  for (let i = 0; i < 2; i += 1) {
-    const [{ at }] = await source.query(`select max(last_success_at)::text as at from periodic_task where ${isSweep}`);
-    await eventually(
-      async () =>
-        (await source.query(`select from periodic_task where ${isSweep} and last_success_at > $1`, [at])).length === 3,
-    );
-  }
-};
+const anotherSweep = (): Promise<void> => sweptTwice(program, 'due-work', 'due-deliveries', 'expiry-notices');
 
 describe('rotation', () => {
   it('happens some days before the expiry or after a share of the lifetime, as its plan says', async () => {
