@@ -92,6 +92,7 @@ import { ClockWatch1763700000120 } from './1763700000120-clock-watch.js';
 import { FindingsOfSources1763700000123 } from './1763700000123-findings-of-sources.js';
 import { NoticesToldOnce1763700000127 } from './1763700000127-notices-told-once.js';
 import { RenewalRetries1763700000129 } from './1763700000129-renewal-retries.js';
+import { JobsByIdentity1763700000130 } from './1763700000130-jobs-by-identity.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -189,4 +190,5 @@ export const migrations = [
   FindingsOfSources1763700000123,
   NoticesToldOnce1763700000127,
   RenewalRetries1763700000129,
+  JobsByIdentity1763700000130,
 ];

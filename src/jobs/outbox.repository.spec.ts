@@ -197,6 +197,34 @@ describe('the outbox', () => {
     expect(await outbox.prune(test.db.single, { ...ages, deadS: 3_600 }, 3)).toBe(1);
   });
 
+  it('reads few rows to run a job, however many of it are due, dead or done', async () => {
+    const ofEachState = 2000;
+    await test.source.query(
+      `insert into outbox (id, job, data, identity, state, finished_at)
+       select gen_random_uuid(), 'a', '{}', concat(state, n), state, case when state <> 'due' then now() end
+       from generate_series(1, $1::int) n cross join unnest(array['due', 'dead', 'done']) state`,
+      [ofEachState],
+    );
+    // More often than a statement is planned for the values of one call.
+    const rounds = 8;
+    const read = await test.db.write(async (tx) => {
+      for (let round = 0; round < rounds; round += 1) {
+        const refs = await outbox.takeDue(tx, new Map([['a', 4]]), 30);
+        const begun = refs.map((ref) => ({ ref, runId: crypto.randomUUID() }));
+        await runs.claim(tx, begun, 'here:1', 30);
+        const [failed, dead, ...good] = begun as [ClaimedRun, ClaimedRun, ...ClaimedRun[]];
+        await runs.retry(tx, failed, 'no', 60);
+        await runs.markDead(tx, dead, 'no');
+        expect(await runs.complete(tx, good)).toEqual([true, true]);
+      }
+      const [{ count }] = await tx.query<[{ count: number }]>(
+        `select (seq_tup_read + idx_tup_fetch)::int as count from pg_stat_xact_user_tables where relname = 'outbox'`,
+      );
+      return count;
+    });
+    expect(read).toBeLessThan(ofEachState);
+  });
+
   it('finds due rows by an index, however many rows are done', async () => {
     await test.source.query(
       `insert into outbox (id, job, data, state, finished_at) select gen_random_uuid(), 'a', '{}', 'done', now()

@@ -3,6 +3,7 @@ import type { Tx } from '../platform/db/database.js';
 import { Conditions } from '../platform/db/conditions.js';
 import { exactly } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
+import { prepared } from '../platform/db/statement.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import type { OutboxEntry, OutboxState } from './outbox.entity.js';
 import { type LaneLimit, laneLimits } from './lane.js';
@@ -40,17 +41,26 @@ const due = `state = 'due' and greatest(run_at, lease_until) <= now()
   and (lease_until is null or lease_until <= ${leaseTime})`;
 /** SQL: ends the lease of a row. */
 export const free = `lease_until = null, leased_by = null`;
+/**
+ * SQL: `other` is another row of the same job and identity as `one`, and is not done. Written so that only the index of
+ * the identities fits: the planner does not know how many rows of a job are due or dead at the moment, and would read
+ * all of them for each row.
+ */
+const isSame = (other: string, one: string): string =>
+  `${other}.identity = ${one}.identity and ${other}.job || '' = ${one}.job and ${other}.id <> ${one}.id
+    and ${other}.state <> 'done'`;
+const isSameDue = (other: string, one: string): string => `${isSame(other, one)} and ${other}.state <> 'dead'`;
 /** SQL: for a row that is to run again: it waits, unless another row of the same job and identity already waits. */
 export const waitAgain = `waiting = not exists (
   select from outbox other
-  where other.job = outbox.job and other.identity = outbox.identity and other.state = 'due' and other.waiting
-    and other.id <> outbox.id)`;
+  where ${isSameDue('other', 'outbox')} and other.waiting offset 0)`;
 
 /** Of the rows of one job and identity one runs at a time; a row whose run started before goes first. */
 const runsAlone = `not exists (
   select from outbox other
-  where other.job = outbox.job and other.identity = outbox.identity and other.state = 'due' and other.id <> outbox.id
-    and (other.lease_until > ${leaseTime} or (outbox.waiting and not other.waiting and other.run_at <= now())))`;
+  where ${isSameDue('other', 'outbox')}
+    and (other.lease_until > ${leaseTime} or (outbox.waiting and not other.waiting and other.run_at <= now()))
+  offset 0)`;
 
 /** The ids of the due rows that the capacity of the queue and the limits of the lanes admit, the oldest first. */
 const pickDue = `
@@ -93,16 +103,32 @@ const pickDue = `
     where free is null or lane_rank <= free),
   picked as (select id from in_job where job_rank <= capacity)`;
 
+const takeDue = prepared<JobRef>(
+  'outbox_take',
+  `${pickDue},
+   taken as (
+     update outbox set lease_until = now() + ${seconds('$3')}, leased_by = 'queue'
+     where id = any(array(select id from picked)) returning id, job, lane, attempts, run_at),
+   counted as (
+     insert into job_lane (lane, minute, begun)
+     select lane, date_trunc('minute', now()), count(*) from taken
+     where lane in (select lane from free where counted) group by lane
+     on conflict (lane) do update set minute = excluded.minute,
+       begun = excluded.begun + case when job_lane.minute = excluded.minute then job_lane.begun else 0 end)
+   select id, job, lane, attempts + 1 as attempt from taken order by run_at`,
+);
+const hasDue = prepared<{ due: boolean }>(
+  'outbox_has_due',
+  `select exists (select from unnest($1::text[]) as name
+     cross join lateral (select from outbox where job = name and ${due} limit 1) o) as due`,
+);
+
 /** Every query on `outbox` but those of runs: see RunRepository. All times are by the clock of the database. */
 @Injectable()
 export class OutboxRepository {
   /** Whether a row of one of these jobs is due. Takes no lock and ignores the limits of lanes. */
   async hasDue(tx: Tx, jobs: readonly string[]): Promise<boolean> {
-    const [found] = await tx.query<{ due: boolean }[]>(
-      `select exists (select from unnest($1::text[]) as name
-         cross join lateral (select from outbox where job = name and ${due} limit 1) o) as due`,
-      [jobs],
-    );
+    const [found] = await hasDue(tx, [jobs]);
     return found?.due === true;
   }
 
@@ -117,27 +143,14 @@ export class OutboxRepository {
     limits: readonly LaneLimit[] = laneLimits(),
   ): Promise<JobRef[]> {
     await tx.query(`select pg_advisory_xact_lock(hashtextextended('outbox', 0))`);
-    return tx.query<JobRef[]>(
-      `${pickDue},
-       taken as (
-         update outbox set lease_until = now() + ${seconds('$3')}, leased_by = 'queue'
-         where id in (select id from picked) returning id, job, lane, attempts, run_at),
-       counted as (
-         insert into job_lane (lane, minute, begun)
-         select lane, date_trunc('minute', now()), count(*) from taken
-         where lane in (select lane from free where counted) group by lane
-         on conflict (lane) do update set minute = excluded.minute,
-           begun = excluded.begun + case when job_lane.minute = excluded.minute then job_lane.begun else 0 end)
-       select id, job, lane, attempts + 1 as attempt from taken order by run_at`,
-      [
-        [...capacity.keys()],
-        [...capacity.values()],
-        leaseS,
-        limits.map(({ lane }) => lane),
-        limits.map(({ atOnce }) => atOnce),
-        limits.map(({ perMinute }) => perMinute ?? null),
-      ],
-    );
+    return takeDue(tx, [
+      [...capacity.keys()],
+      [...capacity.values()],
+      leaseS,
+      limits.map(({ lane }) => lane),
+      limits.map(({ atOnce }) => atOnce),
+      limits.map(({ perMinute }) => perMinute ?? null),
+    ]);
   }
 
   /** Ends the lease of rows that the queue did not take or this process will not run. They are due at once. */
@@ -166,8 +179,8 @@ export class OutboxRepository {
     const oldest = `id in (
       select id from outbox one where state = 'dead' and job = coalesce($1, job) and not exists (
         select from outbox older
-        where older.job = one.job and older.identity = one.identity and older.state = 'dead'
-          and (older.created_at, older.id) < (one.created_at, one.id))
+        where ${isSame('older', 'one')} and older.state <> 'due'
+          and (older.created_at, older.id) < (one.created_at, one.id) offset 0)
       order by created_at, id limit $2 for update skip locked)`;
     return this.replayThose(tx, oldest, [job, limit]);
   }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../platform/db/database.js';
+import { prepared } from '../platform/db/statement.js';
 import { leaseTime } from './lease-time.js';
 import { free, seconds, waitAgain } from './outbox.repository.js';
 import type { JobRef } from './queue.js';
@@ -21,7 +22,46 @@ interface Ending {
 
 /** The row of `run`; $1 has all ids. Locked in order of id, so that two statements about many do not deadlock. */
 const inOrder = `outbox.id = run.outbox_id
-  and outbox.id in (select id from outbox where id = any($1::uuid[]) order by id for update)`;
+  and outbox.id = any(array(select id from outbox where id = any($1::uuid[]) order by id for update))`;
+/** Not by the indexes of due and of dead rows: the planner does not know how many there are at the moment. */
+const [isDue, isDead] = [`state || '' = 'due'`, `state <> 'done' and state <> 'due'`];
+
+const claim = prepared<{ runId: string; data: unknown }>(
+  'runs_claim',
+  `with claimed as (
+     update outbox set attempts = attempts + 1, lease_until = now() + ${seconds('$4')}, leased_by = run.id,
+       waiting = false
+     from unnest($1::uuid[], $2::text[], $3::int[]) as run(outbox_id, id, attempt)
+     where ${inOrder} and attempts = run.attempt - 1 and ${isDue}
+       and (lease_until is null or lease_until <= ${leaseTime} or leased_by = 'queue')
+     returning outbox.id, job, data, attempts, leased_by),
+   lost as (
+     update job_run set outcome = 'lost', finished_at = now(), error = 'The worker died or lost its lease.'
+     where outbox_id = any(array(select id from claimed)) and outcome is null),
+   begun as (
+     insert into job_run (id, job, outbox_id, attempt, worker)
+     select leased_by::uuid, job, id, attempts, $5 from claimed)
+   select leased_by as "runId", data from claimed`,
+);
+
+/** SQL: ends the runs of $1 and $2 with the outcome $3 and the error $4, and gives those that still held their rows. */
+const ended = (change: string): string => `
+  with moved as (
+    update outbox set ${change}, ${free} from unnest($1::uuid[], $2::text[]) as run(outbox_id, id)
+    where ${inOrder} and leased_by = run.id returning job, identity, run.id as run_id),
+  obsolete as (
+    delete from outbox
+    where $3 = 'ok' and ${isDead} and identity = any(array(select identity from moved))
+      and (job, identity) in (select job, identity from moved)),
+  closed as (
+    update job_run set finished_at = now(), error = $4::text,
+      outcome = case when id::text in (select run_id from moved) then $3 else 'lost' end
+    where id = any($2::uuid[]) and outcome is null)
+  select run_id as "runId" from moved`;
+const complete = prepared<{ runId: string }>(
+  'runs_complete',
+  ended(`state = 'done', finished_at = now(), last_error = null`),
+);
 
 /** Every query on `job_run`, and on the rows of `outbox` that runs hold. All times are by the clock of the database. */
 @Injectable()
@@ -36,23 +76,8 @@ export class RunRepository {
     worker: string,
     leaseS: number,
   ): Promise<({ data: unknown } | undefined)[]> {
-    const claimed = await tx.query<{ runId: string; data: unknown }[]>(
-      `with claimed as (
-         update outbox set attempts = attempts + 1, lease_until = now() + ${seconds('$4')}, leased_by = run.id,
-           waiting = false
-         from unnest($1::uuid[], $2::text[], $3::int[]) as run(outbox_id, id, attempt)
-         where ${inOrder} and attempts = run.attempt - 1 and state = 'due'
-           and (lease_until is null or lease_until <= ${leaseTime} or leased_by = 'queue')
-         returning outbox.id, job, data, attempts, leased_by),
-       lost as (
-         update job_run set outcome = 'lost', finished_at = now(), error = 'The worker died or lost its lease.'
-         where outbox_id in (select id from claimed) and outcome is null),
-       begun as (
-         insert into job_run (id, job, outbox_id, attempt, worker)
-         select leased_by::uuid, job, id, attempts, $5 from claimed)
-       select leased_by as "runId", data from claimed`,
-      [...idsOf(runs), runs.map(({ ref }) => ref.attempt), leaseS, worker],
-    );
+    const attempts = runs.map(({ ref }) => ref.attempt);
+    const claimed = await claim(tx, [...idsOf(runs), attempts, leaseS, worker]);
     const byRun = new Map(claimed.map(({ runId, data }) => [runId, { data }]));
     return runs.map(({ runId }) => byRun.get(runId));
   }
@@ -75,8 +100,9 @@ export class RunRepository {
    * when it has lost its lease: then its outbox row is unchanged.
    */
   async complete(tx: Tx, runs: readonly ClaimedRun[]): Promise<boolean[]> {
-    const done = { outcome: 'ok', error: null } as const;
-    return this.settle(tx, runs, `state = 'done', finished_at = now(), last_error = null`, done);
+    const settled = await complete(tx, [...idsOf(runs), 'ok', null]);
+    const held = new Set(settled.map(({ runId }) => runId));
+    return runs.map(({ runId }) => held.has(runId));
   }
 
   /**
@@ -120,37 +146,14 @@ export class RunRepository {
          where id = $1 and attempts = $2 - 1 and state = 'due' and (leased_by is null or leased_by = 'queue')
          returning id)
        update job_run set outcome = 'lost', finished_at = now(), error = $3
-       where outbox_id in (select id from given_up) and outcome is null`,
+       where outbox_id = any(array(select id from given_up)) and outcome is null`,
       [ref.id, ref.attempt, error],
     );
   }
 
-  private async settleOne(tx: Tx, run: ClaimedRun, change: string, ending: Ending): Promise<boolean> {
-    return (await this.settle(tx, [run], change, ending))[0] === true;
-  }
-
-  private async settle(
-    tx: Tx,
-    runs: readonly ClaimedRun[],
-    change: string,
-    { outcome, error }: Ending,
-  ): Promise<boolean[]> {
-    const settled = await tx.query<{ runId: string }[]>(
-      `with moved as (
-         update outbox set ${change}, ${free} from unnest($1::uuid[], $2::text[]) as run(outbox_id, id)
-         where ${inOrder} and leased_by = run.id returning job, identity, run.id as run_id),
-       obsolete as (
-         delete from outbox
-         where $3 = 'ok' and state = 'dead' and (job, identity) in (select job, identity from moved)),
-       closed as (
-         update job_run set finished_at = now(), error = $4::text,
-           outcome = case when id::text in (select run_id from moved) then $3 else 'lost' end
-         where id = any($2::uuid[]) and outcome is null)
-       select run_id as "runId" from moved`,
-      [...idsOf(runs), outcome, error],
-    );
-    const held = new Set(settled.map(({ runId }) => runId));
-    return runs.map(({ runId }) => held.has(runId));
+  private async settleOne(tx: Tx, run: ClaimedRun, change: string, { outcome, error }: Ending): Promise<boolean> {
+    const settled = await tx.query<unknown[]>(ended(change), [...idsOf([run]), outcome, error]);
+    return settled.length === 1;
   }
 }
 
