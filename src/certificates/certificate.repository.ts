@@ -12,6 +12,7 @@ import { keepChain } from './certificate-chain.js';
 import { type Links, linksOfMany, predecessorsOfMany } from './certificate-links.js';
 import { takenNames } from './certificate-names.js';
 import { rolesOf } from './certificate-roles.js';
+import { lineIds } from './line-ids.js';
 
 /** The owner of a certificate and its settings. */
 export type Care = Pick<
@@ -142,12 +143,7 @@ export class CertificateRepository {
   async lockLines(tx: Tx, ids: readonly number[]): Promise<void> {
     if (ids.length === 0) return;
     await tx.query(
-      `with recursive
-         older(id) as (select unnest($1::int[]) union select r.replaced_id from certificate_replacement r
-         join older on r.certificate_id = older.id),
-         newer(id) as (select unnest($1::int[]) union select r.certificate_id from certificate_replacement r
-         join newer on r.replaced_id = newer.id)
-       select id from certificate where id in (select id from older union select id from newer)
+      `select id from certificate where id = any(${lineIds('both', 'select unnest($1::int[])')})
          and (id = any($1) or state in ('requested', 'pending', 'issued') or awaits_deployment or to_replace)
        order by id for no key update`,
       [ids],
@@ -239,10 +235,7 @@ export class CertificateRepository {
   /** The ids among `newIds` that replace `oldId`, directly or in several steps, or are the same. */
   async replacing(tx: Tx, oldId: number, newIds: readonly number[]): Promise<number[]> {
     const rows: { id: number }[] = await tx.query(
-      `with recursive line(id) as (
-         select $1::int union
-         select r.certificate_id from certificate_replacement r join line on r.replaced_id = line.id)
-       select id from line where id = any($2)`,
+      `select id from unnest(${lineIds('newer', 'select $1::int')}) as line(id) where id = any($2)`,
       [oldId, newIds],
     );
     return rows.map(({ id }) => id);

@@ -13,6 +13,7 @@ import { certificatesNamed } from './certificate-names.js';
 import { keyRolesOf, rolesOf } from './certificate-roles.js';
 import type { Certificate, CertificateState } from './certificate.entity.js';
 import type { RevocationSource } from '../revocation/verify/revocation-check.js';
+import { lineIds } from './line-ids.js';
 import { isWatched } from './notify/certificate-subscription.repository.js';
 import type { StoredTerms } from './terms.js';
 import type { CheckedStatus } from './verify/revocation-check.repository.js';
@@ -270,14 +271,9 @@ export type LineRow = Pick<Certificate, 'id' | 'name' | 'state' | 'serialHex' | 
 /** The line of a certificate: all its predecessors and successors, oldest first; at most 500. */
 export function readLine(tx: Tx, id: number): Promise<LineRow[]> {
   return tx.query(
-    `with recursive
-       older(id) as (select $1::int union select r.replaced_id from certificate_replacement r
-       join older on r.certificate_id = older.id),
-       newer(id) as (select $1::int union select r.certificate_id from certificate_replacement r
-       join newer on r.replaced_id = newer.id)
-     select id, name, state, serial_hex as "serialHex", not_before as "notBefore", not_after as "notAfter",
+    `select id, name, state, serial_hex as "serialHex", not_before as "notBefore", not_after as "notAfter",
        renews_id as "renewsId"
-     from certificate where id in (select id from older union select id from newer) order by created_at, id
+     from certificate where id = any(${lineIds('both', 'select $1::int')}) order by created_at, id
      limit 500`,
     [id],
   );

@@ -1,4 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readLine } from '../../src/certificates/certificate.row.js';
+import { CertificateRepository } from '../../src/certificates/certificate.repository.js';
+import { CurrentRepository } from '../../src/certificates/current/current.repository.js';
+import type { Delivery } from '../../src/certificates/deploy/delivery.entity.js';
+import { DeliveryRepository } from '../../src/certificates/deploy/delivery.repository.js';
 import { CertificateViews } from '../../src/certificates/certificate.view.js';
 import { CertificateFinder } from '../../src/certificates/list/certificate-finder.js';
 import { CertificateLists } from '../../src/certificates/list/certificate-lists.js';
@@ -33,18 +38,19 @@ class ExplainingDatabase extends Database {
   plans: Plan[] = [];
 
   override search<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    return super.search((tx) => {
-      const query = async (sql: string, values?: unknown[]): Promise<unknown> => {
-        if (!sql.startsWith('explain')) {
-          const [row] = await tx.query<[{ 'QUERY PLAN': [{ Plan: Plan }] }]>(`explain (format json) ${sql}`, values);
-          this.plans.push(row['QUERY PLAN'][0].Plan);
-        }
-        return tx.query(sql, values);
-      };
-      return work(
-        new Proxy(tx, { get: (target, key) => (key === 'query' ? query : Reflect.get(target, key)) as unknown }),
-      );
-    });
+    return super.search((tx) => work(this.explained(tx)));
+  }
+
+  /** `tx`, with the plans of its statements kept. */
+  explained(tx: Tx): Tx {
+    const query = async (sql: string, values?: unknown[]): Promise<unknown> => {
+      if (!sql.startsWith('explain')) {
+        const [row] = await tx.query<[{ 'QUERY PLAN': [{ Plan: Plan }] }]>(`explain (format json) ${sql}`, values);
+        this.plans.push(row['QUERY PLAN'][0].Plan);
+      }
+      return tx.query(sql, values);
+    };
+    return new Proxy(tx, { get: (target, key) => (key === 'query' ? query : Reflect.get(target, key)) as unknown });
   }
 
   /** Every node of every plan since the last time. */
@@ -178,6 +184,31 @@ describe('the plans of lists', () => {
     const plans = db.take();
     indexesOf(plans);
     expect(plans.some((node) => node['Node Type'] === 'Index Only Scan')).toBe(true);
+  });
+
+  it('reads and locks lines of renewals by their ids', async () => {
+    const [certificates, deliveries, current] = [
+      new CertificateRepository(),
+      new DeliveryRepository(),
+      new CurrentRepository(),
+    ];
+    const [{ ids }] = await program.database.source.query(
+      'select array_agg(id) as ids from (select id from certificate order by id limit 64) c',
+    );
+    const at = { certificateId: ids[9], destinationId: 1, location: '' } as Delivery;
+    const now = new Date();
+    await db.write(async (one) => {
+      const tx = db.explained(one);
+      await certificates.lockLines(tx, ids);
+      await certificates.replacing(tx, ids[9], ids);
+      await readLine(tx, ids[9]);
+      await current.find(tx, 'nothing', now);
+      await deliveries.isAwaited(tx, ids[9], 1);
+      await deliveries.isFollowed(tx, at);
+      await deliveries.leaving(tx, ids[9], 1);
+      await deliveries.findPredecessorAt(tx, at, { now, reserveMs: 0, needsPrivateKey: false });
+    });
+    expect(indexesOf(db.take())).toContain('certificate_pkey');
   });
 
   it('counts destinations from an index', async () => {

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../../platform/db/database.js';
+import { lineIds } from '../line-ids.js';
 
 /** When an API key last fetched a certificate, to within an hour. */
 export interface Fetch {
@@ -15,13 +16,9 @@ export class CurrentRepository {
    * with this name; null for none.
    */
   async find(tx: Tx, name: string, now: Date): Promise<number | null> {
+    const older = lineIds('older', 'select id from certificate where name = $1');
     const rows: { id: number }[] = await tx.query(
-      `with recursive
-         older(id) as (select id from certificate where name = $1 union select r.replaced_id
-           from certificate_replacement r join older on r.certificate_id = older.id),
-         line(id) as (select id from older union select r.certificate_id
-           from certificate_replacement r join line on r.replaced_id = line.id)
-       select c.id from certificate c where c.id in (select id from line) and c.state = 'issued'
+      `select c.id from certificate c where c.id = any(${lineIds('newer', `select unnest(${older})`)}) and c.state = 'issued'
          and c.deleted_at is null and c.not_before <= $2 and c.not_after > $2
        order by c.not_before desc, c.id desc limit 1`,
       [name, now],

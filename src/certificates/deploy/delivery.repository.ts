@@ -9,6 +9,7 @@ import type { Owned } from '../../roles/permission.js';
 import type { Page, PageQuery } from '../../platform/http/page.js';
 import { Problem } from '../../platform/http/problem.js';
 import { rolesOf } from '../certificate-roles.js';
+import { lineIds } from '../line-ids.js';
 import { Delivery, type DeliveryState } from './delivery.entity.js';
 import { isSelected } from './destination-filter.repository.js';
 
@@ -40,14 +41,8 @@ const source: ListSource = {
   order: { by: 'id', dir: 'desc' },
 };
 
-/** The line of the certificate $1: all its predecessors and successors. */
-const line = `
-  with recursive
-    older(id) as (select $1::int union select r.replaced_id from certificate_replacement r
-      join older on r.certificate_id = older.id),
-    newer(id) as (select $1::int union select r.certificate_id from certificate_replacement r
-      join newer on r.replaced_id = newer.id),
-    line(id) as (select id from older union select id from newer)`;
+/** SQL: the ids of the certificate $1, and of all its predecessors and successors. */
+const line = lineIds('both', 'select $1::int');
 
 /** A delivery with `matches`: whether the filter of its destination selects its certificate; null without a filter. */
 export type ShownDelivery = Delivery & { matches: boolean | null };
@@ -201,10 +196,9 @@ export class DeliveryRepository {
   ): Promise<{ id: number; usefulUntil: Date } | null> {
     const usefulUntil = `c.not_after - least($6 * interval '1 millisecond', (c.not_after - c.not_before) / 10)`;
     const rows: { id: number; usefulUntil: Date }[] = await tx.query(
-      `with recursive older(id) as (select replaced_id from certificate_replacement where certificate_id = $1
-         union select r.replaced_id from certificate_replacement r join older on r.certificate_id = older.id)
-       select d.id, ${usefulUntil} as "usefulUntil" from delivery d join certificate c on c.id = d.certificate_id
-       where d.certificate_id in (select id from older) and d.destination_id = $2 and d.location = $3
+      `select d.id, ${usefulUntil} as "usefulUntil" from delivery d join certificate c on c.id = d.certificate_id
+       where d.certificate_id = any(${lineIds('older', 'select $1::int')}) and d.certificate_id <> $1
+         and d.destination_id = $2 and d.location = $3
          and d.state = 'replaced' and c.state = 'issued' and c.deleted_at is null and ${usefulUntil} > $4
          and (c.sealed_key is not null or not $5) order by c.not_after desc limit 1`,
       [certificateId, destinationId, location, now, needsPrivateKey, reserveMs],
@@ -215,9 +209,8 @@ export class DeliveryRepository {
   /** True while another certificate of the line is still to arrive at the destination. */
   async isAwaited(tx: Tx, certificateId: number, destinationId: number): Promise<boolean> {
     const rows: unknown[] = await tx.query(
-      `${line}
-       select from delivery d join certificate c on c.id = d.certificate_id
-       where d.certificate_id in (select id from line) and d.certificate_id <> $1 and d.destination_id = $2
+      `select from delivery d join certificate c on c.id = d.certificate_id
+       where d.certificate_id = any(${line}) and d.certificate_id <> $1 and d.destination_id = $2
          and (d.state in ('planned', 'failing') or d.verification = 'pending')
          and c.state in ('requested', 'pending', 'issued') and c.deleted_at is null limit 1`,
       [certificateId, destinationId],
@@ -228,9 +221,8 @@ export class DeliveryRepository {
   /** True when a successor of the certificate is at the destination: the certificate need not be in use there. */
   async isFollowed(tx: Tx, { certificateId, destinationId }: Delivery): Promise<boolean> {
     const rows: unknown[] = await tx.query(
-      `with recursive newer(id) as (select certificate_id from certificate_replacement where replaced_id = $1
-         union select r.certificate_id from certificate_replacement r join newer on r.replaced_id = newer.id)
-       select from delivery where certificate_id in (select id from newer) and destination_id = $2
+      `select from delivery where certificate_id = any(${lineIds('newer', 'select $1::int')})
+         and certificate_id <> $1 and destination_id = $2
          and state = 'delivered' limit 1`,
       [certificateId, destinationId],
     );
@@ -240,8 +232,7 @@ export class DeliveryRepository {
   /** The ids of the deliveries of the line that must leave the destination. */
   async leaving(tx: Tx, certificateId: number, destinationId: number): Promise<number[]> {
     const rows: { id: number }[] = await tx.query(
-      `${line}
-       select d.id from delivery d where d.certificate_id in (select id from line) and d.destination_id = $2
+      `select d.id from delivery d where d.certificate_id = any(${line}) and d.destination_id = $2
          and d.state = 'leaving' order by d.id`,
       [certificateId, destinationId],
     );
