@@ -18,7 +18,7 @@ export class DueRepository {
     });
   }
 
-  /** Stores when these locked certificates renew and whether they are watched, and nothing else. */
+  /** Stores when these locked certificates renew and whether they are watched, and nothing else: only what changed. */
   async saveOutlooks(tx: Tx, rows: readonly Certificate[]): Promise<void> {
     await tx.query(
       `update certificate c set notify = w.notify, rotation = w.rotation, to_replace = w."toReplace",
@@ -27,7 +27,10 @@ export class DueRepository {
        from jsonb_to_recordset($1::jsonb) as w(id int, notify boolean, rotation boolean, "toReplace" boolean,
          "nextRenewalAt" timestamptz, "renewalReason" text, "renewalRetryAt" timestamptz, "renewalAttempts" int,
          "renewalFault" text, "renewalDetail" text)
-       where c.id = w.id`,
+       where c.id = w.id and (c.notify, c.rotation, c.to_replace, c.next_renewal_at, c.renewal_reason,
+         c.renewal_retry_at, c.renewal_attempts, c.renewal_fault, c.renewal_detail) is distinct from
+         (w.notify, w.rotation, w."toReplace", w."nextRenewalAt", w."renewalReason", w."renewalRetryAt",
+         w."renewalAttempts", w."renewalFault", w."renewalDetail")`,
       [JSON.stringify(rows.map(outlookOf))],
     );
   }

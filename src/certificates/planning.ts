@@ -62,10 +62,18 @@ export class Planning {
   }
 
   /** Like `plan`, for the renewal alone. */
-  async planRenewal(tx: Tx, certificate: Certificate): Promise<void> {
-    const { plan, policy } = await this.planWithPolicy(tx, certificate);
-    certificate.planNext(this.fromNow(certificate, plan, policy));
-    await this.waiting.removePlanned(tx, [certificate], this.clock.now());
+  planRenewal(tx: Tx, certificate: Certificate): Promise<void> {
+    return this.planRenewals(tx, [certificate]);
+  }
+
+  /** Like `planRenewal` for many. */
+  async planRenewals(tx: Tx, certificates: readonly Certificate[]): Promise<void> {
+    const plans = await this.plansWithPolicies(tx, certificates);
+    for (const [i, certificate] of certificates.entries()) {
+      const { plan, policy } = plans[i] as PlanWithPolicy;
+      certificate.planNext(this.fromNow(certificate, plan, policy));
+    }
+    await this.waiting.removePlanned(tx, certificates, this.clock.now());
   }
 
   /** Like `planWithPolicy` for many, in order. */
@@ -87,9 +95,7 @@ export class Planning {
 
   /** When and why it renews, or why not, with its rotation policy. */
   async planWithPolicy(tx: Tx, certificate: Certificate): Promise<PlanWithPolicy> {
-    const policy = await this.policies.get(tx, certificate.rotationPolicyId);
-    const [succession] = await this.certificates.successionsOf(tx, [certificate.id]);
-    return { plan: planOf(certificate, policy, succession), policy };
+    return (await this.plansWithPolicies(tx, [certificate]))[0] as PlanWithPolicy;
   }
 
   /** The plan as it is now: a renewal that is late waits for the next maintenance window. */

@@ -171,10 +171,17 @@ function p256KeyOf(point: Buffer): KeyObject {
   return createPublicKey({ key: { kty: 'EC', crv: 'P-256', x: coordinate(0), y: coordinate(32) }, format: 'jwk' });
 }
 
+/** OpenSSL takes as long to encode a P-256 key as to sign with it. */
+const encoded = new WeakMap<KeyObject, Buffer>();
+
 /** SubjectPublicKeyInfo DER of a public or private key. */
 export function spkiOf(key: KeyObject): Buffer {
+  const known = encoded.get(key);
+  if (known) return known;
   const publicKey = key.type === 'private' ? createPublicKey(key) : key;
-  return publicKey.export({ format: 'der', type: 'spki' });
+  const spkiDer = publicKey.export({ format: 'der', type: 'spki' });
+  encoded.set(key, spkiDer);
+  return spkiDer;
 }
 
 const PRIVATE_KEY_FORMS = { 'PRIVATE KEY': 'pkcs8', 'RSA PRIVATE KEY': 'pkcs1', 'EC PRIVATE KEY': 'sec1' } as const;

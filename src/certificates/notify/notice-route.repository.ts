@@ -3,6 +3,7 @@ import { In } from 'typeorm';
 import { factsOf, subscriptionsOf } from '../../notifications/subscription.repository.js';
 import { lastingProblems } from '../../notifications/subscription.schema.js';
 import type { Tx } from '../../platform/db/database.js';
+import { prepared } from '../../platform/db/statement.js';
 import { listEvents, Notice } from './notice.entity.js';
 
 /** Certificates of one message. */
@@ -26,6 +27,29 @@ const mailedBy = `select unnest(mch.recipients || case when n.event = 'certifica
   from notice m join subscription ms on ms.id = m.subscription_id join channel mch on mch.id = ms.channel_id
   where m.event = n.event and m.created_at = n.created_at and m.escalates_id is null and m.state <> 'dropped'
     and ms.active and mch.active and mch.recipients is not null and ${rank('m', 'mch')} < ${rank('n', 'ch')}`;
+
+const stopped = prepared<{ id: number; hears: boolean; open: boolean }>(
+  'notices_stopped',
+  `select n.id, s.active and ch.active as open, ch.id is not null and (n.event <> all($2::text[])
+     or (n.event = any(s.events) and s.id in (${subscriptionsOf(factsOf('c'))}))) as hears
+   from notice n join certificate c on c.id = n.certificate_id ${subscriptionOf}
+   where n.id = any($1::int[]) and s.id is not null
+   union all select n.id, s.active and ch.active, ch.id is not null from notice n ${subscriptionOf}
+   where n.id = any($1::int[]) and s.id is not null and n.certificate_id is null`,
+);
+const toldElsewhere = prepared<{ address: string }>(
+  'notices_told_elsewhere',
+  `select address from (
+     select n.id, unnest(n.told) as address from notice n where n.id = any($1::int[])
+     union select n.id, m.address from notice n join certificate c on c.id = n.certificate_id ${subscriptionOf}
+       cross join lateral (${mailedBy} and m.certificate_id = n.certificate_id) as m(address)
+       where n.id = any($1::int[]) and n.escalates_id is null
+     union select n.id, m.address from notice n join authority c on c.id = n.authority_id ${subscriptionOf}
+       cross join lateral (${mailedBy} and m.authority_id = n.authority_id
+         and m.certificate_id is null) as m(address)
+       where n.id = any($1::int[]) and n.escalates_id is null and n.certificate_id is null) as told
+   group by address having count(*) = cardinality($1::int[]) order by address`,
+);
 
 /** Every query on which way notices go: to which subscription and channel, with which others, past whom. */
 @Injectable()
@@ -76,15 +100,7 @@ export class NoticeRouteRepository {
    * happened is told to those who heard of the certificate at that time.
    */
   async stopped(tx: Tx, noticeIds: readonly number[]): Promise<Map<number, 'over' | 'paused'>> {
-    const rows: { id: number; hears: boolean; open: boolean }[] = await tx.query(
-      `select n.id, s.active and ch.active as open, ch.id is not null and (n.event <> all($2::text[])
-         or (n.event = any(s.events) and s.id in (${subscriptionsOf(factsOf('c'))}))) as hears
-       from notice n join certificate c on c.id = n.certificate_id ${subscriptionOf}
-       where n.id = any($1::int[]) and s.id is not null
-       union all select n.id, s.active and ch.active, ch.id is not null from notice n ${subscriptionOf}
-       where n.id = any($1::int[]) and s.id is not null and n.certificate_id is null`,
-      [noticeIds, lastingProblems],
-    );
+    const rows = await stopped(tx, [noticeIds, lastingProblems]);
     return new Map(
       rows
         .filter(({ hears, open }) => !hears || !open)
@@ -106,20 +122,7 @@ export class NoticeRouteRepository {
    * another channel mails them about the same event.
    */
   async toldElsewhere(tx: Tx, noticeIds: readonly number[]): Promise<string[]> {
-    const rows: { address: string }[] = await tx.query(
-      `select address from (
-         select n.id, unnest(n.told) as address from notice n where n.id = any($1::int[])
-         union select n.id, m.address from notice n join certificate c on c.id = n.certificate_id ${subscriptionOf}
-           cross join lateral (${mailedBy} and m.certificate_id = n.certificate_id) as m(address)
-           where n.id = any($1::int[]) and n.escalates_id is null
-         union select n.id, m.address from notice n join authority c on c.id = n.authority_id ${subscriptionOf}
-           cross join lateral (${mailedBy} and m.authority_id = n.authority_id
-             and m.certificate_id is null) as m(address)
-           where n.id = any($1::int[]) and n.escalates_id is null and n.certificate_id is null) as told
-       group by address having count(*) = cardinality($1::int[]) order by address`,
-      [noticeIds],
-    );
-    return rows.map(({ address }) => address);
+    return (await toldElsewhere(tx, [noticeIds])).map(({ address }) => address);
   }
 
   /** When a notice was sent, and the label of its channel; null when it was not. */

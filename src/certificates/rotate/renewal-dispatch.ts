@@ -11,7 +11,7 @@ import { rotateCertificate } from './rotate.job.js';
 import { type TakenRenewal, WaitingRepository } from './waiting.repository.js';
 
 /** The most renewals in one transaction. */
-export const batch = 200;
+export const batch = 1000;
 const hourMs = 3_600_000;
 
 /** What holds a renewal, or what an urgent one did not wait for. */

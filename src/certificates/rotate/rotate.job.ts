@@ -10,6 +10,7 @@ import { verdictOn } from '../../rotation/holds.js';
 import { PauseRepository } from '../../rotation/pause.repository.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
+import { DueRepository } from '../due.repository.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
 import { Planning, type PlanWithPolicy } from '../planning.js';
 import { RenewalFailures } from './renewal-failures.js';
@@ -23,10 +24,10 @@ export const rotateCertificate = defineJob('certificate.rotate', z.strictObject(
   // Of RSA keys two are made at a time: the last of so many runs waits for minutes.
   timeoutS: 600,
   // As many as share their queries and their transaction: see Gathered.
-  concurrency: 64,
+  concurrency: 128,
 });
 
-/** The most looks at many certificates at the same time. */
+/** The most looks at many certificates at the same time, and as many that plan them again. */
 const mostAtOnce = 2;
 
 /** `reason`: see RotateJudge.look. */
@@ -39,11 +40,13 @@ interface Verdict {
 @Injectable()
 export class RotateJudge {
   private readonly looks = new Gathered<number, Verdict | null>((ids) => this.lookAt(ids), mostAtOnce);
+  private readonly plannings = new Gathered<number, void>((ids) => this.planAll(ids), mostAtOnce);
 
   constructor(
     private readonly db: Database,
     private readonly clock: Clock,
     private readonly certificates: CertificateRepository,
+    private readonly due: DueRepository,
     private readonly planning: Planning,
     private readonly failures: RenewalFailures,
     private readonly pauses: PauseRepository,
@@ -77,9 +80,18 @@ export class RotateJudge {
     return ids.map((id) => byId.get(id) ?? null);
   }
 
-  /** Plans a renewal again that is not due, or is held: the sweep decides about it. */
-  async planAgain(id: number): Promise<void> {
-    await this.db.write((tx) => this.certificates.change(tx, id, (row) => this.planning.planRenewal(tx, row)));
+  /** Plans a renewal again that is not due, or is held: the sweep decides about it. Concurrent calls are one. */
+  planAgain(id: number): Promise<void> {
+    return this.plannings.run(id);
+  }
+
+  private planAll(ids: readonly number[]): Promise<void[]> {
+    return this.db.write(async (tx) => {
+      const rows = await this.certificates.lockMany(tx, ids);
+      await this.planning.planRenewals(tx, rows);
+      await this.due.saveOutlooks(tx, rows);
+      return [];
+    });
   }
 
   async failed(id: number, error: unknown): Promise<void> {
