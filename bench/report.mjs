@@ -17,6 +17,11 @@ export function stage(what) {
   console.error(`# ${what} …`);
 }
 
+/** A figure on stderr as soon as it is known: a run that is stopped has told what it measured. */
+export function known(what) {
+  console.error(`#   ${what}`);
+}
+
 const headings = ['what', 'value', 'against', 'ratio', 'target', ''];
 
 /** Rows are arrays in the order of the headings, and may be shorter. A column is as wide as its widest cell. */

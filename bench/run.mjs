@@ -33,7 +33,7 @@ const sizes = {
     crls: [100_000, 1_000_000],
     rotations: 100_000,
     dueAtOnce: 10_000,
-    waiting: 400,
+    waiting: 240,
     sockets: 10_000,
   },
   small: {
