@@ -23,7 +23,7 @@ export const rotateCertificate = defineJob('certificate.rotate', z.strictObject(
   attempts: 3,
   // Of RSA keys two are made at a time: the last of so many runs waits for minutes.
   timeoutS: 600,
-  // As many as share their queries and their transaction: see Gathered.
+  // Twice as many as share their queries and their transaction (see Gathered), so that the next batch fills meanwhile.
   concurrency: 128,
 });
 
