@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { MoreThan } from 'typeorm';
-import { setBackTimes } from '../jobs/clock-steps.js';
+import { setBackTimes, type StepBack } from '../jobs/clock-steps.js';
 import type { Tx } from '../platform/db/database.js';
 import { timestamp } from '../platform/db/timestamp.js';
 import { Certificate } from './certificate.entity.js';
@@ -84,10 +84,10 @@ export class DueRepository {
   }
 
   /** Sets back the next attempts of orders and of failed renewals. Other renewals have dates. See SetBack. */
-  async setBack(tx: Tx, seconds: number): Promise<void> {
-    await tx.query(setBackTimes('certificate', 'next_attempt_at'), [seconds]);
-    await tx.query(setBackTimes('certificate', 'next_renewal_at', 'next_renewal_at = renewal_retry_at'), [seconds]);
-    await tx.query(setBackTimes('certificate', 'renewal_retry_at'), [seconds]);
+  async setBack(tx: Tx, step: StepBack): Promise<void> {
+    await tx.query(setBackTimes('certificate', 'next_attempt_at'), step);
+    await tx.query(setBackTimes('certificate', 'next_renewal_at', 'next_renewal_at = renewal_retry_at'), step);
+    await tx.query(setBackTimes('certificate', 'renewal_retry_at'), step);
   }
 
   /**

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
 import { ClockSteps, setBackTimes } from './clock-steps.js';
 import { Leases } from './lease.js';
@@ -112,9 +112,7 @@ it('waits for a next attempt are set back with the clock once, and neither dates
   await test.source.query(`insert into clock_watch (seen_at) values (now() + interval '3 hours')`);
   const followers = [steps(), steps()];
   for (const one of followers)
-    one.onSetBack(
-      async (tx, seconds) => void (await tx.query(setBackTimes('planned', 'at', 'not is_date'), [seconds])),
-    );
+    one.onSetBack(async (tx, step) => void (await tx.query(setBackTimes('planned', 'at', 'not is_date'), step)));
   await Promise.all(followers.map((one) => one.follow()));
   const left = await test.source.query<{ name: string; minutes: number }[]>(
     'select name, round(extract(epoch from at - now()) / 60)::int as minutes from planned',
@@ -127,4 +125,26 @@ it('waits for a next attempt are set back with the clock once, and neither dates
     date: 240,
     'far ahead': 2_880,
   });
+});
+
+it('what is stored by the old time after the step follows it later, and what is planned since does not', async () => {
+  await test.source.query('create table planned (name text primary key, at timestamptz)');
+  await test.source.query(`insert into clock_watch (seen_at) values (now() + interval '3 hours')`);
+  const one = steps();
+  one.onSetBack(async (tx, step) => void (await tx.query(setBackTimes('planned', 'at'), step)));
+  await one.follow();
+  await test.source.query(
+    `insert into planned values ('late', now() + interval '3 hours 1 minute'), ('new', now() + interval '2 hours')`,
+  );
+  const now = performance.now();
+  const moment = vi.spyOn(performance, 'now').mockReturnValue(now + 10_000);
+  for (let look = 0; look < 2; look += 1) await one.follow();
+  moment.mockRestore();
+  const left = await test.source.query<object[]>(
+    'select name, round(extract(epoch from at - now()) / 60)::int as minutes from planned order by 1',
+  );
+  expect(left).toEqual([
+    { name: 'late', minutes: 1 },
+    { name: 'new', minutes: 120 },
+  ]);
 });

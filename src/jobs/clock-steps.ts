@@ -5,21 +5,32 @@ import { Leases } from './lease.js';
 import { OutboxRepository } from './outbox.repository.js';
 import { PeriodicRepository } from './periodic.repository.js';
 
-/** Sets back the times that one table has planned, by these seconds; see `setBackTimes`. */
-export type SetBack = (tx: Tx, seconds: number) => Promise<void>;
+/** By how many seconds the clock was set back, and which times follow it: those that are so many seconds ahead. */
+export type StepBack = [seconds: number, aheadS: number];
+
+/** Sets back the times that one table has planned; see `setBackTimes`. */
+export type SetBack = (tx: Tx, step: StepBack) => Promise<void>;
 
 /** Longer than any wait for a next attempt, see retryAt. Later times do not depend on when they were planned. */
 const longestWaitHours = 8;
 
 /**
- * SQL: sets back by `$1` seconds what a table has planned before the clock was set back by as much, so that nothing
- * waits longer than it would have. What was planned after the step, and is not due yet, becomes due. `only`: a
- * condition for rows whose time is a wait and no date.
+ * What was planned by the old time, but stored only after the step was followed, follows it after this time: by a
+ * process on another machine, or by a transaction that began before.
+ */
+const lateMs = 10_000;
+/** The same may have been planned so long before. */
+const lateReserveS = 60;
+
+/**
+ * SQL: sets back what a table has planned before the clock was set back, so that nothing waits longer than it would
+ * have. $1 and $2 are a StepBack. What was planned after the step, and is not due yet, becomes due. `only`: a condition
+ * for rows whose time is a wait and no date.
  */
 export function setBackTimes(table: string, column: string, only = 'true'): string {
   const step = `$1::float8 * interval '1 second'`;
   return `update ${table} set ${column} = ${column} - ${step}
-    where ${column} > now() and ${column} <= now() + ${step} + interval '${longestWaitHours} hours' and ${only}`;
+    where ${column} > now() + $2::float8 * interval '1 second' and ${column} <= now() + ${step} + interval '${longestWaitHours} hours' and ${only}`;
 }
 
 /**
@@ -32,6 +43,8 @@ export function setBackTimes(table: string, column: string, only = 'true'): stri
 export class ClockSteps {
   private readonly log = new Logger('ClockSteps');
   private readonly setBacks: SetBack[] = [];
+  /** A step back that this process followed, and when, on its monotonic clock, what was stored late follows it too. */
+  private late: { seconds: number; atMs: number } | undefined;
 
   constructor(
     private readonly db: Database,
@@ -47,7 +60,7 @@ export class ClockSteps {
 
   /** Looks at the clock. At least one process must do so every few seconds, or leases expire late. */
   async follow(): Promise<void> {
-    if (await this.isSteady()) return;
+    if (await this.isSteady()) return this.followLate();
     const stepS = await this.db.write(async (tx) => {
       // One process does it: the next one sees that the step has been followed.
       const seenS = await this.lockStepS(tx);
@@ -57,14 +70,26 @@ export class ClockSteps {
       if (movedS < 0) await this.tasks.setBack(tx, -movedS);
       await this.leases.move(tx, movedS);
       await this.outbox.move(tx, movedS);
-      if (movedS < 0) for (const setBack of this.setBacks) await setBack(tx, -movedS);
+      if (movedS < 0) await this.setBack(tx, [-movedS, 0]);
       await tx.query('update clock_watch set seen_at = clock_timestamp()');
       return seenS;
     });
+    this.late = stepS < 0 ? { seconds: -stepS, atMs: performance.now() + lateMs } : this.late;
     const inSeconds = `${Math.round(Math.abs(stepS))} s`;
     if (stepS < 0)
       this.log.warn(`The clock of the database was set back by ${inSeconds}. Jobs, tasks and retries follow it.`);
     if (stepS > 0) this.log.log(`Leases pause for ${inSeconds}: the clock was set forward, or no process ran.`);
+  }
+
+  private async followLate(): Promise<void> {
+    const { late } = this;
+    if (!late || performance.now() < late.atMs) return;
+    await this.db.write((tx) => this.setBack(tx, [late.seconds, Math.max(0, late.seconds - lateReserveS)]));
+    this.late = undefined;
+  }
+
+  private async setBack(tx: Tx, step: StepBack): Promise<void> {
+    for (const setBack of this.setBacks) await setBack(tx, step);
   }
 
   /** Stores that the clock was looked at, and returns true, unless it has moved. */

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { setBackTimes } from '../jobs/clock-steps.js';
+import { setBackTimes, type StepBack } from '../jobs/clock-steps.js';
 import type { Tx } from '../platform/db/database.js';
 import type { RotationLimit } from './holds.js';
 
@@ -42,8 +42,8 @@ export class LimitRepository {
   }
 
   /** Sets back when renewals have begun, so that they do not count for longer than an hour. See SetBack. */
-  async setBack(tx: Tx, seconds: number): Promise<void> {
-    await tx.query(setBackTimes('renewal_start', 'at'), [seconds]);
+  async setBack(tx: Tx, step: StepBack): Promise<void> {
+    await tx.query(setBackTimes('renewal_start', 'at'), step);
   }
 
   /** Counts one renewal of each of these authorities; one that is named twice counts twice. */

@@ -43,7 +43,7 @@ export class SourceSyncs implements OnModuleInit {
     this.periodic.everyTick('source-syncs', this.config.sweepIntervalS, (signal, report) =>
       inBatches({ db: this.db, signal, report }, { kind: 'syncs', most: batch }, (tx) => this.startDue(tx)),
     );
-    this.periodic.onSetBack((tx, seconds) => this.sources.setBack(tx, seconds));
+    this.periodic.onSetBack((tx, step) => this.sources.setBack(tx, step));
   }
 
   /** Starts a sync now, also of an inactive source. Returns the planned or running sync when there is one. */

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
-import { setBackTimes } from '../jobs/clock-steps.js';
+import { setBackTimes, type StepBack } from '../jobs/clock-steps.js';
 import type { Tx } from '../platform/db/database.js';
 import { truth, whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
@@ -130,8 +130,8 @@ export class SourceRepository {
   }
 
   /** Sets back the next syncs. See SetBack. */
-  async setBack(tx: Tx, seconds: number): Promise<void> {
-    await tx.query(setBackTimes('source', 'next_run_at'), [seconds]);
+  async setBack(tx: Tx, step: StepBack): Promise<void> {
+    await tx.query(setBackTimes('source', 'next_run_at'), step);
   }
 
   /** Ids of at most `limit` due sources. They are due again at `again`, in case their job is lost. */

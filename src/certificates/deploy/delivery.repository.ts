@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
-import { setBackTimes } from '../../jobs/clock-steps.js';
+import { setBackTimes, type StepBack } from '../../jobs/clock-steps.js';
 import type { Tx } from '../../platform/db/database.js';
 import { Conditions } from '../../platform/db/conditions.js';
 import { exactly, whole } from '../../platform/db/list-filter.js';
@@ -251,8 +251,8 @@ export class DeliveryRepository {
   }
 
   /** Sets back the next attempts and checks. See SetBack. */
-  async setBack(tx: Tx, seconds: number): Promise<void> {
-    await tx.query(setBackTimes('delivery', 'next_attempt_at'), [seconds]);
+  async setBack(tx: Tx, step: StepBack): Promise<void> {
+    await tx.query(setBackTimes('delivery', 'next_attempt_at'), step);
   }
 
   /** Deliveries of which nobody could tell whether they are in use are due for a check. */

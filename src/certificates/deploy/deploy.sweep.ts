@@ -61,7 +61,7 @@ export class DeploySweep implements OnModuleInit {
     this.periodic.everyTick('due-deliveries', this.config.sweepIntervalS, (signal, report) =>
       inBatches({ db: this.db, signal, report }, { kind: 'deliveries', most: batch }, (tx) => this.take(tx)),
     );
-    this.periodic.onSetBack((tx, seconds) => this.deliveries.setBack(tx, seconds));
+    this.periodic.onSetBack((tx, step) => this.deliveries.setBack(tx, step));
     // Other options or addresses may tell what nobody could tell before.
     this.destinations.onChanged((tx, id) => this.deliveries.recheck(tx, id, this.clock.now()));
   }

@@ -36,7 +36,7 @@ export class ExpirySweep implements OnModuleInit {
 
   onModuleInit(): void {
     this.periodic.everyTick('expiry-notices', this.config.sweepIntervalS, (signal, report) => this.run(signal, report));
-    this.periodic.onSetBack((tx, seconds) => this.notices.setBack(tx, seconds));
+    this.periodic.onSetBack((tx, step) => this.notices.setBack(tx, step));
   }
 
   /** Handles all that is due in batches, until the signal is aborted. */

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
-import { setBackTimes } from '../../jobs/clock-steps.js';
+import { setBackTimes, type StepBack } from '../../jobs/clock-steps.js';
 import { factsOf, subscriptionsOf } from '../../notifications/subscription.repository.js';
 import { isHeld } from '../../jobs/lease.js';
 import type { NoticeEvent } from '../../plugin-api/events.js';
@@ -245,8 +245,8 @@ export class NoticeRepository {
   }
 
   /** Sets back the next attempts. The end of a hold is a date. See SetBack. */
-  async setBack(tx: Tx, seconds: number): Promise<void> {
-    await tx.query(setBackTimes('notice', 'next_attempt_at', 'hold is null'), [seconds]);
+  async setBack(tx: Tx, step: StepBack): Promise<void> {
+    await tx.query(setBackTimes('notice', 'next_attempt_at', 'hold is null'), step);
   }
 
   /** `owners`: whose certificates and authorities, in lower case; null for all. */

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '../../audit/audit.js';
+import type { StepBack } from '../../jobs/clock-steps.js';
 import type { Tx } from '../../platform/db/database.js';
 import { systemActor } from '../../platform/http/actor.js';
 import { Metrics } from '../../platform/metrics.js';
@@ -69,8 +70,8 @@ export class RenewalDispatch {
   }
 
   /** Sets back when renewals have begun, which limits count. See SetBack. */
-  setBack(tx: Tx, seconds: number): Promise<void> {
-    return this.limits.setBack(tx, seconds);
+  setBack(tx: Tx, step: StepBack): Promise<void> {
+    return this.limits.setBack(tx, step);
   }
 
   private async decide(

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { setBackTimes } from '../../jobs/clock-steps.js';
+import { setBackTimes, type StepBack } from '../../jobs/clock-steps.js';
 import type { Tx } from '../../platform/db/database.js';
 
 /** The renewal window that a CA suggests (RFC 9773 §4.2). `suggestedAt`: the moment chosen in it. */
@@ -52,8 +52,8 @@ export class RenewalInfoRepository {
   }
 
   /** Sets back when CAs are asked next. See SetBack. */
-  async setBack(tx: Tx, seconds: number): Promise<void> {
-    await tx.query(setBackTimes('renewal_info', 'ask_at'), [seconds]);
+  async setBack(tx: Tx, step: StepBack): Promise<void> {
+    await tx.query(setBackTimes('renewal_info', 'ask_at'), step);
   }
 
   /** At most 200 certificates whose CA is due to be asked. They are due again at `again`, in case their job is lost. */

@@ -41,7 +41,7 @@ export class RotationSweep implements OnModuleInit {
   onModuleInit(): void {
     this.periodic.everyTick('due-work', this.config.sweepIntervalS, (signal, report) => this.run(signal, report));
     for (const planned of [this.due, this.dispatch, this.withdrawals, this.renewalInfos])
-      this.periodic.onSetBack((tx, seconds) => planned.setBack(tx, seconds));
+      this.periodic.onSetBack((tx, step) => planned.setBack(tx, step));
   }
 
   /** Runs batches until nothing is due or the signal is aborted. */

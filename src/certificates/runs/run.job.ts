@@ -175,7 +175,7 @@ export class RunJob implements OnModuleInit {
     this.periodic.everyTick('certificate-runs', this.config.sweepIntervalS, async (_, report) =>
       report.count('runs', await this.sweep()),
     );
-    this.periodic.onSetBack((tx, seconds) => this.runs.setBack(tx, seconds));
+    this.periodic.onSetBack((tx, step) => this.runs.setBack(tx, step));
   }
 
   /** The net below the jobs, which enqueue one another. Returns how many runs it has enqueued. */

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { setBackTimes } from '../../jobs/clock-steps.js';
+import { setBackTimes, type StepBack } from '../../jobs/clock-steps.js';
 import { Conditions } from '../../platform/db/conditions.js';
 import type { Tx } from '../../platform/db/database.js';
 import { whole, words } from '../../platform/db/list-filter.js';
@@ -323,8 +323,8 @@ export class RunRepository {
   }
 
   /** Sets back when the next certificates are due. See SetBack. */
-  async setBack(tx: Tx, seconds: number): Promise<void> {
-    await tx.query(setBackTimes('certificate_run', 'next_at'), [seconds]);
+  async setBack(tx: Tx, step: StepBack): Promise<void> {
+    await tx.query(setBackTimes('certificate_run', 'next_at'), step);
   }
 
   /** At most 200 runs whose next certificates are due. */

@@ -51,7 +51,7 @@ export class CheckRevocationJob implements OnModuleInit {
     this.periodic.everyTick('revocation-checks', this.config.sweepIntervalS, (signal, report) =>
       inBatches({ db: this.db, signal, report }, { kind: 'checks', most: batch }, (tx) => this.take(tx)),
     );
-    this.periodic.onSetBack((tx, seconds) => this.checks.setBack(tx, seconds));
+    this.periodic.onSetBack((tx, step) => this.checks.setBack(tx, step));
   }
 
   /** Plans the first checks of what has been deployed since the last time. Returns their number. */

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { setBackTimes } from '../../jobs/clock-steps.js';
+import { setBackTimes, type StepBack } from '../../jobs/clock-steps.js';
 import { removeFromCrl } from '../../revocation/revoked.repository.js';
 import type { RevocationSource } from '../../revocation/verify/revocation-check.js';
 import type { Tx } from '../../platform/db/database.js';
@@ -51,8 +51,8 @@ export class RevocationCheckRepository {
   }
 
   /** Sets back the next checks. See SetBack. */
-  async setBack(tx: Tx, seconds: number): Promise<void> {
-    await tx.query(setBackTimes('revocation_check', 'next_check_at'), [seconds]);
+  async setBack(tx: Tx, step: StepBack): Promise<void> {
+    await tx.query(setBackTimes('revocation_check', 'next_check_at'), step);
   }
 
   /** At most 200 certificates that are due. They are due again at `again`, in case their job is lost. */

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { In, IsNull, MoreThan, Not } from 'typeorm';
-import { setBackTimes } from '../../jobs/clock-steps.js';
+import { setBackTimes, type StepBack } from '../../jobs/clock-steps.js';
 import type { Tx } from '../../platform/db/database.js';
 import { certificateHold, removeFromCrl, Withdrawal } from './withdrawal.entity.js';
 
@@ -65,8 +65,8 @@ export class WithdrawalRepository {
   }
 
   /** Sets back the next attempts. See SetBack. */
-  async setBack(tx: Tx, seconds: number): Promise<void> {
-    await tx.query(setBackTimes('withdrawal', 'next_attempt_at'), [seconds]);
+  async setBack(tx: Tx, step: StepBack): Promise<void> {
+    await tx.query(setBackTimes('withdrawal', 'next_attempt_at'), step);
   }
 
   /** At most 200 withdrawals whose attempt is due. Sets the next attempt to `again`, in case their job is lost. */
