@@ -76,10 +76,12 @@ function start(folder: string, dataDir: string, { prefix = [], uid, env = proces
   let errors = '';
   child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
   const exited = once(child, 'exit').then(() => undefined);
+  // Later than the end of the process, which may come before its last words are read.
+  const closed = once(child, 'close');
   const firstLine = once(createInterface({ input: child.stdout }), 'line').then(
     ([line]) => JSON.parse(String(line)) as { url?: string; error?: string },
   );
-  const started = Promise.race([firstLine, exited.then(() => ({ error: `ended: ${errors}` }))]);
+  const started = Promise.race([firstLine, closed.then(() => ({ error: `ended: ${errors}` }))]);
   const end = (how: () => void) => async (): Promise<void> => {
     how();
     await exited;

@@ -51,7 +51,7 @@ function tokenWith(itsPin: string): Pkcs11Token {
 const pkcs11Tool = (...args: string[]): string =>
   tools.run('pkcs11-tool', '--module', path, '--token-label', 'ca', '--login', '--pin', pin, ...args);
 const idsInToken = (): string[] =>
-  [...pkcs11Tool('--list-objects', '--type', 'privkey').matchAll(/ID: +([0-9a-f]+)/g)].map(([, id = '']) => id);
+  [...pkcs11Tool('--list-objects', '--type', 'privkey').matchAll(/ID: +([0-9a-f]+)/g)].map(([, id = '']) => id).sort();
 
 async function signs(signer: Signer): Promise<boolean> {
   const data = Buffer.from('to be signed');
@@ -191,7 +191,7 @@ function hanging(file: string): () => void {
 async function pass(seconds: number): Promise<void> {
   for (let second = 0; second < seconds; second += 1) {
     await vi.advanceTimersByTimeAsync(1000);
-    await sleep(10);
+    await sleep(50);
   }
 }
 
@@ -218,7 +218,7 @@ describe('a module that hangs', () => {
       goOn();
     }
     vi.useRealTimers();
-    await vi.waitFor(() => expect(Pkcs11Module.overdue).toBeNull());
+    await vi.waitFor(() => expect(Pkcs11Module.overdue).toBeNull(), 90_000);
     expect(await signs(keys.signerFor(await keys.create('ECCPRIME256V1')))).toBe(true);
   });
 
@@ -241,7 +241,7 @@ describe('a module that hangs', () => {
       goOn();
     }
     vi.useRealTimers();
-    await vi.waitFor(() => expect(finalize).toHaveBeenCalled());
+    await vi.waitFor(() => expect(finalize).toHaveBeenCalled(), 90_000);
     const next = new Pkcs11Keys(tokenWith(pin));
     expect(await signs(next.signerFor(await next.create('ECCPRIME256V1')))).toBe(true);
   });

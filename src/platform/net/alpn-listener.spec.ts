@@ -29,6 +29,8 @@ it('closes while a connection is open that says nothing', async () => {
   const made = listener();
   const port = await made.listen(address, 'TLS_ALPN_LISTEN');
   const silent = connect({ host: '127.0.0.1', port });
+  // It is reset when the listener had not come to take it.
+  silent.on('error', () => undefined);
   await new Promise<void>((resolve) => silent.once('connect', resolve));
   const ended = new Promise<void>((resolve) => silent.once('close', () => resolve()));
   silent.resume();
