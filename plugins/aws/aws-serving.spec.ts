@@ -34,7 +34,7 @@ beforeEach(() => {
   );
 });
 
-const values = (): Record<string, unknown> => ({ endpoint: aws.url, timeoutS: 5, ...awsCredentials });
+const values = (): Record<string, unknown> => ({ endpoint: aws.url, timeoutS: 60, ...awsCredentials });
 const context = () => {
   const network = networkContext();
   return { ...network, site: { ...network.site, agentFor: () => agent } };

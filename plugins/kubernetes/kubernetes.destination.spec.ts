@@ -12,7 +12,7 @@ import { kubernetes } from './kubernetes.destination.js';
 const its = clusterOfEachTest();
 
 const options = (changed: object = {}) =>
-  kubernetes.options.parse({ url: its.cluster.url, token: kubernetesToken, timeoutS: 1, ...changed });
+  kubernetes.options.parse({ url: its.cluster.url, token: kubernetesToken, timeoutS: 60, ...changed });
 const deliver = (bundle: Bundle, changed: object = {}, ctx: PluginContext = networkContext()) =>
   kubernetes.deliver({ bundle, files: [] }, options(changed), ctx);
 const remove = async (bundle: Bundle, changed: object = {}, ctx: PluginContext = networkContext()): Promise<void> => {
@@ -31,7 +31,7 @@ const at = 'default/www.example.com';
 const issue = (): Required<Omit<Bundle, 'rootPem'>> => its.authority.issue('www.example.com');
 
 describeKubernetes(() => ({
-  options: { url: its.cluster.url, token: kubernetesToken, timeoutS: 2 },
+  options: { url: its.cluster.url, token: kubernetesToken, timeoutS: 60 },
   without: async (right) => {
     its.cluster.denied.add(right);
     return kubernetesToken;
@@ -121,7 +121,8 @@ describe('kubernetes fails', () => {
   ])('for a while at a cluster that %s', async (_, kind) => {
     const bundle = issue();
     its.cluster.fail({ on: /^PATCH /, kind });
-    expect((await failureOf(deliver(bundle), [kubernetesToken])).fault).toBe('unavailable');
+    const failing = deliver(bundle, kind === 'hang' ? { timeoutS: 1 } : {});
+    expect((await failureOf(failing, [kubernetesToken])).fault).toBe('unavailable');
     await deliver(bundle);
     expect(its.cluster.valuesOf(at)).toEqual(valuesOf(bundle));
   });

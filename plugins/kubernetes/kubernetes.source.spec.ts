@@ -9,7 +9,7 @@ import { kubernetesSource } from './kubernetes.source.js';
 const its = clusterOfEachTest();
 
 const options = (changed: object = {}) =>
-  kubernetesSource.options.parse({ url: its.cluster.url, token: kubernetesToken, timeoutS: 2, ...changed });
+  kubernetesSource.options.parse({ url: its.cluster.url, token: kubernetesToken, timeoutS: 60, ...changed });
 const scan = (changed: object = {}): Promise<Found[]> => scanned(kubernetesSource, options(changed), networkContext());
 const tls = (at: string, certificate: string, privateKey = 'key', more: object = {}): void =>
   its.cluster.edit(at, {

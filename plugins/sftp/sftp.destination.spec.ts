@@ -46,7 +46,7 @@ const given = (changed: Values = {}): Values => ({
   user: server.user,
   privateKey: server.key,
   folder,
-  timeoutS: 20,
+  timeoutS: 60,
   ...changed,
 });
 const options = (changed: Values = {}) => sftp.options.parse(given(changed));
@@ -250,9 +250,9 @@ describe('the command of sftp', () => {
   it('does not count as done by an account that is confined to SFTP', async () => {
     const confined = await startSshd(['ForceCommand internal-sftp'], server);
     const hostKeys = confined.hostKeyLines['ed25519'];
-    const at = { port: confined.port, hostKeys, privateKey: confined.key, timeoutS: 3 };
+    const at = { port: confined.port, hostKeys, privateKey: confined.key };
     await deliver(issue(), at);
-    expect((await failureOf(deliver(issue(), { ...at, command: 'true' }))).fault).toBe('unavailable');
+    expect((await failureOf(deliver(issue(), { ...at, command: 'true', timeoutS: 3 }))).fault).toBe('unavailable');
     await confined.remove();
   });
 });

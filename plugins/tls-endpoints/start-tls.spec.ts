@@ -29,8 +29,8 @@ afterEach(() => {
 });
 afterAll(() => authority.close());
 
-const scan = async (entry: string): Promise<object[]> => {
-  const options = tlsEndpoints.options.parse({ hosts: [entry], timeout: 2, probeVersions: false });
+const scan = async (entry: string, timeout = 60): Promise<object[]> => {
+  const options = tlsEndpoints.options.parse({ hosts: [entry], timeout, probeVersions: false });
   const found = await scanned(tlsEndpoints, options, pluginContext({ connect: connectTo }));
   return found.map((one) => (one.kind === 'endpoint' ? { type: one.type, chain: one.chainPem.join('') } : { ...one }));
 };
@@ -165,7 +165,7 @@ describe('a server that does not begin TLS is a trouble', () => {
     ]);
   });
 
-  it.each([
+  it.each<[string, string, (socket: Socket) => void, RegExp, number?]>([
     [
       'sends without end',
       'smtp',
@@ -173,10 +173,11 @@ describe('a server that does not begin TLS is a trouble', () => {
       /it speaks another protocol/,
     ],
     ['closes the connection', 'imap', (socket: Socket) => void socket.end(), /closed/],
-    ['says nothing', 'pop3', () => undefined, /did not answer in time/],
-  ])('when it %s', async (_, protocol, act, detail) => {
+    ['says nothing', 'pop3', () => undefined, /did not answer in time/, 1],
+  ])('when it %s', async (_, protocol, act, detail, timeout) => {
     const port = await listening(createServer((socket) => act(socket.on('error', () => undefined))));
-    expect(await scan(`${protocol}://127.0.0.1:${port}`)).toMatchObject([{ detail: expect.stringMatching(detail) }]);
+    const found = await scan(`${protocol}://127.0.0.1:${port}`, timeout);
+    expect(found).toMatchObject([{ detail: expect.stringMatching(detail) }]);
   });
 });
 

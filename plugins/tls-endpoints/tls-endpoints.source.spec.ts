@@ -110,11 +110,11 @@ describe('the source of TLS servers', () => {
     const other = await listen(createTcpServer((socket) => void socket.end('220 mail.test ESMTP\r\n')));
     const good = await serve(material('a.test'));
     const hosts = ['127.0.0.1:1', `127.0.0.1:${silent}`, `127.0.0.1:${other}`, `127.0.0.1:${good}`];
-    const found = await scan({ hosts, timeout: 1 });
+    const found = await scan({ hosts, timeout: 5 });
     expect(found.map((one) => `${one.kind} ${placeOf(one)}`).sort()).toEqual(
       [...hosts.slice(0, 3).map((host) => `trouble ${host}`), `endpoint ${hosts[3]}`].sort(),
     );
-    await expect(tlsEndpoints.check?.(tlsEndpoints.options.parse({ hosts, timeout: 1 }), context)).rejects.toThrow(
+    await expect(tlsEndpoints.check?.(tlsEndpoints.options.parse({ hosts, timeout: 5 }), context)).rejects.toThrow(
       /^3 of 4 servers cannot be scanned/,
     );
     expect(opened.every(({ destroyed }) => destroyed)).toBe(true);

@@ -2,12 +2,13 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Found, FoundEndpoint } from '../../src/plugin-api/source.js';
 import { openssl, pluginContext, scanned } from '../../test/support/bundles.js';
+import { freePort } from '../../test/support/own-server.js';
 import { tlsEndpoints } from './tls-endpoints.source.js';
 
 const keys: Record<string, string[]> = {
@@ -36,14 +37,6 @@ afterEach(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const { port } = server.address() as AddressInfo;
-  await once(server.close(), 'close');
-  return port;
-}
-
 async function site(host: string, port: number): Promise<Socket> {
   const socket = connect({ host, port });
   await once(socket, 'connect');
@@ -58,7 +51,7 @@ async function start(program: string, args: string[]): Promise<number> {
   children.push(child);
   let said = '';
   child.stderr.on('data', (text: Buffer) => (said += text.toString()));
-  for (let left = 100; ; left -= 1) {
+  for (let left = 1_800; ; left -= 1) {
     const answers = await site('127.0.0.1', port).then(
       (socket) => socket.destroy() && true,
       () => false,

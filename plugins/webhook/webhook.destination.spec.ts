@@ -28,7 +28,7 @@ afterAll(async () => {
 });
 
 const options = (changed: object = {}) =>
-  webhookDestination.options.parse({ url: 'https://deploy.example.com/hook', secret, timeoutS: 1, ...changed });
+  webhookDestination.options.parse({ url: 'https://deploy.example.com/hook', secret, timeoutS: 60, ...changed });
 const deliver = (sent: readonly ExportedFile[] = files, changed: object = {}) =>
   webhookDestination.deliver({ bundle, files: sent }, options(changed), contextFor(receiver));
 const remove = async (one: Bundle): Promise<void> => {
@@ -90,7 +90,7 @@ describe('webhook-destination', () => {
 
   it('tries again later when the receiver hangs', async () => {
     receiver.fail({ on: /./, kind: 'hang' });
-    expect((await failureOf(deliver())).fault).toBe('unavailable');
+    expect((await failureOf(deliver(files, { timeoutS: 1 }))).fault).toBe('unavailable');
   });
 
   it.each([{ url: 'http://deploy.example.com' }, { url: 'https://u:p@deploy.example.com' }, { secret: 'short' }])(

@@ -79,7 +79,7 @@ function anchors(env: Record<string, string> = {}): AuditAnchors {
   const periodic = { everyTick: () => undefined } as unknown as Periodic;
   return new AuditAnchors(config, test.db, keys, periodic, clock, log, new GuardedAgents(config));
 }
-const send = (sender: AuditAnchors): Promise<void> => sender.send(AbortSignal.timeout(10_000), new TaskReport());
+const send = (sender: AuditAnchors): Promise<void> => sender.send(new AbortController().signal, new TaskReport());
 const lines = async (): Promise<string[]> => (await readFile(path, 'utf8')).split('\n').slice(0, -1);
 const head = async (): Promise<string> => {
   const [row] = await test.source.query('select seq, hash from audit_head');

@@ -197,7 +197,7 @@ describe('an API key', () => {
       (await query<[{ at: Date | null }]>('select last_used_at as at from api_key where id = $1', [id]))[0].at;
     expect(await lastUsed()).toBeNull();
     await Promise.all(Array.from({ length: 20 }, () => status(secret)));
-    await expect.poll(lastUsed).toEqual(accounts.clock.now());
+    await expect.poll(lastUsed, { timeout: 90_000 }).toEqual(accounts.clock.now());
     const first = await lastUsed();
     const writes = async (): Promise<string> =>
       (await query<[{ xmin: string }]>('select xmin::text from api_key where id = $1', [id]))[0].xmin;
@@ -207,7 +207,7 @@ describe('an API key', () => {
     expect([await writes(), await lastUsed()]).toEqual([before, first]);
     accounts.clock.forward(0.2);
     await status(secret);
-    await expect.poll(lastUsed).toEqual(accounts.clock.now());
+    await expect.poll(lastUsed, { timeout: 90_000 }).toEqual(accounts.clock.now());
     expect((await call('GET', `/keys/${id}`, undefined, ann)).body.lastUsedAt).toMatch(/^\d{4}-/);
   });
 });

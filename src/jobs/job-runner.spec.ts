@@ -78,7 +78,7 @@ describe('a process with jobs', () => {
   it('runs them in the role all', async () => {
     await boot('all', feature(one, two));
     await test.db.write((tx) => one.enqueue(tx, { n: 1 }));
-    await vi.waitFor(() => expect(ran).toEqual([1]), { timeout: 15_000 });
+    await vi.waitFor(() => expect(ran).toEqual([1]), { timeout: 90_000 });
   });
 
   it('leaves them to a worker in the role api', async () => {
@@ -87,7 +87,7 @@ describe('a process with jobs', () => {
     await app?.close();
     app = undefined;
     await boot('worker', feature(one, two));
-    await vi.waitFor(() => expect(ran).toEqual([1]), { timeout: 15_000 });
+    await vi.waitFor(() => expect(ran).toEqual([1]), { timeout: 90_000 });
     expect(await test.source.getRepository(JobRun).count()).toBe(1);
   });
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../support/program.js';
 
-const longMs = 120_000;
+const longMs = 300_000;
 
 let folder: string;
 beforeEach(async () => {

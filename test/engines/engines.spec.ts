@@ -9,7 +9,7 @@ import type { Said } from './programs.js';
  * Hierarchies that our CA has issued, with its CRLs and OCSP answers, judged by OpenSSL, GnuTLS, Java and our own
  * validator. The generator says what the verdict is, and all of them must give it for the reason that it says.
  */
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 300_000 });
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 interface Difference {
   engine: 'openssl' | 'gnutls' | 'java' | 'ours';

@@ -7,7 +7,7 @@ export type Said = Verdict | `? ${string}`;
 /** Runs a program in `folder`: what it wrote to stdout and stderr, whether it succeeded or not. */
 export function run(folder: string, program: string, args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    execFile(program, args, { cwd: folder, timeout: 120_000, maxBuffer: 16_777_216 }, (error, stdout, stderr) => {
+    execFile(program, args, { cwd: folder, timeout: 280_000, maxBuffer: 16_777_216 }, (error, stdout, stderr) => {
       if (error && (typeof error.code === 'string' || error.killed)) reject(new Error(error.message, { cause: error }));
       else resolve(`${stdout}${stderr}`);
     });

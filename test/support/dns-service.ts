@@ -36,7 +36,7 @@ const faults: readonly (readonly [string, StandInFault['kind'], PluginFault])[] 
 ];
 
 /** Leads every request to the stand-in, and tells it in `x-host` which host was meant. */
-export function contextFor(standIn: StandIn, signal = AbortSignal.timeout(30_000)): PluginContext {
+export function contextFor(standIn: StandIn, signal = new AbortController().signal): PluginContext {
   const network = networkContext(signal);
   const fetchThere: PluginContext['site']['fetch'] = async (address, request = {}) => {
     const url = new URL(address);

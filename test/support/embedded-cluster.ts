@@ -23,7 +23,7 @@ export class EmbeddedCluster {
     });
     afterEach(async () => {
       for (const server of cluster.running.splice(0)) await server.stop();
-      await rm(cluster.dataDir, { recursive: true });
+      await rm(cluster.dataDir, { recursive: true, maxRetries: 5 });
     });
     return cluster;
   }

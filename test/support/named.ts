@@ -50,7 +50,7 @@ export async function startNamed(
       ),
     ].join('\n'),
   );
-  const resolver = new Resolver({ timeout: 2000, tries: 2 });
+  const resolver = new Resolver({ timeout: 10_000, tries: 4 });
   resolver.setServers([`127.0.0.1:${port}`]);
   const server = ownServer(
     dir,

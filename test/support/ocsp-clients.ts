@@ -19,7 +19,7 @@ export function ocspClients(): OcspClients {
   const folder = mkdtempSync(join(tmpdir(), 'ocsp-'));
   const run: OcspClients['run'] = (program, ...args) =>
     new Promise((resolve) => {
-      execFile(program, args, { cwd: folder, timeout: 60_000 }, (error, stdout, stderr) => {
+      execFile(program, args, { cwd: folder, timeout: 170_000 }, (error, stdout, stderr) => {
         const lost = error && typeof error.code === 'string' ? error.message : '';
         resolve(`${stdout}${stderr}${lost}`);
       });

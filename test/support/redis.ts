@@ -38,7 +38,7 @@ export async function startTestRedis(): Promise<TestRedis> {
 }
 
 async function onConnection(url: string, command: (redis: Redis) => Promise<unknown>): Promise<void> {
-  const redis = new Redis(url, { maxRetriesPerRequest: 200, retryStrategy: () => 50 });
+  const redis = new Redis(url, { maxRetriesPerRequest: 1_800, retryStrategy: () => 50 });
   // The server may still be starting; ioredis tries again.
   redis.on('error', () => undefined);
   await command(redis).finally(() => redis.disconnect());

@@ -5,6 +5,8 @@ import { loadConfig } from '../../platform/config.js';
 import { LdapClient } from './ldap.client.js';
 import { inDn, inFilter, withUsername } from './ldap-text.js';
 
+/** For what the directory logs. */
+const patient = { timeout: 90_000 };
 const people = 'ou=people,dc=example,dc=com';
 const groups = 'ou=groups,dc=example,dc=com';
 const person = (uid: string, more = ''): string =>
@@ -77,7 +79,7 @@ describe.skipIf(!slapdIsInstalled())('a directory', () => {
       LDAP_BIND_PASSWORD: 'pass-reader',
       LDAP_GROUP_BASE: groups,
       LDAP_REQUIRED_GROUP: 'PKI',
-      LDAP_TIMEOUT_S: '2',
+      LDAP_TIMEOUT_S: '15',
       IDP_ROLES_MAPPING: 'pki-admins=admin, pki-ops=operator',
     });
   });
@@ -92,7 +94,7 @@ describe.skipIf(!slapdIsInstalled())('a directory', () => {
     LDAP_BASE: people,
     LDAP_USER_DN: `uid={username},${people}`,
     LDAP_GROUP_BASE: groups,
-    LDAP_TIMEOUT_S: '2',
+    LDAP_TIMEOUT_S: '15',
     ...more,
   });
   const client = (more?: Record<string, string>): LdapClient => new LdapClient(loadConfig(settings(more)));
@@ -225,7 +227,9 @@ describe.skipIf(!slapdIsInstalled())('a directory', () => {
         email: 'ada@example.com',
         groups: expect.arrayContaining(['pki', 'pki-admins', 'posix']),
       });
-      await expect.poll(() => slapd.log().slice(length)).toMatch(/STARTTLS[^]*TLS established[^]*BIND dn="uid=ada/);
+      await expect
+        .poll(() => slapd.log().slice(length), patient)
+        .toMatch(/STARTTLS[^]*TLS established[^]*BIND dn="uid=ada/);
     });
 
     it('does not take an empty password for a sign-in (RFC 4513 §5.1.2)', async () => {
@@ -266,7 +270,7 @@ describe.skipIf(!slapdIsInstalled())('a directory', () => {
       // OpenLDAP does not know the rule; it writes the filter down as undefined, and asked for once.
       const rule = '(undefined|member:1\\.2\\.840\\.113556\\.1\\.4\\.1941:=uid=ada)';
       const search = RegExp(`SRCH base="${groups}" scope=2[^\\n]*filter="\\(\\?=${rule}`, 'i');
-      await expect.poll(() => slapd.log().slice(length)).toMatch(search);
+      await expect.poll(() => slapd.log().slice(length), patient).toMatch(search);
     });
 
     it('has no address without one', async () => {

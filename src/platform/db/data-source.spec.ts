@@ -86,7 +86,7 @@ describe('createDataSource', () => {
       test.db.single.query(
         `select 1 from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`,
       );
-    await vi.waitFor(async () => expect(await others()).toEqual([]), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await others()).toEqual([]), { timeout: 90_000 });
   });
 
   it('says that a server cannot be reached, without the password', async () => {

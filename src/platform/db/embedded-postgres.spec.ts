@@ -83,7 +83,7 @@ describe('startEmbeddedPostgres', () => {
     const { url } = await child.started;
     await query(url, 'create table kept as select 7 as seven');
     await child.kill();
-    if (linux) await vi.waitFor(async () => expect(await cluster.processes()).toEqual([]), 20_000);
+    if (linux) await vi.waitFor(async () => expect(await cluster.processes()).toEqual([]), 90_000);
     expect(await query((await cluster.start()).url, 'select * from kept')).toEqual([{ seven: 7 }]);
   });
 
@@ -130,7 +130,7 @@ describe('startEmbeddedPostgres', () => {
     await vi.waitUntil(
       async () =>
         (await readdir(join(cluster.dataDir, 'postgres')).catch(() => [])).some((name) => name.includes('.new_')),
-      { interval: 1, timeout: 20_000 },
+      { interval: 1, timeout: 90_000 },
     );
     await child.kill();
     expect((await readdir(join(cluster.dataDir, 'postgres'))).filter((name) => name.startsWith('cluster'))).toEqual([
@@ -148,7 +148,7 @@ describe('startEmbeddedPostgres', () => {
     const pid = await cluster.serverPid();
     process.kill(pid, 'SIGKILL');
     await vi.waitFor(async () => expect(await query(url, 'select * from kept')).toEqual([{ seven: 7 }]), {
-      timeout: 20_000,
+      timeout: 90_000,
       interval: 100,
     });
     expect(await cluster.serverPid()).not.toBe(pid);

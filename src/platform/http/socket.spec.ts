@@ -66,9 +66,9 @@ describe('on a real socket', () => {
     await app.listen(0, '127.0.0.1');
     const server = app.getHttpServer();
     const talked = talk((server.address() as { port: number }).port, 'GET /health/ready HTTP/1.1\r\nhost: x\r\n\r\n');
-    await vi.waitFor(() => expect(answer).toBeDefined());
+    await vi.waitFor(() => expect(answer).toBeDefined(), 90_000);
     const closed = app.close();
-    await vi.waitFor(() => expect(server.listening).toBe(false));
+    await vi.waitFor(() => expect(server.listening).toBe(false), 90_000);
     answer?.([]);
     expect(await talked).toMatch(/^HTTP\/1\.1 [^]*\r\nconnection: close\r\n/i);
     await closed;
