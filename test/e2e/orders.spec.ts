@@ -37,7 +37,9 @@ beforeAll(async () => {
     });
 });
 // Each test stands alone: it says what the CA does.
-beforeEach(() => void Object.assign(issuer, { isReady: false, isDown: false, refusal: null, renewalInfo: null }));
+beforeEach(() => {
+  Object.assign(issuer, { isReady: false, isDown: false, refusal: null, renewalInfo: null, fate: () => 'fine' });
+});
 afterAll(() => program.stop());
 
 const ask = (authority: Behaviour, commonName: string, more: object = {}): Promise<Answer> =>
@@ -177,6 +179,17 @@ describe('a request that a user cancels', () => {
       { kind: 'cancel', state: 'done' },
       { kind: 'revoke', state: 'done', serial: expect.stringMatching(/^\d+$/) },
     ]);
+  });
+
+  it('has its certificate revoked also when the answer to its order was lost', async () => {
+    issuer.fate = (verb) => (verb === 'order' ? 'lost' : 'fine');
+    const { body } = await ask('firm', 'unheard.example.com');
+    expect(await refOf(body.id)).toBeNull();
+    expect((await program.call('DELETE', `/pending_certificates/${body.id}`)).status).toBe(204);
+    issuer.deliver();
+    const { withdrawals, lifecycle } = await withdrawn(body.id, 'revoke');
+    expect(lifecycle).toBe('cancelled');
+    expect(withdrawals).toMatchObject([{ kind: 'cancel', state: 'done' }, { kind: 'revoke' }]);
   });
 
   it('has its certificate revoked when a running attempt receives it', async () => {

@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { Audit } from '../../audit/audit.js';
 import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
+import type { OrderOutcome } from '../../authorities/order-outcome.js';
 import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
 import { Leases } from '../../jobs/lease.js';
@@ -222,9 +223,8 @@ export class WithdrawJob implements OnModuleInit {
 
   /**
    * Does nothing while another row follows the same order. `cancel`: cancels the order. When the CA does not cancel it,
-   * looks whether the CA has issued a certificate, which
-   * must be revoked. `close`: looks first, because the CA may have issued the uploaded certificate; cancels the order
-   * only after its deadline.
+   * looks whether the CA has issued a certificate, which must be revoked. `close`: looks first, because the CA may have
+   * issued the uploaded certificate; cancels the order only after its deadline.
    */
   private async endOrder(
     { kind }: Withdrawal,
@@ -236,12 +236,19 @@ export class WithdrawJob implements OnModuleInit {
     const order = await this.orders.get(this.db.single, certificate.id);
     const { orderRef } = certificate;
     const isCancelled = (ref: string): Promise<boolean> => this.ordering.cancel(ref, order, authority, signal);
+    const look = (): Promise<OrderOutcome | null> => this.ordering.look(certificate, order, authority, signal);
     if (kind === 'cancel' && orderRef !== null && (await isCancelled(orderRef))) return { done: true };
-    const found = await this.ordering.look(certificate, order, authority, signal);
+    let found = await look();
+    if (found?.status === 'pending' && found.orderRef !== orderRef) {
+      if (kind === 'cancel' && (await isCancelled(found.orderRef))) return { done: true };
+      // A search need not tell that the order which it finds is issued.
+      certificate.orderRef = found.orderRef;
+      found = await look();
+    }
     if (found === null) return { done: true };
     if (found.status === 'issued') return { issued: found };
     if (found.status === 'pending') {
-      const isToCancel = kind === 'cancel' ? found.orderRef !== orderRef : this.clock.now() >= order.deadlineAt;
+      const isToCancel = kind === 'close' && this.clock.now() >= order.deadlineAt;
       return isToCancel && (await isCancelled(found.orderRef)) ? { done: true } : { openForS: found.pollAfterS };
     }
     // The CA has ended the order, or its plugin cannot poll.
