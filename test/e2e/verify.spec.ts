@@ -251,6 +251,32 @@ describe('the periodic check', () => {
     expect((await get()).replaced[0].serial).not.toBe(old.serial);
   });
 
+  it('paces the questions to one host, and does not hold up certificates about which nobody is asked', async () => {
+    const { source } = program.database;
+    const laneOf = async (name: string, addresses: string[]): Promise<unknown> => {
+      const body = ca.issue(name, addresses);
+      const request = { owner: 'joe@example.com', body, chain: ca.pem };
+      const { id } = await program.ok('POST', '/certificates/upload', request);
+      await source.query(
+        `insert into revocation_check (certificate_id, next_check_at) values ($1, $2)
+         on conflict (certificate_id) do update set next_check_at = excluded.next_check_at`,
+        [id, program.clock.now()],
+      );
+      const [job] = await eventually(async () => {
+        const jobs = await source.query(
+          `select lane from outbox where job = 'certificate.check-revocation' and data = $1::jsonb`,
+          [JSON.stringify({ certificateId: id })],
+        );
+        return jobs.length > 0 && jobs;
+      });
+      return job.lane;
+    };
+    expect(await laneOf('asked.example.com', ca.addresses({ ocsp: '/ocsp' }))).toMatch(
+      /^revocation-host:127\.0\.0\.1:/,
+    );
+    expect(await laneOf('nobody.example.com', [])).toBe('');
+  });
+
   it('plans checks of what is deployed and of CAs elsewhere alone', async () => {
     const rows: { name: string }[] = await program.database.source.query(
       `select c.name from revocation_check k join certificate c on c.id = k.certificate_id

@@ -65,17 +65,19 @@ export class CheckRevocationJob implements OnModuleInit {
     const due = await this.checks.takeDue(tx, now, new Date(now.getTime() + hourMs));
     await checkRevocation.enqueueMany(
       tx,
-      due.map(({ id, bodyDer }) => ({ data: { certificateId: id }, lane: hostLane.of(hostOf(bodyDer) ?? 'none') })),
+      due.map(({ id, bodyDer }) => ({ data: { certificateId: id }, lane: laneOf(bodyDer) })),
     );
     return due.length;
   }
 }
 
-function hostOf(der: Buffer | null): string | null {
+/** Undefined when no host is asked: then nothing has to wait for another check. */
+function laneOf(der: Buffer | null): string | undefined {
   try {
-    return der === null ? null : revocationHostOf(parseCertificate(der));
+    const host = der === null ? null : revocationHostOf(parseCertificate(der));
+    return host === null ? undefined : hostLane.of(host);
   } catch (error) {
-    if (error instanceof PkiError) return null;
+    if (error instanceof PkiError) return undefined;
     throw error;
   }
 }
