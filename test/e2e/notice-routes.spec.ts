@@ -99,18 +99,19 @@ describe('an address', () => {
     await subscribe('first', 'cid@example.com, first@example.com', { leads: [30, 20] });
     await subscribe('second', 'CID@example.com, second@example.com', { leads: [30] });
     await subscribe('third', 'third@example.com', { leads: [30] });
-    await issue('cid@example.com', 'own.cid.example.com', ['first', 'second', 'third']);
-    await issue('dan@example.com', 'dan.example.com', ['second', 'third']);
+    const { id: own } = await issue('cid@example.com', 'own.cid.example.com', ['first', 'second', 'third']);
+    const { id: other } = await issue('dan@example.com', 'dan.example.com', ['second', 'third']);
     program.clock.advance(61 * dayMs);
-    await allSent('event=certificate.expiring');
-    const told = ['cid', 'first', 'second', 'third', 'dan'].map((name) => {
-      const texts = mailsTo(`${name}@example.com`).map(({ raw }) => raw);
-      return [
-        name,
-        ...['own.cid', 'dan'].map((cn) => texts.filter((raw) => raw.includes(`${cn}.example.com-`)).length),
-      ];
-    });
-    expect(told).toEqual([
+    const told = (): [string, number, number][] =>
+      ['cid', 'first', 'second', 'third', 'dan'].map((name) => {
+        const texts = mailsTo(`${name}@example.com`).map(({ raw }) => raw);
+        const about = (cn: string): number => texts.filter((raw) => raw.includes(`${cn}.example.com-`)).length;
+        return [name, about('own.cid'), about('dan')];
+      });
+    // Certificates of other tests may have been warned of before.
+    await eventually(async () => told().reduce((sum, [, first, second]) => sum + first + second, 0) >= 8);
+    for (const id of [own, other]) await allSent(`certificateId=${id}`);
+    expect(told()).toEqual([
       ['cid', 1, 1],
       ['first', 1, 0],
       ['second', 1, 1],
