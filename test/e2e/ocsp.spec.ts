@@ -537,7 +537,8 @@ describe('other clients', () => {
 
 describe('an answer that was signed before', () => {
   it('is signed anew when half of its time is over', async () => {
-    const request = await clients.request('-issuer', 'sub.pem', '-no_nonce', '-cert', 'good.pem');
+    await issue('kept');
+    const request = await clients.request('-issuer', 'sub.pem', '-no_nonce', '-cert', 'kept.pem');
     const tagOf = async (): Promise<string | null> => (await post(request)).headers.get('etag');
     const first = await tagOf();
     program.clock.advance(2.9 * 3_600_000);

@@ -234,11 +234,14 @@ describe('an order', () => {
     await program.database.source.query('update certificate set attempts = 12 where id = any($1)', [successors]);
     program.clock.advance(dayMs / 2);
     for (const id of successors) await until(id, ({ order }) => order.attempts > 12);
-    const waits = (await Promise.all(successors.map(get))).map(
-      ({ order }) => Date.parse(order.nextAttemptAt) - Date.parse(order.answeredAt),
+    // Answers have whole seconds, of which two of the three may well wait the same number.
+    const waits: { ms: number }[] = await program.database.source.query(
+      `select extract(epoch from next_attempt_at - answered_at)::float8 * 1000 as ms from certificate
+       where id = any($1)`,
+      [successors],
     );
-    for (const ms of waits) expect(ms).toBeLessThanOrEqual(18 * 60_000);
-    expect(new Set(waits).size).toBe(waits.length);
+    for (const { ms } of waits) expect(ms).toBeLessThanOrEqual(18 * 60_000 + 1_000);
+    expect(new Set(waits.map(({ ms }) => ms)).size).toBe(successors.length);
     ca.isDown = false;
     program.clock.advance(18 * 60_000);
     for (const { id } of renewed) await inState(id, 'superseded');

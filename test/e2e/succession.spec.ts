@@ -221,7 +221,11 @@ describe('the successor of a certificate', () => {
       plugin: { id: 'email', options: { interval: 7, unit: 'days', recipients: 'ops@example.com' } },
     };
     const { id: notification } = await program.ok('POST', '/notifications', own);
-    const [old, usual] = [await issue({ notifications: [{ id: notification }] }), await issue()];
+    // Both end at the same moment.
+    const [old, usual] = await program.clock.stopped(async () => [
+      await issue({ notifications: [{ id: notification }] }),
+      await issue(),
+    ]);
     const heir = await issue({ replaces: [{ id: old.id }] });
     await program.ok(
       method,
