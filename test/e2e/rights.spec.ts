@@ -158,11 +158,8 @@ describe('rights to certificates, private keys and authorities', () => {
         answer = as(bob, 'PUT', `/certificates/${id}`, { description: 'too late' });
         await eventually(
           async () =>
-            (
-              await tx.query(
-                `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-              )
-            ).length > 0,
+            (await tx.query(`select from pg_stat_activity where pg_backend_pid() = any(pg_blocking_pids(pid))`))
+              .length > 0,
         );
         await tx.query(change, [id]);
       });
@@ -265,11 +262,8 @@ describe('rights to certificates, private keys and authorities', () => {
         const renewed = renew();
         await eventually(
           async () =>
-            (
-              await tx.query(
-                `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-              )
-            ).length > 0,
+            (await tx.query(`select from pg_stat_activity where pg_backend_pid() = any(pg_blocking_pids(pid))`))
+              .length > 0,
         );
         await tx.query(`update certificate set owner = 'amy@example.com' where id = $1`, [id]);
         return renewed;
