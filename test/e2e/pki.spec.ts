@@ -139,10 +139,11 @@ describe('the public face of the CAs', () => {
     const few = await startProgram({ PKI_REQUESTS_PER_SECOND: '1' });
     try {
       const ask = async (path: string): Promise<number> => (await fetch(`${few.url}${path}`)).status;
-      const statuses = await Promise.all(Array.from({ length: 30 }, () => ask('/pki/x.crt')));
+      const askOften = (path: string): Promise<number[]> => Promise.all(Array.from({ length: 30 }, () => ask(path)));
+      const statuses = await askOften('/pki/x.crt');
       expect(statuses.filter((status) => status === 404).length).toBeGreaterThanOrEqual(10);
       expect(statuses).toContain(429);
-      expect([await ask('/pki/ocsp'), await ask('/pki/ocsp/MA')]).toEqual([429, 429]);
+      for (const path of ['/pki/ocsp', '/pki/ocsp/MA']) expect(await askOften(path), path).toContain(429);
       expect(await ask('/health/live')).toBe(200);
     } finally {
       await few.stop();
