@@ -2,8 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrations } from '../../migrations/index.js';
 import { RolesOfFacts1763700000053 } from '../../migrations/1763700000053-roles-of-facts.js';
 import { keyRolesOf, rolesOf } from '../../src/certificates/certificate-roles.js';
-import { migrate } from '../../src/platform/db/data-source.js';
-import { undoLast } from '../support/database.js';
+import { redoAll, undoLast } from '../support/database.js';
 import { startProgram, type TestProgram } from '../support/program.js';
 
 const password = 'Correct-Horse-2!';
@@ -106,12 +105,12 @@ describe('an upgrade from roles that were all listed', () => {
         left join certificate_role l on l.certificate_id = c.id and l.role_id = r.id
       where l.role_id is not null or lower(r.name) = lower(c.owner) and r.name <> 'operator'
       group by 1, 2 order by 1, 2`);
-    await migrate(program.database.source);
+    await redoAll(program.database.source);
     const now = `select c.id, r.id as role, r.id not in (${keyRolesOf('c')}) as no_key
       from certificate c join role r on r.id in (${rolesOf('c')}) order by 1, 2`;
     expect(await rows(now)).toEqual(before);
     await undo();
-    await migrate(program.database.source);
+    await redoAll(program.database.source);
     expect(await rows(now)).toEqual(before);
   });
 });

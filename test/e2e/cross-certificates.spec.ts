@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AuthorityCsrs1763700000084 } from '../../migrations/1763700000084-authority-csrs.js';
 import { WhatKeepsAuthorities1763700000088 } from '../../migrations/1763700000088-what-keeps-authorities.js';
 import { migrations } from '../../migrations/index.js';
-import { migrate } from '../../src/platform/db/data-source.js';
 import { CaTools, makeAuthority, owner } from '../support/ca-tools.js';
+import { redoAll, undoLast } from '../support/database.js';
 import type { Json } from '../support/json.js';
 import { ocspClients } from '../support/ocsp-clients.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
@@ -112,11 +112,10 @@ describe('a cross-certificate by another authority here', () => {
     const before = await signers();
     expect(before.some((row: Json) => row.signer_id !== null)).toBe(true);
     const undo = async (until: (typeof migrations)[number]): Promise<void> => {
-      for (let left = migrations.length - migrations.indexOf(until); left > 0; left -= 1)
-        await source.undoLastMigration({ transaction: 'all' });
+      for (let left = migrations.length - migrations.indexOf(until); left > 0; left -= 1) await undoLast(source);
     };
     await undo(WhatKeepsAuthorities1763700000088);
-    await migrate(source);
+    await redoAll(source);
     expect(await signers()).toEqual(before);
     await program.ok('POST', '/authorities/csrs', { name: 'waiting', owner, commonName: 'Waiting' });
     await expect(undo(AuthorityCsrs1763700000084)).rejects.toThrow('wait for their certificate');

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrations } from '../../migrations/index.js';
 import { DefaultSubscriptions1763700000051 } from '../../migrations/1763700000051-default-subscriptions.js';
-import { migrate } from '../../src/platform/db/data-source.js';
 import { shownSubscriptionsOf } from '../../src/notifications/subscription.repository.js';
-import { undoLast } from '../support/database.js';
+import { redoAll, undoLast } from '../support/database.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 
 const dayMs = 86_400_000;
@@ -162,7 +161,7 @@ describe('an upgrade from listed default subscriptions', () => {
       select c.id, s.id from certificate c cross join subscription s where (c.id * 5 + s.id * 3) % 11 = 0
       on conflict do nothing`);
     const listedBefore = await rows<{ certificate_id: number; subscription_id: number }>(links);
-    await migrate(program.database.source);
+    await redoAll(program.database.source);
     const after = await rows<{ id: number; ids: number[] }>(heard);
     const pairs = after.flatMap(({ id, ids }) => ids.map((one) => ({ certificate_id: id, subscription_id: one })));
     expect(pairs).toEqual(listedBefore);
@@ -174,7 +173,7 @@ describe('an upgrade from listed default subscriptions', () => {
     expect(await rows(links)).toEqual(listedBefore);
     // Who hears of a certificate without any default subscription gets no company when the owner's are made.
     await rows('delete from subscription where built_in');
-    await migrate(program.database.source);
+    await redoAll(program.database.source);
     expect(
       await rows(`select exists (select from certificate_subscription where certificate_id = c.id) as listed
         from certificate c where hears_defaults group by 1`),

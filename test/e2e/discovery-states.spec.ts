@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer, type Server } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestAuthority, type TestAuthority } from '../support/bundles.js';
 import type { Json } from '../support/json.js';
+import { freePort } from '../support/own-server.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs } from '../support/requests.js';
 
@@ -50,8 +50,8 @@ class Served {
     await this.stop();
     this.server = createServer({ cert: chainPem.join(''), key: privateKeyPem });
     this.server.on('connection', (socket) => socket.on('error', () => undefined));
+    this.port ||= await freePort();
     await once(this.server.listen(this.port, '127.0.0.1'), 'listening');
-    this.port = (this.server.address() as AddressInfo).port;
   }
 
   async stop(): Promise<void> {

@@ -3,7 +3,7 @@ import { Client } from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { inject } from 'vitest';
 import { entities as allEntities } from '../../src/app.entities.js';
-import { dataSourceOptions } from '../../src/platform/db/data-source.js';
+import { dataSourceOptions, migrate } from '../../src/platform/db/data-source.js';
 import { Database, sqlState } from '../../src/platform/db/database.js';
 import { migrations } from '../../migrations/index.js';
 
@@ -58,11 +58,20 @@ function withDatabase(url: string, name: string): string {
 }
 
 /** Undoes the newest migration. Sweeps of a program that runs may lock its tables in another order: then once more. */
-export async function undoLast(source: DataSource): Promise<void> {
+export function undoLast(source: DataSource): Promise<void> {
+  return unlessDeadlocked(() => source.undoLastMigration({ transaction: 'all' }));
+}
+
+/** Makes again what was undone, as `undoLast` undoes it. */
+export function redoAll(source: DataSource): Promise<void> {
+  return unlessDeadlocked(() => migrate(source));
+}
+
+async function unlessDeadlocked(work: () => Promise<void>): Promise<void> {
   try {
-    await source.undoLastMigration({ transaction: 'all' });
+    await work();
   } catch (error) {
     if (sqlState(error) !== '40P01') throw error;
-    await undoLast(source);
+    await unlessDeadlocked(work);
   }
 }

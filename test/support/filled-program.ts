@@ -94,7 +94,7 @@ export async function fillProgram({ ok, clock, database }: TestProgram, folder: 
   await eventually(
     async () =>
       (await ok('GET', `/certificates/${certificate.id}/sources`)).total === 1 ||
-      (await ok('GET', `/sources/${ids['sources']}`)).lastSync.finishedAt,
+      (await ok('GET', `/sources/${ids['sources']}`)).lastSync?.finishedAt,
   );
   // A server to look at would have to be on the public internet.
   const [endpoint] = await database.source.query<[{ id: number }]>(
