@@ -156,7 +156,11 @@ describe('a certificate', () => {
 
   it('is deactivated at an issuer that can do it', async () => {
     issuer.deliver();
-    const { id, body } = await issue({ authority: { name: 'slow' } });
+    const { id } = await issue({ authority: { name: 'slow' } });
+    const { body } = await eventually(async () => {
+      const certificate = await get(id);
+      return certificate.lifecycle === 'issued' && certificate;
+    });
     expect(await program.ok('PUT', `/certificates/${id}/deactivate`)).toEqual({ id });
     expect(issuer.asked.deactivate).toEqual([body]);
     expect((await get(id)).lifecycle).toBe('issued');

@@ -70,7 +70,7 @@ describe('a program that is killed at any moment while its CA is late, loses ans
   it(
     'loses no order, places and issues none twice, and leaves no unwanted certificate at the CA',
     {
-      timeout: 240_000,
+      timeout: 480_000,
     },
     async () => {
       const open = new Map<string, object>();

@@ -113,7 +113,9 @@ class Ordeal {
         if (answer === null) return;
         // On a slow machine the end can pass before the program is up: nothing was stored, and it is not asked again.
         if (answer.status === 400 && Date.parse(body.validityEnd) <= Date.now()) return void this.open.delete(key);
-        expect(answer, key).toMatchObject({ status: 200, body: { lifecycle: 'issued' } });
+        // A repeated request is answered with what there is: a slow machine may have renewed it meanwhile.
+        const lifecycle = expect.stringMatching(/^(issued|superseded)$/);
+        expect(answer, key).toMatchObject({ status: 200, body: { lifecycle } });
         this.open.delete(key);
         this.answered.set(key, answer.body.id);
       }),
@@ -206,7 +208,7 @@ describe('a program that is killed at any moment', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  it('loses no certificate, issues none twice, and completes every delivery', { timeout: 240_000 }, async () => {
+  it('loses no certificate, issues none twice, and completes every delivery', { timeout: 480_000 }, async () => {
     database = await createTestDatabase();
     const { source } = database;
     const query = <T>(sql: string): Promise<T[]> => source.query<T[]>(sql);
@@ -237,7 +239,7 @@ describe('a program that is killed at any moment', () => {
     await ordeal.end();
   });
 
-  it('on its embedded database loses nothing either, and starts the database again', { timeout: 240_000 }, async () => {
+  it('on its embedded database loses nothing either, and starts the database again', { timeout: 480_000 }, async () => {
     ordeal = new Ordeal({ DATA_DIR: dataDir, ADMIN_PASSWORD: adminPassword }, random, folder);
     await ordeal.setUp();
     for (let round = 1; round <= 2; round += 1) await ordeal.round(8);

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { nginxWith, type TestNginx } from '../support/nginx.js';
 import { freePort, ownFolder } from '../support/own-server.js';
 import {
@@ -11,8 +11,6 @@ import {
   sectionOf,
 } from '../support/page-commands.js';
 import { startProgram, type TestProgram } from '../support/program.js';
-
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 });
 
 const section = sectionOf(document('docs/deployment.md'), 'An example: nginx');
 const theirs = '/etc/ssl/perennial';

@@ -1,12 +1,10 @@
-import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { ExpiryLedgerRepository } from '../../src/certificates/notify/expiry-ledger.repository.js';
 import { ExpirySweep } from '../../src/certificates/notify/expiry.sweep.js';
 import { TaskReport } from '../../src/jobs/task-report.js';
 import { Database } from '../../src/platform/db/database.js';
 import { startProgram, type TestProgram } from '../support/program.js';
 import { dayMs } from '../support/requests.js';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const certificates = 2300;
 const never = new AbortController().signal;
