@@ -17,15 +17,15 @@ afterAll(async () => {
   await iam.close();
 });
 
-const options = (more: object = {}): object => ({
+const options = (more: object = {}, { url }: FakeIam = iam): object => ({
   accountNumber: IAM_DEFAULTS.accountNumber,
   accessKeyId: IAM_DEFAULTS.accessKeyId,
   secretAccessKey: IAM_DEFAULTS.secretAccessKey,
-  endpoint: iam.url,
+  endpoint: url,
   path: '/perennial/',
   ...more,
 });
-async function prepare({ ok }: TestProgram): Promise<void> {
+async function prepare({ ok }: TestProgram, at: FakeIam = iam): Promise<void> {
   await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' });
   await ok('POST', '/authorities', {
     name: 'issuing',
@@ -34,7 +34,7 @@ async function prepare({ ok }: TestProgram): Promise<void> {
     owner: 'pki@example.com',
     commonName: 'Example Issuing',
   });
-  await ok('POST', '/destinations', { label: 'iam', plugin: { id: 'aws-iam', options: options() } });
+  await ok('POST', '/destinations', { label: 'iam', plugin: { id: 'aws-iam', options: options({}, at) } });
 }
 const issue = ({ ok }: TestProgram, commonName: string, label = 'iam'): Promise<Json> =>
   ok('POST', '/certificates', {
@@ -168,17 +168,19 @@ describe('certificates in AWS IAM', () => {
 describe('a private endpoint that ALLOWED_PRIVATE_HOSTS does not name', () => {
   it('gets no request', async () => {
     const guarded = await startProgram();
+    // One of its own: the other program goes on with its deliveries.
+    const unasked = await startIam({ quota: 3 });
     try {
-      await prepare(guarded);
-      const before = iam.actions().length;
+      await prepare(guarded, unasked);
       const { id } = await issue(guarded, 'www.example.com');
       expect(await inState(guarded, id, 'failing')).toMatchObject({
         fault: 'misconfigured',
         detail: expect.stringContaining('ALLOWED_PRIVATE_HOSTS'),
       });
-      expect(iam.actions()).toHaveLength(before);
+      expect(unasked.actions()).toEqual([]);
     } finally {
       await guarded.stop();
+      await unasked.close();
     }
   });
 });

@@ -148,8 +148,8 @@ describe('HTTP challenge answers', () => {
       const [row] = await program.database.source.query('select remove_at as at from challenge');
       return row.at > program.clock.now() && row.at.getTime() - program.clock.now().getTime() <= hourMs;
     });
-    await pastHour();
-    await eventually(async () => (await answerAt('lost')).status === 404);
+    // A poll that had begun before may present it once more.
+    await eventually(async () => (await pastHour()) && (await answerAt('lost')).status === 404);
   });
 });
 
@@ -158,7 +158,7 @@ async function seen(serverName: string | null, protocol: string): Promise<{ pem:
   const name = serverName === null ? ['-noservername'] : ['-servername', serverName];
   const given = ['s_client', '-connect', `127.0.0.1:${tlsPort}`, '-alpn', protocol, ...name];
   const said = await new Promise<string>((resolve) => {
-    const client = execFile('openssl', given, { timeout: 20_000 }, (_, out, errors) => resolve(out + errors));
+    const client = execFile('openssl', given, { timeout: 150_000 }, (_, out, errors) => resolve(out + errors));
     client.stdin?.end();
   });
   return { pem: /-----BEGIN CERTIFICATE[^]+END CERTIFICATE-----\n/.exec(said)?.[0], said };
@@ -216,6 +216,7 @@ describe('TLS challenge answers', () => {
     await eventually(async () => script.told.includes('visible'));
     expect(await shown()).toContain(digest('second').toString('hex').toUpperCase());
     await issued(id);
+    await eventually(async () => (await rows()).length === 0);
   });
 });
 
@@ -231,7 +232,7 @@ describe.skipIf(!hasNamed)('DNS challenge answers', () => {
   it('follow CNAME records, use the provider with the longest zone, and are removed alone', async () => {
     const answer = { type: 'dns-01', domain: 'alias.example.test' } as const;
     const id = await ordered({ ...answer, value: 'one' }, { ...answer, value: 'two' });
-    expect(script.told.slice(-2)).toEqual(['visible', 'visible']);
+    await eventually(async () => script.told.slice(-2).every((told) => told === 'visible'));
     expect(await named?.txt('proof.deep.example.test')).toEqual(['one', 'two']);
     const used = await program.database.source.query('select distinct place, dns_provider_id as id from challenge');
     expect(used).toEqual([{ place: 'proof.deep.example.test', id: deep }]);
@@ -248,8 +249,9 @@ describe.skipIf(!hasNamed)('DNS challenge answers', () => {
     await program.ok('DELETE', `/pending_certificates/${id}`);
     await program.database.source.query('update challenge set presented_at = null, record_ref = null');
     expect(await named?.txt('_acme-challenge.crash.example.test')).toEqual([value]);
-    await pastHour();
-    await eventually(async () => (await named?.txt('_acme-challenge.crash.example.test'))?.length === 0);
+    await eventually(
+      async () => (await pastHour()) && (await named?.txt('_acme-challenge.crash.example.test'))?.length === 0,
+    );
     await eventually(async () => (await rows()).length === 0);
   });
 
@@ -270,8 +272,9 @@ describe.skipIf(!hasNamed)('DNS challenge answers', () => {
       wide,
       JSON.stringify({ port: named?.port }),
     ]);
-    await pastHour();
-    await eventually(async () => (await named?.txt('_acme-challenge.down.example.test'))?.length === 0);
+    await eventually(
+      async () => (await pastHour()) && (await named?.txt('_acme-challenge.down.example.test'))?.length === 0,
+    );
     await issued(id);
   });
 

@@ -249,13 +249,16 @@ describe('shards', () => {
     const sharded = await makeAuthority('sharded', { crlShards: 3 });
     const certificates = await Promise.all(Array.from({ length: 12 }, () => issue('sharded')));
     for (const one of certificates) await revoke(one);
-    const [all, ...shards] = (await stateOf(sharded)).lists;
+    const [all, ...shards]: Json[] = await eventually(async () => {
+      const { lists: made } = await stateOf(sharded);
+      return made.length === 4 && made;
+    });
     expect(shards.map(({ shard }: Json) => shard)).toEqual([0, 1, 2]);
     await listed(all.url, has(...certificates));
     const serials = certificates.map(({ serialHex }) => serialHex).sort();
     let lists: Read[] = [];
     await eventually(async () => {
-      lists = await Promise.all(shards.map(({ url }: Json) => fetchCrl(url)));
+      lists = await Promise.all(shards.map(({ url }: Json) => fetchCrl(url))).catch(() => []);
       return lists.flatMap(({ entries }) => Object.keys(entries)).length >= serials.length;
     });
     expect(lists.flatMap(({ entries }) => Object.keys(entries)).sort()).toEqual(serials);
@@ -322,7 +325,8 @@ describe('delta CRLs', () => {
     expect(verdict(late, changing, [base.der])).toContain('leaf.pem: OK');
     expect(verdict(held, changing, both, '-use_deltas', '-extended_crl')).toContain('leaf.pem: OK');
     expect(verdict(late, changing, both, '-use_deltas', '-extended_crl')).toContain('certificate revoked');
-    const full = await fetchCrl(url);
+    // The program keeps for a second what it has served.
+    const full = await listed(url, (crl) => crl.number >= delta.number);
     expect([full.number, full.entries]).toEqual([delta.number, { [late.serialHex]: 'Key Compromise' }]);
   });
 });

@@ -60,11 +60,14 @@ const inState = (certificate: Json, expected: object): Promise<Json> =>
     return Object.entries(expected).every(([name, value]) => delivery[name] === value) && delivery;
   });
 const check = async (certificate: Json): Promise<void> => {
-  const before = await deliveryOf(certificate);
-  // Answers show whole seconds: the check is shown as later.
-  program.clock.advance(1000);
-  await program.ok('POST', `/deliveries/${before.id}/check`);
-  await eventually(async () => (await deliveryOf(certificate)).checkedAt !== before.checkedAt);
+  // The first check to end may have begun before this was called.
+  for (let times = 0; times < 2; times += 1) {
+    const before = await deliveryOf(certificate);
+    // Answers show whole seconds: the check is shown as later.
+    program.clock.advance(1000);
+    await program.ok('POST', `/deliveries/${before.id}/check`);
+    await eventually(async () => (await deliveryOf(certificate)).checkedAt !== before.checkedAt);
+  }
 };
 const actionsOf = async ({ id }: Json): Promise<string[]> =>
   (await program.database.source.query(`select action from audit_event where target_id = $1 order by id`, [id])).map(

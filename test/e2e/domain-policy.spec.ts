@@ -471,7 +471,7 @@ describe('domain rules', () => {
       expect((await as(who, 'POST', '/domain-rules', { patterns: ['.'] })).status).toBe(403);
       expect((await as(who, 'GET', '/domain-rules')).status).toBe(200);
     }
-    const { items } = await program.ok('GET', '/logs?count=200');
+    const { items } = await program.ok('GET', '/logs?count=1000');
     expect(items.map(({ logType }: { logType: string }) => logType)).toEqual(
       expect.arrayContaining([
         'domain-rule.created',

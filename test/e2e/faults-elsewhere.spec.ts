@@ -67,6 +67,7 @@ describe('a certificate that was renewed', () => {
     const source = await program.ok('POST', '/sources', {
       label: 'kept',
       owner: 'joe@example.com',
+      active: false,
       plugin: { id: 'filesystem-source', options: { path } },
     });
     const synced = async (): Promise<Json> => {

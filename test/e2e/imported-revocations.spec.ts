@@ -62,7 +62,7 @@ const send = (crl: string, id = Number(ca.id)) => program.call('POST', `/authori
 async function published(entries: number): Promise<string> {
   const lists = await eventually(async () => {
     const found = (await program.ok('GET', `/authorities/${ca.id}/crl`)).lists;
-    return found.every((list: Json) => list.entries === entries) && found;
+    return found.length > 0 && found.every((list: Json) => list.entries === entries) && found;
   });
   const answer = await fetch(`${program.url}${new URL(lists[0].url).pathname}`);
   tools.write('published.pem', toPem('X509 CRL', Buffer.from(await answer.arrayBuffer())));
