@@ -81,7 +81,8 @@ async function runSuites() {
     // Errors outside of any test fail the run, too.
     return passed || counts.failed > 0 ? counts : { ...counts, failed: 1 };
   } finally {
-    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+    // What was killed may still be writing: up to 20 seconds.
+    await rm(folder, { recursive: true, force: true, maxRetries: 20 });
   }
 }
 

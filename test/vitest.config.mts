@@ -12,5 +12,7 @@ export default defineConfig({
     // Far more than anything takes: a test must not fail because the machine is busy.
     testTimeout: 180_000,
     hookTimeout: 180_000,
+    // The database of the run ends, and its files go, before the process does.
+    teardownTimeout: 180_000,
   },
 });

@@ -68,9 +68,10 @@ describe('text that holds a private key', () => {
   });
 
   it('is searched in linear time', () => {
-    const begin = performance.now();
+    // Of the processor: how long others keep it does not count.
+    const begin = process.cpuUsage();
     for (const part of ['MII ', 'M', '-----BEGIN ', '"d":"', 'MIIEvQIBADAN\n', '----- '])
       expect(holdsPrivateKey(part.repeat(1_000_000 / part.length)), part).toBe(false);
-    expect(performance.now() - begin).toBeLessThan(5000);
+    expect(process.cpuUsage(begin).user).toBeLessThan(5_000_000);
   });
 });

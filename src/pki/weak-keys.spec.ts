@@ -74,8 +74,9 @@ describe('keyWeakness', () => {
   it('takes milliseconds for a key of 4096 bits', () => {
     const spkiDer = spkiOf(generateKeyPairSync('rsa', { modulusLength: 4096 }).privateKey);
     keyWeakness(spkiDer);
-    const begin = performance.now();
+    // Of the processor: how long others keep it does not count.
+    const begin = process.cpuUsage();
     for (let i = 0; i < 10; i++) keyWeakness(spkiDer);
-    expect((performance.now() - begin) / 10).toBeLessThan(100);
+    expect(process.cpuUsage(begin).user / 10).toBeLessThan(100_000);
   });
 });
