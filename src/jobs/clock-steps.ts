@@ -18,7 +18,7 @@ const longestWaitHours = 8;
  * What was planned by the old time, but stored only after the step was followed, follows it after this time: by a
  * process on another machine, or by a transaction that began before.
  */
-const lateMs = 10_000;
+const lateS = 10;
 /** The same may have been planned so long before. */
 const lateReserveS = 60;
 
@@ -43,8 +43,6 @@ export function setBackTimes(table: string, column: string, only = 'true'): stri
 export class ClockSteps {
   private readonly log = new Logger('ClockSteps');
   private readonly setBacks: SetBack[] = [];
-  /** A step back that this process followed, and when, on its monotonic clock, what was stored late follows it too. */
-  private late: { seconds: number; atMs: number } | undefined;
 
   constructor(
     private readonly db: Database,
@@ -60,7 +58,9 @@ export class ClockSteps {
 
   /** Looks at the clock. At least one process must do so every few seconds, or leases expire late. */
   async follow(): Promise<void> {
-    if (await this.isSteady()) return this.followLate();
+    const steady = await this.look();
+    if (steady?.isLate) await this.followLate();
+    if (steady) return;
     const stepS = await this.db.write(async (tx) => {
       // One process does it: the next one sees that the step has been followed.
       const seenS = await this.lockStepS(tx);
@@ -72,35 +72,41 @@ export class ClockSteps {
       await this.outbox.move(tx, movedS);
       if (movedS < 0) await this.setBack(tx, [-movedS, 0]);
       await tx.query('update clock_watch set seen_at = clock_timestamp()');
+      if (movedS < 0)
+        await tx.query('update clock_watch set set_back_s = $1, set_back_at = clock_timestamp()', [-movedS]);
       return seenS;
     });
-    this.late = stepS < 0 ? { seconds: -stepS, atMs: performance.now() + lateMs } : this.late;
     const inSeconds = `${Math.round(Math.abs(stepS))} s`;
     if (stepS < 0)
       this.log.warn(`The clock of the database was set back by ${inSeconds}. Jobs, tasks and retries follow it.`);
     if (stepS > 0) this.log.log(`Leases pause for ${inSeconds}: the clock was set forward, or no process ran.`);
   }
 
+  /** One process does it, once. */
   private async followLate(): Promise<void> {
-    const { late } = this;
-    if (!late || performance.now() < late.atMs) return;
-    await this.db.write((tx) => this.setBack(tx, [late.seconds, Math.max(0, late.seconds - lateReserveS)]));
-    this.late = undefined;
+    await this.db.write(async (tx) => {
+      const [[step]] = await tx.query<[{ seconds: number }[], number]>(
+        `update clock_watch w set set_back_s = null, set_back_at = null
+         from (select id, set_back_s from clock_watch for update) as late
+         where w.id = late.id and late.set_back_s is not null returning late.set_back_s as seconds`,
+      );
+      if (step) await this.setBack(tx, [step.seconds, Math.max(0, step.seconds - lateReserveS)]);
+    });
   }
 
   private async setBack(tx: Tx, step: StepBack): Promise<void> {
     for (const setBack of this.setBacks) await setBack(tx, step);
   }
 
-  /** Stores that the clock was looked at, and returns true, unless it has moved. */
-  private async isSteady(): Promise<boolean> {
-    const stored = await this.db.single.query<unknown[]>(
+  /** Stores that the clock was looked at; null when it has moved. `isLate`: `followLate` is due. */
+  private async look(): Promise<{ isLate: boolean } | null> {
+    const [stored] = await this.db.single.query<{ isLate: boolean }[]>(
       `insert into clock_watch (seen_at) values (clock_timestamp())
        on conflict (id) do update set seen_at = excluded.seen_at
          where abs(extract(epoch from excluded.seen_at - clock_watch.seen_at)) <= ${smallestStepS}
-       returning id`,
+       returning coalesce(set_back_at < clock_timestamp() - interval '${lateS} seconds', false) as "isLate"`,
     );
-    return stored.length === 1;
+    return stored ?? null;
   }
 
   private async lockStepS(tx: Tx): Promise<number> {
