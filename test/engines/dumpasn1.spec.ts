@@ -43,16 +43,19 @@ describe('dumpasn1 finds no fault', () => {
     ['a text', []],
     ['a sequence', [0x30]],
   ])('in a hash that happens to begin like %s of its length', async (_, around) => {
-    const octetsOf = (length: number, ...after: Buffer[]): Buffer => {
+    const contentOf = (length: number): Buffer => {
       const rest = length - 2 * around.length;
       const start = [
         ...around.flatMap((tag) => [tag, length - 2]),
         ...(around.length > 0 ? [0x0e, 0x87] : [0x16, rest - 2]),
       ];
-      return der.sequence(der.octetString(Buffer.concat([Buffer.from(start), Buffer.alloc(rest - 2, 0xff)])), ...after);
+      return Buffer.concat([Buffer.from(start), Buffer.alloc(rest - 2, 0xff)]);
     };
+    const octetsOf = (length: number, ...after: Buffer[]): Buffer =>
+      der.sequence(der.octetString(contentOf(length)), ...after);
     const notDer = Buffer.from('010105', 'hex');
-    const objects = new Map([20, 32, 33].map((length) => [String(length), octetsOf(length)]));
+    const objects = new Map([16, 20, 32, 33].map((length) => [String(length), octetsOf(length)]));
+    objects.set('a key of Ed25519', der.sequence(der.bitString(contentOf(32))));
     const faults = await asn1Faults(objects.set('32, then a BOOLEAN of 5', octetsOf(32, notDer)));
     expect(Object.keys(faults)).toEqual(['33', '32, then a BOOLEAN of 5']);
   });

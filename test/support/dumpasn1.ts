@@ -52,12 +52,17 @@ function faultIn(text: string): string | null {
   return text.trimEnd().endsWith(`0 warnings, ${count}.`) ? null : text.slice(-200);
 }
 
-/** Octets of hashes and of signatures with Ed25519 and RSA, the latter two with the octet of unused bits. */
-const randomLengths: ReadonlySet<number> = new Set([20, 32, 48, 64, 65, 129, 257, 385, 513]);
+/**
+ * Octets of salts and initialization vectors, of hashes, and of signatures with Ed25519 and RSA, the latter two with
+ * the octet of unused bits.
+ */
+const randomLengths: ReadonlySet<number> = new Set([16, 20, 32, 48, 64, 65, 129, 257, 385, 513]);
+/** With the octet of unused bits. */
+const ed25519Key = /^ *\d+ +33: +BIT STRING,/;
 
 /** Once in some thousand times a hash begins like a value of ASN.1 of the right length, and is read as one. */
 function isInRandomOctets(text: string): boolean {
   const lines = text.split('\n');
   const opened = lines.slice(0, lines.findIndex(isFault)).findLast((line) => / encapsulates \{$/.test(line));
-  return randomLengths.has(Number(/^ *\d+ +(\d+):/.exec(opened ?? '')?.[1]));
+  return randomLengths.has(Number(/^ *\d+ +(\d+):/.exec(opened ?? '')?.[1])) || ed25519Key.test(opened ?? '');
 }
