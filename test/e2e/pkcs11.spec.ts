@@ -80,7 +80,6 @@ describe('an authority whose key is in a PKCS#11 token', () => {
       for (const key of privateKeys())
         expect(key).toMatch(/Access: +sensitive, always sensitive, never extract?able, local/);
     },
-    120_000,
   );
 
   it('has nothing of its key in the database, and the token gives out none', async () => {
