@@ -46,7 +46,7 @@ describe('the documentation', () => {
     expect(issued).toContain('leaf.pem: OK');
     expect(imported).toContain('old.example.com-selfsigned-');
     expect(exported).toMatch(/subject=CN = www\.example\.com/);
-    expect(deployed).toMatch(/privkey\.pem -> current\/privkey\.pem[^]*"state":"delivered"/);
+    expect(deployed).toMatch(/"state":"delivered"[^]*privkey\.pem -> current\/privkey\.pem/);
     expect(noticed).toMatch(/^\d+\n20\d\d-\d\d-\d\dT[^\n]*\n0\n/m);
     expect(rotated).toMatch(/"willRenew":true[^]*SAN-www\.example\.com-ExampleIssuingCA-/);
     expect(revoked).toContain('It is revoked.');
