@@ -16,6 +16,13 @@ export function recorded(file: string, at = 0): Recording['exchanges'][number] {
   return exchange;
 }
 
+/** As Dogtag's, a number of 64 bits with its sign; each of these is one that JSON.parse rounds. */
+function newNonce(): string {
+  const [octets, sign] = [randomBytes(8), randomBytes(1)];
+  const size = (octets.readBigUInt64BE() >> 1n) | (1n << 62n) | 1n;
+  return String((sign[0] ?? 0) < 128 ? size : -size);
+}
+
 type Wire = Record<string, unknown>;
 interface CaRequest {
   id: number;
@@ -253,7 +260,7 @@ export class DogtagCa {
 
   private review({ id, status, csrPem, profile, notes }: CaRequest, nonces: Nonces): Wire {
     const stock = JSON.parse(recorded('30-agent-review-request').response.body_text) as Wire;
-    const nonce = String(randomBytes(8).readBigInt64BE());
+    const nonce = newNonce();
     nonces.set(`cert-request ${id}`, nonce);
     const [first, ...others] = stock.Input as Wire[];
     const attributes = [
@@ -333,7 +340,7 @@ export class DogtagCa {
       return failure(404, 'cert.CertNotFoundException', `Certificate ID 0x${BigInt(id).toString(16)} not found`, [
         { name: 'certId', value: String(BigInt(id)) },
       ]);
-    const nonce = String(randomBytes(8).readBigInt64BE());
+    const nonce = newNonce();
     nonces?.set(`cert-revoke ${found.id.slice(2)}`, nonce);
     const pkcs7 = this.ca.pkcs7(found.leafPem + this.ca.issuingPem + this.ca.rootPem, 'DER').toString('base64');
     const text = JSON.stringify({
