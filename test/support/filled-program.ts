@@ -81,7 +81,7 @@ export async function fillProgram({ ok, clock, database }: TestProgram, folder: 
   await eventually(async () => (await ok('GET', `/certificates/${certificate.id}`)).lifecycle === 'superseded');
   ids['deliveries'] = (await ok('GET', `/certificates/${certificate.id}/deliveries`)).items[0].id;
   ids['mails'] = (await eventually(async () => (await ok('GET', '/mails')).items[0])).id;
-  ids['notices'] = (await ok('GET', '/notices')).items[0].id;
+  ids['notices'] = (await eventually(async () => (await ok('GET', '/notices')).items[0])).id;
   ids['pending_certificates'] = certificate.id;
   ids['tasks'] = 'jobs.prune';
   await make('sources', {

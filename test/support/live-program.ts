@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { type AddressInfo, createServer } from 'node:net';
+import { freePort } from './own-server.js';
 
 /** A program that a live suite starts, with the last of what it printed. */
 export interface LiveProgram {
@@ -38,12 +38,4 @@ export async function startLiveProgram(
 async function stopped(child: ChildProcess, ended: Promise<void>): Promise<void> {
   child.kill('SIGTERM');
   await ended;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
