@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Json } from '../support/json.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs } from '../support/requests.js';
+import { sweptTwice } from '../support/sweeps.js';
 
 const password = 'Correct-Horse-2!';
 const layout = { productName: 'Example PKI', subjectPrefix: '[PKI]', footer: 'Questions: pki@example.com' };
@@ -26,12 +27,7 @@ afterAll(() => program.stop());
 describe('the weekly summary of the security team', () => {
   const summaries = async (): Promise<string[]> =>
     (await mailsTo('security@example.com', 'Weekly summary')).map(({ subject }) => subject);
-  const tick = async (): Promise<void> => {
-    const task = async (): Promise<Json> =>
-      (await program.ok('GET', '/tasks')).find(({ name }: Json) => name === 'weekly-summaries');
-    const before = (await task()).lastSuccessAt;
-    await eventually(async () => (await task()).lastSuccessAt !== before);
-  };
+  const tick = (): Promise<void> => sweptTwice(program, 'weekly-summaries');
 
   it('comes every Monday without any subscription, but not of the weeks before the first certificate', async () => {
     await tick();
