@@ -31,8 +31,14 @@ export async function createEmptyDatabase(
 
 async function create(from: string): Promise<string> {
   const name = `test_${randomUUID().replaceAll('-', '')}`;
-  await asAdmin(`create database ${name} ${from}`);
-  return name;
+  try {
+    await asAdmin(`create database ${name} ${from}`);
+    return name;
+  } catch (error) {
+    // On a slow machine, an automatic vacuum of the template takes longer to end than the server waits for it.
+    if ((error as { code?: string }).code !== '55006') throw error;
+    return create(from);
+  }
 }
 
 async function connect(name: string, entities: DataSourceOptions['entities']): Promise<TestDatabase> {
