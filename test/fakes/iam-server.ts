@@ -118,7 +118,8 @@ const FAULTS: Partial<Record<IamFault['kind'], IamError>> = {
  */
 export async function startIam(options: Partial<IamOptions> = {}): Promise<FakeIam> {
   const account = new Account({ ...IAM_DEFAULTS, ...options });
-  const server = createServer((request, response) => {
+  // A connection that ends just when the next request is sent would be a fault that no test asked for.
+  const server = createServer({ keepAliveTimeout: 600_000 }, (request, response) => {
     // A client that leaves in the middle is no fault of the server.
     account.answer(request, response).catch(() => request.destroy());
   });

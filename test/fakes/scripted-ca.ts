@@ -117,7 +117,10 @@ export class ScriptedCa {
   readonly url: Promise<string>;
   private readonly cas = new Map<string, Promise<AuthorityMaterial>>();
   private held: { verb: Call['verb']; ca: string | null; begun: number; open: Promise<void> } | null = null;
-  private readonly server = createServer((request, response) => void this.handle(request, response));
+  // A connection that ends just when the next request is sent would be a fault that no test asked for.
+  private readonly server = createServer({ keepAliveTimeout: 600_000 }, (request, response) => {
+    void this.handle(request, response);
+  });
 
   constructor() {
     // A test that fails does not keep its process for it.

@@ -58,7 +58,8 @@ export async function startStandIn(answer: (exchange: Exchange) => Reply): Promi
     if (kind === 'lose') return void request.socket.destroy();
     send(response, typeof kind === 'function' ? kind(reply) : reply);
   };
-  const server = createServer((request, response) => {
+  // A program that tests wait for holds this process up: connections must not end before the next request is sent.
+  const server = createServer({ keepAliveTimeout: 600_000 }, (request, response) => {
     handle(request, response).catch(() => request.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

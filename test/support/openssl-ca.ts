@@ -24,7 +24,8 @@ export class OpensslCa {
   private serial = 0x1000;
 
   private constructor() {
-    this.server = createServer((request, response) => {
+    // Each openssl holds this process up: connections must not end before the next request is sent.
+    this.server = createServer({ keepAliveTimeout: 600_000 }, (request, response) => {
       const path = request.url ?? '';
       this.requests.push(path);
       if (path.startsWith('/silent')) return;
