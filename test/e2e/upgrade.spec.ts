@@ -15,6 +15,7 @@ import { createEmptyDatabase, type TestDatabase } from '../support/database.js';
 import type { Json } from '../support/json.js';
 import { eventually, MovableClock, startProgramOn, type TestProgram } from '../support/program.js';
 import { dayMs } from '../support/requests.js';
+import { sweptTwice } from '../support/sweeps.js';
 
 const folder = join(__dirname, '../fixtures/upgrade');
 const dumps = readdirSync(folder).flatMap((file) => /^(.+)\.sql\.gz$/.exec(file)?.[1] ?? []);
@@ -118,14 +119,7 @@ describe.each(dumps)('the database of %s', (name) => {
   const swept = async (): Promise<void> => {
     const { intervals } = program.perennial.app.get(Periodic);
     const sweeps = [...intervals].flatMap(([task, seconds]) => (seconds <= 1 ? [task] : []));
-    const [before] = await rows<{ now: Date }>('select now() as now');
-    await eventually(async () => {
-      const [ended] = await rows<{ count: number }>(
-        `select count(*)::int from periodic_task where name in ('${sweeps.join(`', '`)}')
-           and last_started_at > '${before?.now.toISOString()}' and last_success_at > last_started_at`,
-      );
-      return ended?.count === sweeps.length;
-    });
+    await sweptTwice(program, ...sweeps);
   };
   const idle = (): Promise<unknown> =>
     eventually(
