@@ -31,14 +31,8 @@ export async function createEmptyDatabase(
 
 async function create(from: string): Promise<string> {
   const name = `test_${randomUUID().replaceAll('-', '')}`;
-  try {
-    await asAdmin(`create database ${name} ${from}`);
-    return name;
-  } catch (error) {
-    // On a slow machine, an automatic vacuum of the template takes longer to end than the server waits for it.
-    if ((error as { code?: string }).code !== '55006') throw error;
-    return create(from);
-  }
+  await asAdmin(`create database ${name} ${from}`);
+  return name;
 }
 
 async function connect(name: string, entities: DataSourceOptions['entities']): Promise<TestDatabase> {
@@ -51,7 +45,10 @@ async function connect(name: string, entities: DataSourceOptions['entities']): P
   return { url, source, db: new Database(source), drop };
 }
 
-/** Once more while connections to the database end: PostgreSQL waits 5 s for them, which is short on a busy machine. */
+/**
+ * Once more while connections to the database, or a vacuum of the template, end: PostgreSQL waits 5 s for them, which
+ * is short on a busy machine.
+ */
 async function asAdmin(statement: string): Promise<void> {
   const client = new Client({ connectionString: inject('testDatabaseUrl') });
   await client.connect();
