@@ -142,6 +142,8 @@ async function inFolder(folder: string): Promise<{ certificate: string; key: str
 interface SentNotice {
   id: number;
   certificateId: number;
+  /** Null for the mail to the owner. */
+  subscriptionId: number | null;
   event: string;
   key: string;
 }
@@ -161,16 +163,19 @@ async function mailsOf({ mailFile }: Stage): Promise<{ mails: TakenMail[]; answe
 /** The Message-ID that the program makes of a deduplication key, without its domain. */
 const messageIdOf = (key: string): string => createHash('sha256').update(key).digest('hex').slice(0, 40);
 
-/** Which notices a mail with this Message-ID tells, for every set of notices that can go into one mail. */
+/**
+ * Which notices a mail with this Message-ID tells, for every set of notices that can go into one mail. Each line of
+ * certificates has a subscription of its own: a warning may be about a certificate and its successor.
+ */
 function messagesOf(rows: readonly SentNotice[]): Map<string, number[]> {
   const together = new Map<string, SentNotice[]>();
   for (const row of rows) {
-    const group = `${row.certificateId} ${row.event}`;
+    const group = `${row.event} ${row.subscriptionId ?? `of ${row.certificateId}`}`;
     together.set(group, [...(together.get(group) ?? []), row]);
   }
   const messages = new Map<string, number[]>();
   for (const group of together.values())
-    for (let set = 1; set < 2 ** Math.min(group.length, 8); set += 1) {
+    for (let set = 1; set < 2 ** Math.min(group.length, 12); set += 1) {
       const chosen = group.filter((_, at) => set & (1 << at));
       const keys = chosen.map(({ key }) => key).sort();
       const hash = createHash('sha256').update(keys.join('\n')).digest('hex');
@@ -185,8 +190,8 @@ function messagesOf(rows: readonly SentNotice[]): Map<string, number[]> {
 
 async function notices(stage: Stage): Promise<Finding[]> {
   const rows = await stage.database.query<SentNotice>(
-    `select id, certificate_id as "certificateId", event, dedupe_key as key from notice
-     where state = 'sent' and certificate_id is not null`,
+    `select id, certificate_id as "certificateId", subscription_id as "subscriptionId", event, dedupe_key as key
+     from notice where state = 'sent' and certificate_id is not null`,
   );
   const unsent = await stage.database.query<object>(
     `select id, event, state, attempts, fault_detail from notice where state = 'due'`,
