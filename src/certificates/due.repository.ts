@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { MoreThan } from 'typeorm';
-import { setBackTimes, type StepBack } from '../jobs/clock-steps.js';
+import { setBackTimes, type StepBack } from '../jobs/step-back.js';
 import type { Tx } from '../platform/db/database.js';
 import { timestamp } from '../platform/db/timestamp.js';
 import { Certificate } from './certificate.entity.js';

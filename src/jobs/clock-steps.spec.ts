@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
-import { ClockSteps, setBackTimes } from './clock-steps.js';
+import { ClockSteps } from './clock-steps.js';
+import { setBackTimes } from './step-back.js';
 import { Leases } from './lease.js';
 import { OutboxRepository } from './outbox.repository.js';
 import { PeriodicRepository } from './periodic.repository.js';
@@ -52,8 +53,8 @@ it('what was written before the clock was set back by three hours is due as if i
   const [left] = await test.source.query<object[]>(
     `select
        (select until <= now() + interval '20 seconds' from lease) as lease,
-       (select array_agg((extract(epoch from greatest(run_at, lease_until) - now()) / 60)::int order by 1) from (
-         select run_at, lease_until from outbox) o) as minutes`,
+       (select array_agg(minutes order by minutes) from (
+         select (extract(epoch from greatest(run_at, lease_until) - now()) / 60)::int as minutes from outbox) o) as minutes`,
   );
   expect(left).toEqual({ lease: true, minutes: [-1, 0, 60] });
   expect(await due()).toBe(true);

@@ -4,34 +4,18 @@ import { smallestStepS } from './lease-time.js';
 import { Leases } from './lease.js';
 import { OutboxRepository } from './outbox.repository.js';
 import { PeriodicRepository } from './periodic.repository.js';
-
-/** By how many seconds the clock was set back, and which times follow it: those that are so many seconds ahead. */
-export type StepBack = [seconds: number, aheadS: number];
+import type { StepBack } from './step-back.js';
 
 /** Sets back the times that one table has planned; see `setBackTimes`. */
 export type SetBack = (tx: Tx, step: StepBack) => Promise<void>;
 
-/** Longer than any wait for a next attempt, see retryAt. Later times do not depend on when they were planned. */
-const longestWaitHours = 8;
-
 /**
- * What was planned by the old time, but stored only after the step was followed, follows it after this time: by a
- * process on another machine, or by a transaction that began before.
+ * What was planned by the old time, but locked or not stored yet when the step was followed, follows it after this
+ * time: by a process on another machine, or by a transaction that began before.
  */
 const lateS = 10;
-/** The same may have been planned so long before. */
-const lateReserveS = 60;
-
-/**
- * SQL: sets back what a table has planned before the clock was set back, so that nothing waits longer than it would
- * have. $1 and $2 are a StepBack. What was planned after the step, and is not due yet, becomes due. `only`: a condition
- * for rows whose time is a wait and no date.
- */
-export function setBackTimes(table: string, column: string, only = 'true'): string {
-  const step = `$1::float8 * interval '1 second'`;
-  return `update ${table} set ${column} = ${column} - ${step}
-    where ${column} > now() + $2::float8 * interval '1 second' and ${column} <= now() + ${step} + interval '${longestWaitHours} hours' and ${only}`;
-}
+/** The same may have been planned for so long before. */
+const lateReserveS = 600;
 
 /**
  * Notices when the clock of the database was set. After a step back nothing would be due, and the leases of dead
@@ -51,7 +35,7 @@ export class ClockSteps {
     private readonly leases: Leases,
   ) {}
 
-  /** Runs `setBack` in the transaction that follows a step back. */
+  /** Runs `setBack` after each step back, and once more for what is late. */
   onSetBack(setBack: SetBack): void {
     this.setBacks.push(setBack);
   }
@@ -70,32 +54,35 @@ export class ClockSteps {
       if (movedS < 0) await this.tasks.setBack(tx, -movedS);
       await this.leases.move(tx, movedS);
       await this.outbox.move(tx, movedS);
-      if (movedS < 0) await this.setBack(tx, [-movedS, 0]);
       await tx.query('update clock_watch set seen_at = clock_timestamp()');
       if (movedS < 0)
         await tx.query('update clock_watch set set_back_s = $1, set_back_at = clock_timestamp()', [-movedS]);
       return seenS;
     });
+    // Not in the same transaction: it has locked the leases.
+    if (stepS < 0) await this.setBack([-stepS, 0]);
     const inSeconds = `${Math.round(Math.abs(stepS))} s`;
     if (stepS < 0)
       this.log.warn(`The clock of the database was set back by ${inSeconds}. Jobs, tasks and retries follow it.`);
     if (stepS > 0) this.log.log(`Leases pause for ${inSeconds}: the clock was set forward, or no process ran.`);
   }
 
-  /** One process does it, once. */
+  /** One process does it, and another one again when it dies. */
   private async followLate(): Promise<void> {
-    await this.db.write(async (tx) => {
-      const [[step]] = await tx.query<[{ seconds: number }[], number]>(
-        `update clock_watch w set set_back_s = null, set_back_at = null
-         from (select id, set_back_s from clock_watch for update) as late
-         where w.id = late.id and late.set_back_s is not null returning late.set_back_s as seconds`,
-      );
-      if (step) await this.setBack(tx, [step.seconds, Math.max(0, step.seconds - lateReserveS)]);
-    });
+    const [watch] = await this.db.single.query<{ seconds: number | null }[]>(
+      'select set_back_s as seconds from clock_watch',
+    );
+    const seconds = watch?.seconds ?? 0;
+    if (seconds === 0) return;
+    await this.setBack([seconds, Math.max(0, seconds - lateReserveS)]);
+    await this.db.single.query('update clock_watch set set_back_s = null, set_back_at = null where set_back_s = $1', [
+      seconds,
+    ]);
   }
 
-  private async setBack(tx: Tx, step: StepBack): Promise<void> {
-    for (const setBack of this.setBacks) await setBack(tx, step);
+  private async setBack(step: StepBack): Promise<void> {
+    const all = [(tx: Tx) => this.outbox.setBack(tx, step), ...this.setBacks.map((one) => (tx: Tx) => one(tx, step))];
+    for (const one of all) await this.db.write(one);
   }
 
   /** Stores that the clock was looked at; null when it has moved. `isLate`: `followLate` is due. */

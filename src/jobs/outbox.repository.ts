@@ -9,6 +9,7 @@ import type { OutboxEntry, OutboxState } from './outbox.entity.js';
 import { type LaneLimit, laneLimits } from './lane.js';
 import { leaseTime, movedLease } from './lease-time.js';
 import type { JobRef } from './queue.js';
+import { setBackTimes, type StepBack } from './step-back.js';
 
 /** The page of the outbox to list, and its filters. */
 export interface OutboxQuery extends PageQuery {
@@ -229,13 +230,17 @@ export class OutboxRepository {
     return replayed[0]?.count ?? 0;
   }
 
-  /** Moves leases by these seconds, as the clock was; after a step back also what is planned. */
+  /** Moves leases by these seconds, as the clock was. Those of locked rows are being set by the new time. */
   async move(tx: Tx, bySeconds: number): Promise<void> {
     await tx.query(
-      `update outbox set lease_until = ${movedLease('lease_until')},
-         run_at = case when $1::float8 < 0 and run_at > now() then run_at + ${seconds('$1')} else run_at end
-       where state = 'due' and (lease_until is not null or ($1::float8 < 0 and run_at > now()))`,
+      `update outbox set lease_until = ${movedLease('lease_until')} where id = any(array(
+         select id from outbox where state = 'due' and lease_until is not null for no key update skip locked))`,
       [bySeconds],
     );
+  }
+
+  /** Sets back when jobs run. See SetBack. */
+  async setBack(tx: Tx, step: StepBack): Promise<void> {
+    await tx.query(setBackTimes('outbox', 'run_at', `state = 'due'`), step);
   }
 }

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { setBackTimes, type StepBack } from '../jobs/clock-steps.js';
+import { setBackTimes, type StepBack } from '../jobs/step-back.js';
 import type { Tx } from '../platform/db/database.js';
 import type { RotationLimit } from './holds.js';
 

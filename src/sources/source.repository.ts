@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
-import { setBackTimes, type StepBack } from '../jobs/clock-steps.js';
+import { setBackTimes, type StepBack } from '../jobs/step-back.js';
 import type { Tx } from '../platform/db/database.js';
 import { truth, whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';

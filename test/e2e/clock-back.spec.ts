@@ -83,6 +83,12 @@ it('what failed before the clock is set back by hours is tried again in time', a
 
   await setBack(3 * hourMs);
   await eventually(async () => (await next()).every((at) => within(at, 15 * minuteMs)));
+  // A transaction that began before stores what it planned by the old time.
+  await program.database.source.query(`update delivery set next_attempt_at = $2 where certificate_id = $1`, [
+    waiting.id,
+    new Date(clock.now().getTime() + 3 * hourMs + minuteMs),
+  ]);
+  await eventually(async () => within((await one(deliveries)).nextAttemptAt, 15 * minuteMs));
 
   place.mode = 'up';
   status = 204;

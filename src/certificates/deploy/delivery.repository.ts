@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
-import { setBackTimes, type StepBack } from '../../jobs/clock-steps.js';
+import { setBackTimes, type StepBack } from '../../jobs/step-back.js';
 import type { Tx } from '../../platform/db/database.js';
 import { Conditions } from '../../platform/db/conditions.js';
 import { exactly, whole } from '../../platform/db/list-filter.js';

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
-import { setBackTimes, type StepBack } from '../../jobs/clock-steps.js';
+import { setBackTimes, type StepBack } from '../../jobs/step-back.js';
 import { factsOf, subscriptionsOf } from '../../notifications/subscription.repository.js';
 import { isHeld } from '../../jobs/lease.js';
 import type { NoticeEvent } from '../../plugin-api/events.js';

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '../../audit/audit.js';
-import type { StepBack } from '../../jobs/clock-steps.js';
+import type { StepBack } from '../../jobs/step-back.js';
 import type { Tx } from '../../platform/db/database.js';
 import { systemActor } from '../../platform/http/actor.js';
 import { Metrics } from '../../platform/metrics.js';

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { setBackTimes, type StepBack } from '../../jobs/clock-steps.js';
+import { setBackTimes, type StepBack } from '../../jobs/step-back.js';
 import type { Tx } from '../../platform/db/database.js';
 
 /** The renewal window that a CA suggests (RFC 9773 §4.2). `suggestedAt`: the moment chosen in it. */

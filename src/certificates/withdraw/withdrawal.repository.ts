@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { In, IsNull, MoreThan, Not } from 'typeorm';
-import { setBackTimes, type StepBack } from '../../jobs/clock-steps.js';
+import { setBackTimes, type StepBack } from '../../jobs/step-back.js';
 import type { Tx } from '../../platform/db/database.js';
 import { certificateHold, removeFromCrl, Withdrawal } from './withdrawal.entity.js';
 
