@@ -2,6 +2,7 @@ import { createHmac, randomInt, timingSafeEqual } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
+import { limitedTo } from '../../src/plugin-api/time-limit.js';
 import {
   type Answer,
   decodeAnswer,
@@ -130,7 +131,7 @@ function isSignedByServer({ tsig, unsigned }: Answer, requestMac: Buffer, server
 
 /** One message each way, with its length before it (RFC 1035 §4.2.2). */
 async function exchange({ server, port }: UpdateServer, message: Buffer, ctx: PluginContext): Promise<Buffer> {
-  const signal = AbortSignal.any([ctx.signal, AbortSignal.timeout(timeoutMs)]);
+  const signal = limitedTo(timeoutMs, ctx.signal);
   const socket = await ctx.site.connect(server, port, signal);
   const stop = (): unknown => socket.destroy();
   signal.addEventListener('abort', stop, { once: true });

@@ -12,6 +12,7 @@ import {
 } from 'node:tls';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
+import { limitedTo } from '../../src/plugin-api/time-limit.js';
 import type { Pace } from './pace.js';
 import { startTls } from './start-tls.js';
 import { type Target, textOf } from './targets.js';
@@ -117,7 +118,7 @@ async function connected<T>(
   work: (socket: Socket, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   await pace.turn(ctx.signal);
-  const signal = AbortSignal.any([ctx.signal, AbortSignal.timeout(timeoutMs)]);
+  const signal = limitedTo(timeoutMs, ctx.signal);
   const socket = await ctx.site.connect(target.host, target.port, signal);
   try {
     await begun(target, socket, signal);

@@ -12,6 +12,7 @@ import { type ReadySource, Sources } from '../../sources/sources.js';
 import { failureOf, isExpected } from '../failure.js';
 import { SourceLinkRepository, type Unused } from './source-link.repository.js';
 import { leaseName } from './sync.job.js';
+import { limitedTo } from '../../plugin-api/time-limit.js';
 
 /** The certificates that cleaning a source has removed or, in a dry run, would remove. */
 export const CleanView = z
@@ -63,7 +64,7 @@ export class CleanService {
       );
     const items: Item[] = [];
     const free = await this.leases.withLease(leaseName(id), leaseS, async (lost) => {
-      const signal = AbortSignal.any([lost, AbortSignal.timeout(timeoutMs)]);
+      const signal = limitedTo(timeoutMs, lost);
       for (const one of unused) {
         if (signal.aborted) break;
         items.push(await this.remove(actor, ready, one, signal));

@@ -10,6 +10,7 @@ import { Clock } from '../../platform/clock.js';
 import { systemActor } from '../../platform/http/actor.js';
 import { instant } from '../../platform/http/instant.js';
 import { PluginError } from '../../plugin-api/errors.js';
+import { limitedTo } from '../../plugin-api/time-limit.js';
 import type { Certificate } from '../certificate.entity.js';
 import { isExpected } from '../failure.js';
 import { loadTerms } from '../terms.js';
@@ -63,7 +64,7 @@ export class AnswerCheck {
   private async describe({ plugin, authority }: LoadedAuthority, signal?: AbortSignal): Promise<boolean> {
     if (!plugin.describe || authority.keyId !== null) return false;
     try {
-      const bounded = AbortSignal.any([AbortSignal.timeout(describeMs), ...(signal ? [signal] : [])]);
+      const bounded = limitedTo(describeMs, ...(signal ? [signal] : []));
       await this.issuers.refresh(systemActor('issue'), authority.id, bounded);
       return true;
     } catch (error) {

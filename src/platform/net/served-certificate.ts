@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { Injectable } from '@nestjs/common';
 import { PluginError } from '../../plugin-api/errors.js';
+import { limitedTo } from '../../plugin-api/time-limit.js';
 import { GuardedAgents } from './guarded-agent.js';
 
 /** What to ask a server for: a name (SNI), and the key type, since a server may have a certificate of each. */
@@ -31,7 +32,7 @@ export class ServedCertificates {
 
   /** What every address of the host serves. Throws PluginError when no address may be asked. */
   async at(probe: Probe, signal: AbortSignal): Promise<Served[]> {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+    const limit = limitedTo(timeoutMs, signal);
     const each = await this.agents.connectEach(probe.host, probe.port, limit);
     const served = await Promise.all(
       each.map(async ({ address, connected }): Promise<Served> => {
