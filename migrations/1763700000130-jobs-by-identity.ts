@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Finds the other rows of a job by its identity alone, of which there are few, however many rows of the job are due. */
+/** Finds the other rows of a job by its identity alone: there are few, however many rows of the job are due. */
 export class JobsByIdentity1763700000130 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query('drop index outbox_identity');

@@ -18,8 +18,8 @@ export class CurrentRepository {
   async find(tx: Tx, name: string, now: Date): Promise<number | null> {
     const older = lineIds('older', 'select id from certificate where name = $1');
     const rows: { id: number }[] = await tx.query(
-      `select c.id from certificate c where c.id = any(${lineIds('newer', `select unnest(${older})`)}) and c.state = 'issued'
-         and c.deleted_at is null and c.not_before <= $2 and c.not_after > $2
+      `select c.id from certificate c where c.id = any(${lineIds('newer', `select unnest(${older})`)})
+         and c.state = 'issued' and c.deleted_at is null and c.not_before <= $2 and c.not_after > $2
        order by c.not_before desc, c.id desc limit 1`,
       [name, now],
     );
