@@ -63,13 +63,15 @@ async function runSuites() {
   // Some run programs as other users, who must be able to pass.
   await chmod(folder, 0o711);
   const report = join(folder, 'report.json');
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const reporters = ['--reporter=default', '--reporter=test/stuck-files.mjs'];
+  const counted = ['--reporter=json', `--outputFile.json=${report}`];
   const vitest = [
     'node_modules/vitest/vitest.mjs',
     'run',
     '-c',
     'test/vitest.config.mts',
     ...reporters,
+    ...counted,
     ...process.argv.slice(2),
   ];
   try {

@@ -1,5 +1,17 @@
 import { createPublicKey, verify } from 'node:crypto';
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
@@ -175,19 +187,44 @@ describe('the token of the settings', () => {
   });
 });
 
-/** A file that SoftHSM reads becomes a pipe, whose reader waits until this is called; then it is the file again. */
-function hanging(file: string): () => void {
-  renameSync(file, `${file}.away`);
-  tools.run('mkfifo', file);
-  return () => {
-    linkSync(file, `${file}.pipe`);
-    renameSync(`${file}.away`, file);
-    writeFileSync(`${file}.pipe`, readFileSync(file));
-    rmSync(`${file}.pipe`);
-  };
+/** A file that SoftHSM reads is a pipe for a while, so that SoftHSM waits for what comes out of it. */
+class Pipe {
+  private writing: number | null = null;
+
+  constructor(private readonly file: string) {
+    renameSync(file, `${file}.away`);
+    tools.run('mkfifo', file);
+  }
+
+  /** Resolves when SoftHSM waits. */
+  async reached(): Promise<void> {
+    while ((this.writing ??= openIfRead(this.file)) === null) await sleep(5);
+  }
+
+  /** The file is there again, and who waits for the pipe gets its content. */
+  end(): void {
+    const pipe = `${this.file}.pipe`;
+    linkSync(this.file, pipe);
+    renameSync(`${this.file}.away`, this.file);
+    this.writing ??= openIfRead(pipe);
+    rmSync(pipe);
+    if (this.writing === null) return;
+    writeSync(this.writing, readFileSync(this.file));
+    closeSync(this.writing);
+  }
 }
 
-/** Time passes in the program, and a little outside, so that the threads of the module come to their calls. */
+/** A pipe that is open for writing, or null when nobody reads it. Opened as usual, it would block this process then. */
+function openIfRead(pipe: string): number | null {
+  try {
+    return openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENXIO') return null;
+    throw error;
+  }
+}
+
+/** Time passes in the program, and a little outside, so that what waits for it goes on. */
 async function pass(seconds: number): Promise<void> {
   for (let second = 0; second < seconds; second += 1) {
     await vi.advanceTimersByTimeAsync(1000);
@@ -208,14 +245,15 @@ describe('a module that hangs', () => {
   });
 
   it('lets the program start, refuses requests at once, and is used as soon as it returns', async () => {
-    const goOn = hanging(join(tools.folder, 'softhsm2.conf'));
+    const pipe = new Pipe(join(tools.folder, 'softhsm2.conf'));
     try {
       const started = token.onModuleInit();
+      await pipe.reached();
       await pass(31);
       await started;
       await expect(keys.create('ECCPRIME256V1')).rejects.toMatchObject(unavailable('C_Initialize'));
     } finally {
-      goOn();
+      pipe.end();
     }
     vi.useRealTimers();
     await vi.waitFor(() => expect(Pkcs11Module.overdue).toBeNull(), 90_000);
@@ -226,9 +264,10 @@ describe('a module that hangs', () => {
     const signer = keys.signerFor(await keys.create('ECCPRIME256V1'));
     const [folder = ''] = readdirSync(join(tools.folder, 'tokens'));
     const finalize = vi.spyOn(calls, 'C_Finalize');
-    const goOn = hanging(join(tools.folder, 'tokens', folder, 'generation'));
+    const pipe = new Pipe(join(tools.folder, 'tokens', folder, 'generation'));
     try {
       const many = Promise.allSettled(Array.from({ length: 8 }, () => signs(signer)));
+      await pipe.reached();
       await pass(61);
       const words = expect.stringMatching(/C_FindObjectsInit does not return|does not answer in time/);
       for (const asked of await many) expect(asked).toMatchObject({ reason: { fault: 'unavailable', detail: words } });
@@ -238,7 +277,7 @@ describe('a module that hangs', () => {
       await stopped;
       expect(finalize).not.toHaveBeenCalled();
     } finally {
-      goOn();
+      pipe.end();
     }
     vi.useRealTimers();
     await vi.waitFor(() => expect(finalize).toHaveBeenCalled(), 90_000);
