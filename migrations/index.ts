@@ -93,7 +93,7 @@ import { FindingsOfSources1763700000123 } from './1763700000123-findings-of-sour
 import { NoticesToldOnce1763700000127 } from './1763700000127-notices-told-once.js';
 import { RenewalRetries1763700000129 } from './1763700000129-renewal-retries.js';
 import { JobsByIdentity1763700000130 } from './1763700000130-jobs-by-identity.js';
-import { LateAfterAStepBack1763700000131 } from './1763700000131-late-after-a-step-back.js';
+import { ClockStepBacks1763700000131 } from './1763700000131-clock-step-backs.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -192,5 +192,5 @@ export const migrations = [
   NoticesToldOnce1763700000127,
   RenewalRetries1763700000129,
   JobsByIdentity1763700000130,
-  LateAfterAStepBack1763700000131,
+  ClockStepBacks1763700000131,
 ];

@@ -7,6 +7,7 @@ const packageOf = {
   curl: 'curl',
   jq: 'jq',
   python3: 'python3',
+  ps: 'procps',
   'redis-server': 'redis-server',
   openssl: 'openssl',
   certtool: 'gnutls-bin',

@@ -4,37 +4,76 @@ import { execFileSync } from 'node:child_process';
 const limitMs = 20 * 60_000;
 
 /**
- * A reporter for vitest. Vitest has limits for tests and hooks, which a file that blocks its process never reaches: the
- * run would not end. Such a file ends the run here, with its name, its last test and the processes that are there.
+ * A reporter for vitest. Vitest has limits for tests and hooks, which a file that blocks its process, or is not loaded,
+ * never reaches: the run would not end. Such a file ends the run here, with its name, its last test and the processes
+ * that are there.
  */
 export default class StuckFiles {
-  #running = new Map();
+  /** Those that have not ended. `since` is null for those that have not begun. */
+  #files = new Map();
+  #lastEvent = Date.now();
 
   onInit() {
     setInterval(() => this.#look(), 10_000).unref();
   }
 
-  onTestModuleQueued({ relativeModuleId }) {
-    this.#running.set(relativeModuleId, { since: Date.now(), test: 'before its first test' });
+  onTestRunStart(specifications) {
+    for (const { module } of specifications) this.#note(module, { since: null, test: 'not begun' });
+  }
+
+  onTestModuleQueued(module) {
+    this.#note(module, { since: Date.now(), test: 'before its first test' });
   }
 
   onTestCaseReady({ module, fullName }) {
-    const file = this.#running.get(module.relativeModuleId);
-    if (file) file.test = fullName;
+    this.#note(module, { test: fullName });
   }
 
-  onTestModuleEnd({ relativeModuleId }) {
-    this.#running.delete(relativeModuleId);
+  onTestCaseResult(test) {
+    const { state, errors } = test.result();
+    if (state === 'failed') this.#failed(test.module).push(`${test.fullName}: ${errors[0]?.message.slice(0, 300)}`);
+  }
+
+  onTestModuleEnd(module) {
+    this.#note(module, {});
+    this.#files.delete(module.relativeModuleId);
+  }
+
+  #note({ relativeModuleId: name }, changed) {
+    this.#lastEvent = Date.now();
+    this.#files.set(name, { ...this.#files.get(name), ...changed });
+  }
+
+  /** The failures of a file, which are printed when it ends. */
+  #failed(module) {
+    const { failures = [] } = this.#files.get(module.relativeModuleId) ?? {};
+    this.#note(module, { failures });
+    return failures;
   }
 
   #look() {
-    const stuck = [...this.#running].filter(([, { since }]) => Date.now() - since > limitMs);
+    const long = [...this.#files].filter(([, { since }]) => since !== null && isOver(since));
+    const stuck = long.length === 0 && isOver(this.#lastEvent) ? [...this.#files] : long;
     if (stuck.length === 0) return;
-    console.error(
-      execFileSync('ps', ['-e', '--forest', '-o', 'pid,stat,wchan:20,etime,time,args'], { encoding: 'utf8' }),
-    );
-    for (const [name, { test }] of stuck)
+    console.error(processes());
+    for (const [name, { test, failures = [] }] of stuck) {
       console.error(`FAIL ${name} has not ended after ${limitMs / 60_000} minutes: ${test}`);
+      for (const failure of failures) console.error(`  × ${failure}`);
+    }
     process.exit(1);
+  }
+}
+
+function isOver(since) {
+  return Date.now() - since > limitMs;
+}
+
+function processes() {
+  const fields = ['-e', '--forest', '-o', 'pid,stat,wchan:20,etime,time,args'];
+  try {
+    const text = execFileSync('ps', fields, { encoding: 'utf8', timeout: 10_000, killSignal: 'SIGKILL' });
+    return text.replace(/^(.{160}).*$/gm, '$1');
+  } catch (error) {
+    return `The processes cannot be listed: ${error.message}`;
   }
 }

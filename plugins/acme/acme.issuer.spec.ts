@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type AcmeServer, startAcmeServer } from '../../test/fakes/acme-server.js';
 import type { StandInFault } from '../../test/fakes/stand-in.js';
 import { contextFor } from '../../test/support/dns-service.js';
@@ -24,8 +24,8 @@ beforeEach(async () => {
   shown.clear();
   memory = undefined;
   server = await startAcmeServer(ca, shown);
-  return () => server.standIn.stop();
 });
+afterEach(() => server.standIn.stop());
 
 const ctx = () => contextFor(server.standIn);
 const options = (more: object = {}) =>

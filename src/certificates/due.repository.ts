@@ -85,22 +85,26 @@ export class DueRepository {
 
   /** Sets back the next attempts of orders and of failed renewals. Other renewals have dates. See SetBack. */
   async setBack(tx: Tx, step: StepBack): Promise<void> {
-    await tx.query(setBackTimes('certificate', 'next_attempt_at'), step);
-    await tx.query(setBackTimes('certificate', 'next_renewal_at', 'next_renewal_at = renewal_retry_at'), step);
-    await tx.query(setBackTimes('certificate', 'renewal_retry_at'), step);
+    const retries = { column: 'renewal_retry_at', alike: 'next_renewal_at' };
+    await tx.query(setBackTimes({ table: 'certificate', column: 'next_attempt_at' }), step);
+    await tx.query(setBackTimes({ table: 'certificate', ...retries }), step);
   }
 
   /**
-   * At most 200 certificates whose next attempt is due, with their authorities. The attempt is due again at `again`, so
-   * that no other process takes the same rows and a lost job is found again.
+   * At most `limit` certificates whose next attempt is due, with their authorities. The attempt is due again at
+   * `again`, so that no other process takes the same rows and a lost job is found again.
    */
-  async takeDue(tx: Tx, now: Date, again: Date): Promise<{ id: number; authorityId: number | null }[]> {
+  async takeDue(
+    tx: Tx,
+    now: Date,
+    { again, limit }: { again: Date; limit: number },
+  ): Promise<{ id: number; authorityId: number | null }[]> {
     const rows: [{ id: number; authorityId: number | null }[], number] = await tx.query(
       `update certificate set next_attempt_at = $2 where id in (
-         select id from certificate where next_attempt_at <= $1 order by next_attempt_at limit 200
+         select id from certificate where next_attempt_at <= $1 order by next_attempt_at limit $3
            for update skip locked)
            returning id, authority_id as "authorityId"`,
-      [now, again],
+      [now, again, limit],
     );
     return rows[0];
   }

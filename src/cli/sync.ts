@@ -109,7 +109,7 @@ function wordsOf(items: readonly LabeledSync[]): string {
   );
   return [
     table(
-      ['source', 'state', 'found', 'imported', 'unlinked', 'endpoints', 'troubles', 'detail'],
+      ['source', 'state', 'found', 'imported', 'stale', 'endpoints', 'troubles', 'detail'],
       items.map((item) => [
         item.source,
         item.state,

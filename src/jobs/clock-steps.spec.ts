@@ -18,12 +18,15 @@ beforeEach(async () => {
 });
 afterEach(() => test.drop());
 
+const planned = { table: 'planned', column: 'at', key: 'name' };
 const steps = (): ClockSteps => new ClockSteps(test.db, tasks, outbox, new Leases(test.db));
 const due = (): Promise<boolean> => outbox.hasDue(test.db.single, ['a.job']);
-/** How many minutes each row of the table `planned` is ahead, by name. */
-const minutesLeft = async (): Promise<object> => {
+const tenSecondsLater = (): Promise<unknown> =>
+  test.source.query(`update clock_step_back set next_at = next_at - interval '10 seconds'`);
+/** How many minutes each row of a table is ahead, by name. */
+const minutesLeft = async (table = 'planned'): Promise<object> => {
   const left = await test.source.query<{ name: string; minutes: number }[]>(
-    'select name, round(extract(epoch from at - now()) / 60)::int as minutes from planned',
+    `select name, round(extract(epoch from at - now()) / 60)::int as minutes from ${table}`,
   );
   return Object.fromEntries(left.map(({ name, minutes }) => [name, minutes]));
 };
@@ -120,7 +123,7 @@ it('waits for a next attempt are set back with the clock once, and neither dates
   await test.source.query(`insert into clock_watch (seen_at) values (now() + interval '3 hours')`);
   const followers = [steps(), steps()];
   for (const one of followers)
-    one.onSetBack(async (tx, step) => void (await tx.query(setBackTimes('planned', 'at', 'not is_date'), step)));
+    one.onSetBack(async (tx, step) => void (await tx.query(setBackTimes({ ...planned, only: 'not is_date' }), step)));
   await Promise.all(followers.map((one) => one.follow()));
   expect(await minutesLeft()).toEqual({
     due: 0,
@@ -136,17 +139,93 @@ it('what is stored by the old time after the step follows it later, and what is 
   await test.source.query('create table planned (name text primary key, at timestamptz)');
   await test.source.query(`insert into clock_watch (seen_at) values (now() + interval '3 hours')`);
   const one = steps();
-  one.onSetBack(async (tx, step) => void (await tx.query(setBackTimes('planned', 'at'), step)));
+  one.onSetBack(async (tx, step) => void (await tx.query(setBackTimes(planned), step)));
   await one.follow();
   await test.source.query(
     `insert into planned values ('late', now() + interval '3 hours 1 minute'), ('new', now() + interval '2 hours')`,
   );
   await one.follow();
   expect(await minutesLeft()).toEqual({ late: 181, new: 120 });
-  await test.source.query(`update clock_watch set set_back_at = set_back_at - interval '10 seconds'`);
+  await tenSecondsLater();
   // Another process: the one that followed the step may be dead.
   const another = steps();
-  another.onSetBack(async (tx, step) => void (await tx.query(setBackTimes('planned', 'at'), step)));
+  another.onSetBack(async (tx, step) => void (await tx.query(setBackTimes(planned), step)));
   await Promise.all([one.follow(), another.follow()]);
   expect(await minutesLeft()).toEqual({ late: 1, new: 120 });
+});
+
+it('a step that one process does not follow to its end is followed by another one, each table once', async () => {
+  await test.source.query('create table planned (name text primary key, at timestamptz)');
+  await test.source.query('create table others (name text primary key, at timestamptz)');
+  for (const table of ['planned', 'others'])
+    await test.source.query(`insert into ${table} values ('long overdue', now() + interval '1 hour'),
+      ('retry', now() + interval '3 hours 1 minute')`);
+  await test.source.query(`insert into clock_watch (seen_at) values (now() + interval '3 hours')`);
+  const follower = (dies: boolean): ClockSteps => {
+    const one = steps();
+    one.onSetBack(async (tx, step) => void (await tx.query(setBackTimes(planned), step)));
+    one.onSetBack(async (tx, step) => {
+      await tx.query(setBackTimes({ ...planned, table: 'others' }), step);
+      if (dies) throw new Error('the database goes away');
+    });
+    return one;
+  };
+  const dying = follower(true);
+  await expect(dying.follow()).rejects.toThrow('goes away');
+  await tenSecondsLater();
+  await expect(dying.follow()).rejects.toThrow('goes away');
+  await Promise.all([follower(false).follow(), follower(false).follow()]);
+  const followed = { 'long overdue': -120, retry: 1 };
+  expect([await minutesLeft(), await minutesLeft('others')]).toEqual([followed, followed]);
+  await tenSecondsLater();
+  await follower(false).follow();
+  expect([await minutesLeft(), await minutesLeft('others')]).toEqual([followed, followed]);
+  expect(await test.source.query('select from clock_step_back')).toEqual([]);
+});
+
+it('a lease that is stored by the old time after the step follows it later', async () => {
+  await test.source.query(`insert into clock_watch (seen_at) values (now() + interval '3 hours')`);
+  await steps().follow();
+  await test.source.query(`insert into lease values ('a', 'dead', now() + interval '3 hours 20 seconds')`);
+  await addJob('-1 minute', '3 hours 20 seconds');
+  await tenSecondsLater();
+  await steps().follow();
+  const lefts = await test.source.query<{ left: number }[]>(
+    `select extract(epoch from until - now())::int as left from lease
+     union all select extract(epoch from lease_until - now())::int from outbox`,
+  );
+  expect(lefts.map(({ left }) => left > 0 && left <= 20)).toEqual([true, true]);
+});
+
+it('another step back does not hold up what is late after the first', async () => {
+  await test.source.query('create table planned (name text primary key, at timestamptz)');
+  await test.source.query(`insert into clock_watch (seen_at) values (now() + interval '3 hours')`);
+  const one = steps();
+  one.onSetBack(async (tx, step) => void (await tx.query(setBackTimes(planned), step)));
+  await one.follow();
+  // The clock is set back by five hours more.
+  await test.source.query(`update clock_watch set seen_at = seen_at + interval '5 hours'`);
+  await test.source.query(`update clock_step_back set next_at = next_at + interval '5 hours'`);
+  await one.follow();
+  await tenSecondsLater();
+  await one.follow();
+  expect(await test.source.query('select from clock_step_back')).toEqual([]);
+});
+
+it('a time that is equal to another one follows with it, and else stays', async () => {
+  await test.source.query('create table planned (name text primary key, at timestamptz, other timestamptz)');
+  await test.source.query(
+    `insert into planned select name, now() + interval '4 hours', now() + other from (values
+       ('equal', interval '4 hours'), ('earlier', '1 hour'), ('none', null)) as p(name, other)`,
+  );
+  await test.source.query(setBackTimes({ ...planned, alike: 'other' }), [3 * 3_600, 0]);
+  const left = await test.source.query<{ name: string; at: number; other: number | null }[]>(
+    `select name, round(extract(epoch from at - now()) / 3600)::int as at,
+       round(extract(epoch from other - now()) / 3600)::int as other from planned order by name`,
+  );
+  expect(left).toEqual([
+    { name: 'earlier', at: 1, other: 1 },
+    { name: 'equal', at: 1, other: 1 },
+    { name: 'none', at: 1, other: null },
+  ]);
 });

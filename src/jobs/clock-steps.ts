@@ -10,10 +10,10 @@ import type { StepBack } from './step-back.js';
 export type SetBack = (tx: Tx, step: StepBack) => Promise<void>;
 
 /**
- * What was planned by the old time, but locked or not stored yet when the step was followed, follows it after this
- * time: by a process on another machine, or by a transaction that began before.
+ * What was planned by the old time, but locked or not stored yet when the step was followed, follows it after ten
+ * seconds: by a process on another machine, or by a transaction that began before.
  */
-const lateS = 10;
+const lateAt = `clock_timestamp() + interval '10 seconds'`;
 /** The same may have been planned for so long before. */
 const lateReserveS = 600;
 
@@ -26,16 +26,23 @@ const lateReserveS = 600;
 @Injectable()
 export class ClockSteps {
   private readonly log = new Logger('ClockSteps');
-  private readonly setBacks: SetBack[] = [];
+  /** In their order, in which `clock_step_back.done` counts them. */
+  private readonly setBacks: SetBack[];
 
   constructor(
     private readonly db: Database,
-    private readonly tasks: PeriodicRepository,
+    tasks: PeriodicRepository,
     private readonly outbox: OutboxRepository,
     private readonly leases: Leases,
-  ) {}
+  ) {
+    this.setBacks = [
+      (tx, [seconds]) => this.moveLeases(tx, -seconds),
+      (tx, [seconds]) => tasks.setBack(tx, seconds),
+      (tx, step) => outbox.setBack(tx, step),
+    ];
+  }
 
-  /** Runs `setBack` after each step back, and once more for what is late. */
+  /** Runs `setBack` after each step back, and once more for what is late. Call it in the same order everywhere. */
   onSetBack(setBack: SetBack): void {
     this.setBacks.push(setBack);
   }
@@ -43,55 +50,72 @@ export class ClockSteps {
   /** Looks at the clock. At least one process must do so every few seconds, or leases expire late. */
   async follow(): Promise<void> {
     const steady = await this.look();
-    if (steady?.isLate) await this.followLate();
-    if (steady) return;
+    if (!steady) await this.noteStep();
+    if (!steady?.isFollowed) while (await this.followOne());
+  }
+
+  /** One process does it: the next one sees that the clock was looked at. */
+  private async noteStep(): Promise<void> {
     const stepS = await this.db.write(async (tx) => {
-      // One process does it: the next one sees that the step has been followed.
       const seenS = await this.lockStepS(tx);
       if (Math.abs(seenS) <= smallestStepS) return 0;
-      // The time of leases has gone on by this much already.
-      const movedS = seenS > 0 ? seenS - smallestStepS : seenS;
-      if (movedS < 0) await this.tasks.setBack(tx, -movedS);
-      await this.leases.move(tx, movedS);
-      await this.outbox.move(tx, movedS);
+      if (seenS > 0) {
+        // The time of leases has gone on by this much already.
+        await this.moveLeases(tx, seenS - smallestStepS);
+      } else {
+        // An earlier step back may still be followed.
+        await tx.query(`update clock_step_back set next_at = least(next_at, ${lateAt})`);
+        await tx.query('insert into clock_step_back (seconds, next_at) values ($1, clock_timestamp())', [-seenS]);
+      }
       await tx.query('update clock_watch set seen_at = clock_timestamp()');
-      if (movedS < 0)
-        await tx.query('update clock_watch set set_back_s = $1, set_back_at = clock_timestamp()', [-movedS]);
       return seenS;
     });
-    // Not in the same transaction: it has locked the leases.
-    if (stepS < 0) await this.setBack([-stepS, 0]);
     const inSeconds = `${Math.round(Math.abs(stepS))} s`;
     if (stepS < 0)
       this.log.warn(`The clock of the database was set back by ${inSeconds}. Jobs, tasks and retries follow it.`);
     if (stepS > 0) this.log.log(`Leases pause for ${inSeconds}: the clock was set forward, or no process ran.`);
   }
 
-  /** One process does it, and another one again when it dies. */
-  private async followLate(): Promise<void> {
-    const [watch] = await this.db.single.query<{ seconds: number | null }[]>(
-      'select set_back_s as seconds from clock_watch',
-    );
-    const seconds = watch?.seconds ?? 0;
-    if (seconds === 0) return;
-    await this.setBack([seconds, Math.max(0, seconds - lateReserveS)]);
-    await this.db.single.query('update clock_watch set set_back_s = null, set_back_at = null where set_back_s = $1', [
-      seconds,
-    ]);
+  /**
+   * Lets one kind of times follow a step back, and stores that it has. Returns false when nothing is left to do now, or
+   * another process does it.
+   */
+  private async followOne(): Promise<boolean> {
+    return this.db.write(async (tx) => {
+      const [back] = await tx.query<{ id: number; seconds: number; isLate: boolean; done: number }[]>(
+        `select id, seconds, is_late as "isLate", done from clock_step_back where next_at <= clock_timestamp()
+         order by id limit 1 for update skip locked`,
+      );
+      if (!back) return false;
+      const setBack = this.setBacks[back.done];
+      if (setBack) {
+        // A dead mail server may have left millions of notices.
+        await tx.query('set local statement_timeout = 0');
+        await setBack(tx, [back.seconds, back.isLate ? Math.max(0, back.seconds - lateReserveS) : 0]);
+        await tx.query('update clock_step_back set done = done + 1 where id = $1', [back.id]);
+      } else if (back.isLate) {
+        await tx.query('delete from clock_step_back where id = $1', [back.id]);
+      } else {
+        await tx.query(`update clock_step_back set is_late = true, done = 0, next_at = ${lateAt} where id = $1`, [
+          back.id,
+        ]);
+      }
+      return true;
+    });
   }
 
-  private async setBack(step: StepBack): Promise<void> {
-    const all = [(tx: Tx) => this.outbox.setBack(tx, step), ...this.setBacks.map((one) => (tx: Tx) => one(tx, step))];
-    for (const one of all) await this.db.write(one);
+  private async moveLeases(tx: Tx, bySeconds: number): Promise<void> {
+    await this.leases.move(tx, bySeconds);
+    await this.outbox.move(tx, bySeconds);
   }
 
-  /** Stores that the clock was looked at; null when it has moved. `isLate`: `followLate` is due. */
-  private async look(): Promise<{ isLate: boolean } | null> {
-    const [stored] = await this.db.single.query<{ isLate: boolean }[]>(
+  /** Stores that the clock was looked at; null when it has moved. */
+  private async look(): Promise<{ isFollowed: boolean } | null> {
+    const [stored] = await this.db.single.query<{ isFollowed: boolean }[]>(
       `insert into clock_watch (seen_at) values (clock_timestamp())
        on conflict (id) do update set seen_at = excluded.seen_at
          where abs(extract(epoch from excluded.seen_at - clock_watch.seen_at)) <= ${smallestStepS}
-       returning coalesce(set_back_at < clock_timestamp() - interval '${lateS} seconds', false) as "isLate"`,
+       returning not exists (select from clock_step_back where next_at <= clock_timestamp()) as "isFollowed"`,
     );
     return stored ?? null;
   }

@@ -9,16 +9,16 @@ export interface BatchRun {
 }
 
 /**
- * Runs `take` in one transaction after another until it takes fewer than `most`, or the signal is aborted. Counts what
- * it has taken as `kind`, once that is committed.
+ * Runs `take`, which takes at most `most`, in one transaction after another until it takes fewer, or the signal is
+ * aborted. Counts what it has taken as `kind`, once that is committed.
  */
 export async function inBatches(
   { db, signal, report }: BatchRun,
   { kind, most }: { kind: string; most: number },
-  take: (tx: Tx) => Promise<number>,
+  take: (tx: Tx, most: number) => Promise<number>,
 ): Promise<void> {
   for (let taken = most; taken === most && !signal.aborted;) {
-    taken = await db.write(take);
+    taken = await db.write((tx) => take(tx, most));
     report.count(kind, taken);
   }
 }

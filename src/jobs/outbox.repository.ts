@@ -241,6 +241,6 @@ export class OutboxRepository {
 
   /** Sets back when jobs run. See SetBack. */
   async setBack(tx: Tx, step: StepBack): Promise<void> {
-    await tx.query(setBackTimes('outbox', 'run_at', `state = 'due'`), step);
+    await tx.query(setBackTimes({ table: 'outbox', column: 'run_at', only: `state = 'due'` }), step);
   }
 }

@@ -43,7 +43,7 @@ export class LimitRepository {
 
   /** Sets back when renewals have begun, so that they do not count for longer than an hour. See SetBack. */
   async setBack(tx: Tx, step: StepBack): Promise<void> {
-    await tx.query(setBackTimes('renewal_start', 'at'), step);
+    await tx.query(setBackTimes({ table: 'renewal_start', column: 'at', key: 'ctid' }), step);
   }
 
   /** Counts one renewal of each of these authorities; one that is named twice counts twice. */

@@ -41,7 +41,7 @@ export class SourceSyncs implements OnModuleInit {
 
   onModuleInit(): void {
     this.periodic.everyTick('source-syncs', this.config.sweepIntervalS, (signal, report) =>
-      inBatches({ db: this.db, signal, report }, { kind: 'syncs', most: batch }, (tx) => this.startDue(tx)),
+      inBatches({ db: this.db, signal, report }, { kind: 'syncs', most: batch }, (tx, most) => this.startDue(tx, most)),
     );
     this.periodic.onSetBack((tx, step) => this.sources.setBack(tx, step));
   }
@@ -85,9 +85,9 @@ export class SourceSyncs implements OnModuleInit {
     return syncIds;
   }
 
-  private async startDue(tx: Tx): Promise<number> {
+  private async startDue(tx: Tx, limit: number): Promise<number> {
     const now = this.clock.now();
-    const due = await this.sources.takeDue(tx, now, { again: new Date(now.getTime() + syncLostMs), limit: batch });
+    const due = await this.sources.takeDue(tx, now, { again: new Date(now.getTime() + syncLostMs), limit });
     await this.plan(tx, due);
     return due.length;
   }

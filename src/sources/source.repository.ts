@@ -131,7 +131,7 @@ export class SourceRepository {
 
   /** Sets back the next syncs. See SetBack. */
   async setBack(tx: Tx, step: StepBack): Promise<void> {
-    await tx.query(setBackTimes('source', 'next_run_at'), step);
+    await tx.query(setBackTimes({ table: 'source', column: 'next_run_at' }), step);
   }
 
   /** Ids of at most `limit` due sources. They are due again at `again`, in case their job is lost. */

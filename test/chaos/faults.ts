@@ -136,8 +136,8 @@ export class Faults {
 /** Whether the step back was noticed, and what was stored late has followed it, too. */
 async function hasFollowed({ database }: Stage): Promise<boolean> {
   const [watch] = await database.query<{ followed: boolean }>(
-    `select set_back_s is null and abs(extract(epoch from clock_timestamp() - seen_at)) < 5 as followed
-     from clock_watch`,
+    `select not exists (select from clock_step_back)
+       and abs(extract(epoch from clock_timestamp() - seen_at)) < 5 as followed from clock_watch`,
   );
   return watch?.followed === true;
 }

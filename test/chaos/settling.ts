@@ -2,8 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { twins } from './invariants.js';
 import type { Stage } from './stage.js';
 
-/** How long the program may take to settle once nothing is wrong any more. */
-const settlingMs = 900_000;
 const pauseMs = 500;
 /** Longer than the program takes to notice that its clock was set. */
 const afterStepMs = 2_500;
@@ -33,12 +31,12 @@ const openWork = `with open (at) as (
 select count(*)::int as open, coalesce(extract(epoch from min(at) - now()), 0)::float8 as "waitsS" from open`;
 
 /**
- * Lets the program work until nothing is left, or something is beyond repair. While everything waits, the clock goes on
- * to what is next.
+ * Lets the program work until nothing is left, something is beyond repair, or `patienceMs` are over. While everything
+ * waits, the clock goes on to what is next.
  */
-export async function settle(stage: Stage): Promise<void> {
+export async function settle(stage: Stage, patienceMs: number): Promise<void> {
   const { database, time } = stage;
-  for (const end = performance.now() + settlingMs; performance.now() < end; await sleep(pauseMs)) {
+  for (const end = performance.now() + patienceMs; performance.now() < end; await sleep(pauseMs)) {
     if ((await twins(stage)).length > 0) return;
     const [{ open, waitsS } = { open: 0, waitsS: 0 }] = await database.query<{ open: number; waitsS: number }>(
       openWork,

@@ -23,6 +23,7 @@ const withoutEntity: Record<string, string> = {
   revocation_version: 'one row, a version that triggers raise',
   lease: 'taken and given back by one statement each',
   clock_watch: 'one row, the last look at the clock',
+  clock_step_back: 'a row while a step back of the clock is followed',
   periodic_task: 'started and finished by one statement each',
   domain_policy: 'one row, a version that is raised by one statement',
   domain_search: search,

@@ -67,3 +67,25 @@ it('sweeps in any number and order add no job that is due already', async () => 
     { numRuns: 12 },
   );
 });
+
+it('one run of a sweep takes all that is due, also when it is more than a transaction takes', async () => {
+  const { source } = program.database;
+  const [{ id: certificateId, authority_id: authorityId }] = await source.query(
+    'select id, authority_id from certificate order by id limit 1',
+  );
+  const now = program.clock.now();
+  await source.query(
+    `insert into withdrawal (certificate_id, authority_id, kind, chain_pem, serial_hex, reason, give_up_at, created_at,
+       next_attempt_at, state, attempts)
+     select $1, $2, 'revoke', '', to_hex(n), 1, $3::timestamptz + interval '1 day', $3, $3::timestamptz - interval '1 hour',
+       'due', 0
+     from generate_series(1, 2100) as n`,
+    [certificateId, authorityId, now],
+  );
+  const tasks = program.perennial.app.get(Periodic, { strict: false })['tasks'];
+  await tasks.get('due-work')?.work(new AbortController().signal, new TaskReport());
+  const [{ left }] = await source.query('select count(*)::int as left from withdrawal where next_attempt_at <= $1', [
+    now,
+  ]);
+  expect(left).toBe(0);
+});

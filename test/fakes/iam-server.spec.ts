@@ -1,5 +1,5 @@
 import { IAM, paginateListServerCertificates } from '@aws-sdk/client-iam';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startTestAuthority, type TestAuthority } from '../support/bundles.js';
 import { IAM_DEFAULTS, startIam, type FakeIam } from './iam-server.js';
 
@@ -20,10 +20,10 @@ afterAll(() => authority.close());
 beforeEach(async () => {
   fake = await startIam({ quota: 5, pageSize: 2 });
   iam = new IAM({ region: 'us-east-1', endpoint: fake.url, maxAttempts: 1, credentials: IAM_DEFAULTS });
-  return async () => {
-    iam.destroy();
-    await fake.close();
-  };
+});
+afterEach(async () => {
+  iam.destroy();
+  await fake.close();
 });
 
 const upload = (name: string, changes: object = {}) =>

@@ -252,7 +252,7 @@ export class DeliveryRepository {
 
   /** Sets back the next attempts and checks. See SetBack. */
   async setBack(tx: Tx, step: StepBack): Promise<void> {
-    await tx.query(setBackTimes('delivery', 'next_attempt_at'), step);
+    await tx.query(setBackTimes({ table: 'delivery', column: 'next_attempt_at' }), step);
   }
 
   /** Deliveries of which nobody could tell whether they are in use are due for a check. */

@@ -59,16 +59,18 @@ export class DeploySweep implements OnModuleInit {
 
   onModuleInit(): void {
     this.periodic.everyTick('due-deliveries', this.config.sweepIntervalS, (signal, report) =>
-      inBatches({ db: this.db, signal, report }, { kind: 'deliveries', most: batch }, (tx) => this.take(tx)),
+      inBatches({ db: this.db, signal, report }, { kind: 'deliveries', most: batch }, (tx, most) =>
+        this.take(tx, most),
+      ),
     );
     this.periodic.onSetBack((tx, step) => this.deliveries.setBack(tx, step));
     // Other options or addresses may tell what nobody could tell before.
     this.destinations.onChanged((tx, id) => this.deliveries.recheck(tx, id, this.clock.now()));
   }
 
-  private async take(tx: Tx): Promise<number> {
+  private async take(tx: Tx, limit: number): Promise<number> {
     const now = this.clock.now();
-    const due = await this.deliveries.takeDue(tx, now, { again: new Date(now.getTime() + againMs), limit: batch });
+    const due = await this.deliveries.takeDue(tx, now, { again: new Date(now.getTime() + againMs), limit });
     await enqueueDeliveries(tx, due);
     return due.length;
   }

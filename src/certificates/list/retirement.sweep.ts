@@ -33,8 +33,8 @@ export class RetirementSweep implements OnModuleInit {
   async run(signal: AbortSignal, report: TaskReport): Promise<void> {
     for (const retired of [true, false]) {
       const before = new Date(this.clock.now().getTime() - this.config.hideExpiredAfterDays * 86_400_000);
-      await inBatches({ db: this.db, signal, report }, { kind: 'certificates', most: batch }, (tx) =>
-        this.due.retire(tx, retired, before, batch),
+      await inBatches({ db: this.db, signal, report }, { kind: 'certificates', most: batch }, (tx, most) =>
+        this.due.retire(tx, retired, before, most),
       );
     }
   }

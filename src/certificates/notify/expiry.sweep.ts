@@ -45,19 +45,19 @@ export class ExpirySweep implements OnModuleInit {
     // The run ends after both, also when one of them fails: its lease must cover all that it does.
     const ends = await Promise.allSettled(
       Array.from({ length: batchesAtOnce }, () =>
-        inBatches(run, { kind: 'certificates', most: mostCertificates }, (tx) => this.warn(tx)),
+        inBatches(run, { kind: 'certificates', most: mostCertificates }, (tx, most) => this.warn(tx, most)),
       ),
     );
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
-    await inBatches(run, { kind: 'escalations', most: mostNotices }, (tx) =>
-      this.notices.escalate(tx, this.clock.now(), mostNotices),
+    await inBatches(run, { kind: 'escalations', most: mostNotices }, (tx, most) =>
+      this.notices.escalate(tx, this.clock.now(), most),
     );
-    await inBatches(run, { kind: 'notices', most: mostNotices }, (tx) => this.send(tx));
+    await inBatches(run, { kind: 'notices', most: mostNotices }, (tx, most) => this.send(tx, most));
   }
 
-  private async warn(tx: Tx): Promise<number> {
+  private async warn(tx: Tx, most: number): Promise<number> {
     const now = this.clock.now();
-    const ids = await this.ledger.take(tx, now, mostCertificates);
+    const ids = await this.ledger.take(tx, now, most);
     if (ids.length === 0) return 0;
     // A certificate may have been listed with a subscription while the subscription was switched off.
     const unwarned = await this.ledger.unwarned(tx, ids);
@@ -67,9 +67,9 @@ export class ExpirySweep implements OnModuleInit {
   }
 
   /** Enqueues what was written just now together with what is tried again, so that it makes few messages. */
-  private async send(tx: Tx): Promise<number> {
+  private async send(tx: Tx, most: number): Promise<number> {
     const now = this.clock.now();
-    const due = await this.notices.takeDue(tx, now, new Date(now.getTime() + retryMs), mostNotices);
+    const due = await this.notices.takeDue(tx, now, new Date(now.getTime() + retryMs), most);
     if (due.length === 0) return 0;
     const messages = await this.routes.messages(tx, due);
     await sendNotices.enqueueMany(

@@ -246,7 +246,7 @@ export class NoticeRepository {
 
   /** Sets back the next attempts. The end of a hold is a date. See SetBack. */
   async setBack(tx: Tx, step: StepBack): Promise<void> {
-    await tx.query(setBackTimes('notice', 'next_attempt_at', 'hold is null'), step);
+    await tx.query(setBackTimes({ table: 'notice', column: 'next_attempt_at', only: 'hold is null' }), step);
   }
 
   /** `owners`: whose certificates and authorities, in lower case; null for all. */

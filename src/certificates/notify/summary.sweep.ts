@@ -25,14 +25,16 @@ export class SummarySweep implements OnModuleInit {
 
   onModuleInit(): void {
     this.periodic.everyTick('weekly-summaries', this.config.sweepIntervalS, async (signal, report) => {
-      await inBatches({ db: this.db, signal, report }, { kind: 'summaries', most: batch }, (tx) => this.write(tx));
+      await inBatches({ db: this.db, signal, report }, { kind: 'summaries', most: batch }, (tx, most) =>
+        this.write(tx, most),
+      );
       report.count('summaries', await this.db.write((tx) => this.writeForTeam(tx)));
     });
   }
 
-  private async write(tx: Tx): Promise<number> {
+  private async write(tx: Tx, most: number): Promise<number> {
     const now = this.clock.now();
-    const due = await this.subscriptions.takeSummaries(tx, now, nextSummaryAt(now), batch);
+    const due = await this.subscriptions.takeSummaries(tx, now, nextSummaryAt(now), most);
     const event = 'summary.weekly' as const;
     const rows = due.map(({ id, dueAt }) => ({
       certificateId: null,

@@ -11,8 +11,6 @@ import { PolicyRepository } from '../../rotation/policy.repository.js';
 import { rotateCertificate } from './rotate.job.js';
 import { type TakenRenewal, WaitingRepository } from './waiting.repository.js';
 
-/** The most renewals in one transaction. */
-export const batch = 1000;
 const hourMs = 3_600_000;
 
 /** What holds a renewal, or what an urgent one did not wait for. */
@@ -23,6 +21,12 @@ interface Held {
 interface Begun {
   renewal: TakenRenewal;
   overrides: Hold['kind'] | null;
+}
+
+/** Renewals to take. `again`: when one whose job is lost is due again. */
+interface Batch {
+  again: Date;
+  limit: number;
 }
 
 /**
@@ -48,20 +52,20 @@ export class RenewalDispatch {
     });
   }
 
-  /** Decides about one batch of due renewals. Returns its size. `again`: when one whose job is lost is due again. */
-  async takeDue(tx: Tx, now: Date, again: Date): Promise<number> {
+  /** Decides about at most `limit` due renewals. Returns their number. */
+  async takeDue(tx: Tx, now: Date, { again, limit }: Batch): Promise<number> {
     const limits = await this.limits.lock(tx);
-    const due = await this.waiting.takeDue(tx, now, again, batch);
+    const due = await this.waiting.takeDue(tx, now, again, limit);
     if (due.length > 0) await this.decide(tx, due, limits, now);
     return due.length;
   }
 
   /** Lets renewals begin that wait for a limit, as far as there is room now. Returns how many were taken. */
-  async takeWaiting(tx: Tx, now: Date, again: Date): Promise<number> {
+  async takeWaiting(tx: Tx, now: Date, { again, limit }: Batch): Promise<number> {
     const limits = await this.limits.lock(tx);
     const begun = limits.length > 0 && (await this.limits.begunSince(tx, new Date(now.getTime() - hourMs)));
     const room = roomOf(limits, begun || new Map());
-    const most = Math.min(batch, room.all);
+    const most = Math.min(limit, room.all);
     if (most === 0) return 0;
     const next = await this.waiting.takeWaiting(tx, { rooms: room.authorities, most, again });
     // There is room for them.

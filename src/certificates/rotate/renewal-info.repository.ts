@@ -53,16 +53,20 @@ export class RenewalInfoRepository {
 
   /** Sets back when CAs are asked next. See SetBack. */
   async setBack(tx: Tx, step: StepBack): Promise<void> {
-    await tx.query(setBackTimes('renewal_info', 'ask_at'), step);
+    await tx.query(setBackTimes({ table: 'renewal_info', column: 'ask_at', key: 'certificate_id' }), step);
   }
 
-  /** At most 200 certificates whose CA is due to be asked. They are due again at `again`, in case their job is lost. */
-  async takeDue(tx: Tx, now: Date, again: Date): Promise<{ id: number; authorityId: number | null }[]> {
+  /** At most `limit` certificates whose CA is due to be asked. They are due again at `again`, if their job is lost. */
+  async takeDue(
+    tx: Tx,
+    now: Date,
+    { again, limit }: { again: Date; limit: number },
+  ): Promise<{ id: number; authorityId: number | null }[]> {
     const rows: [{ id: number; authorityId: number | null }[], number] = await tx.query(
       `update renewal_info i set ask_at = $2 from certificate c where c.id = i.certificate_id and i.certificate_id in (
-         select certificate_id from renewal_info where ask_at <= $1 order by ask_at limit 200 for update skip locked)
+         select certificate_id from renewal_info where ask_at <= $1 order by ask_at limit $3 for update skip locked)
        returning c.id, c.authority_id as "authorityId"`,
-      [now, again],
+      [now, again, limit],
     );
     return rows[0];
   }

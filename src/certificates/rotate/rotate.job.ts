@@ -21,8 +21,8 @@ import { WaitingRepository } from './waiting.repository.js';
 /** Renews one certificate, if it is due. A revocation enqueues it too. */
 export const rotateCertificate = defineJob('certificate.rotate', z.strictObject({ certificateId: z.int() }), {
   attempts: 3,
-  // Of RSA keys two are made at a time: the last of so many runs waits for minutes.
-  timeoutS: 600,
+  // Of RSA keys two are made at a time, and people may want one of them: the last of so many runs waits for minutes.
+  timeoutS: 1200,
   // Twice as many as share their queries and their transaction (see Gathered), so that the next batch fills meanwhile.
   concurrency: 128,
 });

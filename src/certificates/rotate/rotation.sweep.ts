@@ -11,15 +11,18 @@ import { WithdrawalRepository } from '../withdraw/withdrawal.repository.js';
 import { enqueueWithdrawals } from '../withdraw/withdrawals.js';
 import { enqueueRenewalInfo } from './renewal-info.job.js';
 import { RenewalInfoRepository } from './renewal-info.repository.js';
-import { batch, RenewalDispatch } from './renewal-dispatch.js';
+import { RenewalDispatch } from './renewal-dispatch.js';
 
 /** A renewal or a question to a CA is due again after this time, unless its job has set another time. */
 const againMs = 10 * 60_000;
 /** Orders and withdrawals have jobs for their due times. One that is later than this has lost its job. */
 const lostMs = 30_000;
 
-/** Enqueues one batch of what is due, which is due again at `again`, and returns its size. */
-type Take = (tx: Tx, now: Date, again: Date) => Promise<number>;
+/** The most that one transaction takes. */
+const batch = 1000;
+
+/** Enqueues at most `limit` of what is due, which is due again at `again`, and returns how many. */
+type Take = (tx: Tx, now: Date, batch: { again: Date; limit: number }) => Promise<number>;
 
 /**
  * Periodically enqueues all work on certificates that is due: renewals that nothing holds, orders, questions to CAs,
@@ -47,24 +50,24 @@ export class RotationSweep implements OnModuleInit {
   /** Runs batches until nothing is due or the signal is aborted. */
   async run(signal: AbortSignal, report: TaskReport): Promise<void> {
     const giveOut = (kind: string, take: Take): Promise<void> =>
-      inBatches({ db: this.db, signal, report }, { kind, most: batch }, (tx) => {
+      inBatches({ db: this.db, signal, report }, { kind, most: batch }, (tx, limit) => {
         const now = this.clock.now();
-        return take(tx, now, new Date(now.getTime() + againMs));
+        return take(tx, now, { again: new Date(now.getTime() + againMs), limit });
       });
-    await giveOut('renewals', (tx, now, again) => this.dispatch.takeDue(tx, now, again));
-    await giveOut('waiting', (tx, now, again) => this.dispatch.takeWaiting(tx, now, again));
-    await giveOut('orders', async (tx, now, again) => {
-      const orders = await this.due.takeDue(tx, late(now), again);
+    await giveOut('renewals', (tx, now, most) => this.dispatch.takeDue(tx, now, most));
+    await giveOut('waiting', (tx, now, most) => this.dispatch.takeWaiting(tx, now, most));
+    await giveOut('orders', async (tx, now, most) => {
+      const orders = await this.due.takeDue(tx, late(now), most);
       await enqueueOrders(tx, orders);
       return orders.length;
     });
-    await giveOut('questions', async (tx, now, again) => {
-      const asked = await this.renewalInfos.takeDue(tx, now, again);
+    await giveOut('questions', async (tx, now, most) => {
+      const asked = await this.renewalInfos.takeDue(tx, now, most);
       await enqueueRenewalInfo(tx, asked);
       return asked.length;
     });
-    await giveOut('withdrawals', async (tx, now, again) => {
-      const due = await this.withdrawals.takeDue(tx, late(now), again);
+    await giveOut('withdrawals', async (tx, now, most) => {
+      const due = await this.withdrawals.takeDue(tx, late(now), most);
       await enqueueWithdrawals(tx, due);
       return due.length;
     });

@@ -65,6 +65,8 @@ export class WaitingRepository {
       [JSON.stringify([...rooms].map(([id, room]) => ({ id, room }))), most],
     );
     const ids = next.map(({ id }) => id);
+    // In the order in which others lock certificates, so that none waits for the other.
+    await tx.query('select from certificate where id = any($1) order by id for no key update', [ids]);
     const due: [TakenRenewal[], number] = await tx.query(
       `update certificate c set next_renewal_at = $2 where id = any($1) and next_renewal_at is not null
        returning ${taken}`,

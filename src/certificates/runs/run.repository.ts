@@ -324,7 +324,7 @@ export class RunRepository {
 
   /** Sets back when the next certificates are due. See SetBack. */
   async setBack(tx: Tx, step: StepBack): Promise<void> {
-    await tx.query(setBackTimes('certificate_run', 'next_at'), step);
+    await tx.query(setBackTimes({ table: 'certificate_run', column: 'next_at' }), step);
   }
 
   /** At most 200 runs whose next certificates are due. */

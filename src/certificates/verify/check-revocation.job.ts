@@ -49,7 +49,7 @@ export class CheckRevocationJob implements OnModuleInit {
       report.count('certificates', await this.enrol()),
     );
     this.periodic.everyTick('revocation-checks', this.config.sweepIntervalS, (signal, report) =>
-      inBatches({ db: this.db, signal, report }, { kind: 'checks', most: batch }, (tx) => this.take(tx)),
+      inBatches({ db: this.db, signal, report }, { kind: 'checks', most: batch }, (tx, most) => this.take(tx, most)),
     );
     this.periodic.onSetBack((tx, step) => this.checks.setBack(tx, step));
   }
@@ -60,9 +60,9 @@ export class CheckRevocationJob implements OnModuleInit {
     return this.db.write((tx) => this.checks.enrol(tx, now, new Date(now.getTime() + hourMs)));
   }
 
-  private async take(tx: Tx): Promise<number> {
+  private async take(tx: Tx, limit: number): Promise<number> {
     const now = this.clock.now();
-    const due = await this.checks.takeDue(tx, now, new Date(now.getTime() + hourMs));
+    const due = await this.checks.takeDue(tx, now, { again: new Date(now.getTime() + hourMs), limit });
     await checkRevocation.enqueueMany(
       tx,
       due.map(({ id, bodyDer }) => ({ data: { certificateId: id }, lane: laneOf(bodyDer) })),

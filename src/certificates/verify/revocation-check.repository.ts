@@ -52,18 +52,22 @@ export class RevocationCheckRepository {
 
   /** Sets back the next checks. See SetBack. */
   async setBack(tx: Tx, step: StepBack): Promise<void> {
-    await tx.query(setBackTimes('revocation_check', 'next_check_at'), step);
+    await tx.query(setBackTimes({ table: 'revocation_check', column: 'next_check_at', key: 'certificate_id' }), step);
   }
 
-  /** At most 200 certificates that are due. They are due again at `again`, in case their job is lost. */
-  async takeDue(tx: Tx, now: Date, again: Date): Promise<{ id: number; bodyDer: Buffer | null }[]> {
+  /** At most `limit` certificates that are due. They are due again at `again`, in case their job is lost. */
+  async takeDue(
+    tx: Tx,
+    now: Date,
+    { again, limit }: { again: Date; limit: number },
+  ): Promise<{ id: number; bodyDer: Buffer | null }[]> {
     const rows: [{ id: number; bodyDer: Buffer | null }[], number] = await tx.query(
       `update revocation_check k set next_check_at = $2 from certificate c
        where c.id = k.certificate_id and k.certificate_id in (
-         select certificate_id from revocation_check where next_check_at <= $1 order by next_check_at limit 200
+         select certificate_id from revocation_check where next_check_at <= $1 order by next_check_at limit $3
          for update skip locked)
        returning c.id, c.body_der as "bodyDer"`,
-      [now, again],
+      [now, again, limit],
     );
     return rows[0];
   }

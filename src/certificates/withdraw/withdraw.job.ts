@@ -241,9 +241,11 @@ export class WithdrawJob implements OnModuleInit {
     let found = await look();
     if (found?.status === 'pending' && found.orderRef !== orderRef) {
       if (kind === 'cancel' && (await isCancelled(found.orderRef))) return { done: true };
-      // A search need not tell that the order which it finds is issued.
-      certificate.orderRef = found.orderRef;
-      found = await look();
+      if (orderRef === null) {
+        // A search need not tell that the order which it finds is issued.
+        certificate.orderRef = found.orderRef;
+        found = await look();
+      }
     }
     if (found === null) return { done: true };
     if (found.status === 'issued') return { issued: found };

@@ -66,17 +66,21 @@ export class WithdrawalRepository {
 
   /** Sets back the next attempts. See SetBack. */
   async setBack(tx: Tx, step: StepBack): Promise<void> {
-    await tx.query(setBackTimes('withdrawal', 'next_attempt_at'), step);
+    await tx.query(setBackTimes({ table: 'withdrawal', column: 'next_attempt_at' }), step);
   }
 
-  /** At most 200 withdrawals whose attempt is due. Sets the next attempt to `again`, in case their job is lost. */
-  async takeDue(tx: Tx, now: Date, again: Date): Promise<Pick<Withdrawal, 'id' | 'authorityId'>[]> {
+  /** At most `limit` withdrawals whose attempt is due. Sets the next one to `again`, in case their job is lost. */
+  async takeDue(
+    tx: Tx,
+    now: Date,
+    { again, limit }: { again: Date; limit: number },
+  ): Promise<Pick<Withdrawal, 'id' | 'authorityId'>[]> {
     const rows: [Pick<Withdrawal, 'id' | 'authorityId'>[], number] = await tx.query(
       `update withdrawal set next_attempt_at = $2 where id in (
-         select id from withdrawal where next_attempt_at <= $1 order by next_attempt_at limit 200
+         select id from withdrawal where next_attempt_at <= $1 order by next_attempt_at limit $3
          for update skip locked)
        returning id, authority_id as "authorityId"`,
-      [now, again],
+      [now, again, limit],
     );
     return rows[0];
   }

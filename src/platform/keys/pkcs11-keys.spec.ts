@@ -196,9 +196,13 @@ class Pipe {
     tools.run('mkfifo', file);
   }
 
-  /** Resolves when SoftHSM waits. */
+  /** Resolves when SoftHSM waits. The limit is not on a timer, whose time may not pass by itself. */
   async reached(): Promise<void> {
-    while ((this.writing ??= openIfRead(this.file)) === null) await sleep(5);
+    const begun = performance.now();
+    while ((this.writing ??= openIfRead(this.file)) === null) {
+      if (performance.now() - begun > 90_000) throw new Error(`SoftHSM does not read ${this.file}.`);
+      await sleep(5);
+    }
   }
 
   /** The file is there again, and who waits for the pipe gets its content. */
