@@ -82,4 +82,19 @@ export default tseslint.config(
       '@typescript-eslint/no-unsafe-return': 'off',
     },
   },
+  {
+    // The build before all tests may take longer than a test; live suites are not part of `npm test`.
+    files: ['**/*.spec.ts', 'test/**/*.ts'],
+    ignores: ['test/support/sync-programs.ts', 'test/global-setup.ts', 'test/live/**'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          name: 'node:child_process',
+          importNames: ['execFileSync', 'execSync', 'spawnSync'],
+          message: 'No limit of vitest ends it: take execFileSync or spawnSync from test/support/sync-programs.ts.',
+        },
+      ],
+    },
+  },
 );

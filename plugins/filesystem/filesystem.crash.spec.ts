@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -19,6 +19,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Bundle } from '../../src/plugin-api/export.js';
 import { pluginContext, startTestAuthority, type TestAuthority } from '../../test/support/bundles.js';
 import { delivery, type Layout } from '../../test/support/exported.js';
+import { execFileSync, spawnSync } from '../../test/support/sync-programs.js';
 import { filesystem } from './filesystem.destination.js';
 
 const ROOT = join(__dirname, '../..');

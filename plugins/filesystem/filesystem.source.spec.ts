@@ -1,5 +1,4 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +9,7 @@ import type { Found, FoundCertificate } from '../../src/plugin-api/source.js';
 import { openssl, pluginContext, scanned, startTestAuthority, type TestAuthority } from '../../test/support/bundles.js';
 import { hasKeytool, keytool } from '../../test/support/keystores.js';
 import { delivery } from '../../test/support/exported.js';
+import { execFileSync } from '../../test/support/sync-programs.js';
 import { filesystem } from './filesystem.destination.js';
 import { filesystemSource } from './filesystem.source.js';
 

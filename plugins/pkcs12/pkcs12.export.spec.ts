@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +17,7 @@ import {
   openssl,
   saved,
 } from '../../test/support/keystores.js';
+import { spawnSync } from '../../test/support/sync-programs.js';
 import { pkcs12TruststoreExport } from './pkcs12-truststore.export.js';
 import { pkcs12Export } from './pkcs12.export.js';
 

@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { execFileSync } from '../../test/support/sync-programs.js';
 import { algorithmsFor, areHostKeys, fingerprintOf, isKnownKey } from './host-keys.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'host-keys-'));

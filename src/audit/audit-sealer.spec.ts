@@ -1,6 +1,6 @@
-import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ada, fresh, old, TestAuditLog } from '../../test/support/audit-log.js';
+import { execFileSync } from '../../test/support/sync-programs.js';
 import { KeyRing } from '../platform/secrets/key-ring.js';
 import { retireKeys } from '../platform/secrets/open-key-ring.js';
 import { writeHead } from './audit-head.js';

@@ -1,6 +1,6 @@
-import { execFileSync } from 'node:child_process';
 import { createDecipheriv, pbkdf2Sync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { execFileSync } from '../../test/support/sync-programs.js';
 import { writeJks } from './jks.js';
 import { generatePassphrase, PRINTABLE_ASCII, utf16be, withJavaAliases } from './keystore.js';
 import { writePkcs12TrustStore } from './pkcs12.js';

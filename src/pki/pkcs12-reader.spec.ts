@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import { execFileSync } from '../../test/support/sync-programs.js';
 import { mutationsOf } from '../../test/support/x509.js';
 import { parseCertificate } from './certificate.js';
 import { publicMatches } from './key.js';

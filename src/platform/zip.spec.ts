@@ -1,8 +1,8 @@
-import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { execFileSync, spawnSync } from '../../test/support/sync-programs.js';
 import { readZip, ZipError } from './zip.js';
 
 const isInstalled = spawnSync('zip', ['-v']).status === 0;

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openssl, startTestAuthority, type TestAuthority } from '../support/bundles.js';
 import type { Json } from '../support/json.js';
 import { startProgram, type TestProgram } from '../support/program.js';
+import { execFileSync } from '../support/sync-programs.js';
 
 const owner = 'web@example.com';
 let folder: string;

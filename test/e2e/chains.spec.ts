@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +8,7 @@ import { migrate } from '../../src/platform/db/data-source.js';
 import type { Json } from '../support/json.js';
 import { undoLast } from '../support/database.js';
 import { startProgram, type TestProgram } from '../support/program.js';
+import { execFileSync } from '../support/sync-programs.js';
 
 let program: TestProgram;
 let ids: number[];

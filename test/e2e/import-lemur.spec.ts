@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,6 +21,7 @@ import {
 } from '../support/lemur-database.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import type { Json } from '../support/json.js';
+import { execFileSync } from '../support/sync-programs.js';
 
 const tokenSecret = 'the-secret-with-which-lemur-signed-its-tokens';
 const leaves = 300;

@@ -1,6 +1,6 @@
-import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startProgram, type TestProgram } from '../support/program.js';
+import { execFileSync } from '../support/sync-programs.js';
 
 let program: TestProgram;
 let token: string;

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,6 +7,7 @@ import type { Options, OptionSchema } from '../../src/plugin-api/options.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import type { Found, SourcePlugin } from '../../src/plugin-api/source.js';
 import type { Site } from '../../src/plugin-api/site.js';
+import { execFileSync } from './sync-programs.js';
 
 /** A root and an issuing CA below it, made by openssl, from which leaves for deliveries come. */
 export interface TestAuthority {

@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Json } from './json.js';
 import type { TestProgram } from './program.js';
+import { execFileSync } from './sync-programs.js';
 
 export const owner = 'pki@example.com';
 

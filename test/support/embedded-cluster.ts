@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, readlink, realpath, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +8,7 @@ import {
   type EmbeddedPostgresOptions,
   startEmbeddedPostgres,
 } from '../../src/platform/db/embedded-postgres.js';
+import { execFileSync } from './sync-programs.js';
 
 /** A data folder for each test of a file, and what is looked at from outside of the embedded database in it. */
 export class EmbeddedCluster {

@@ -1,10 +1,10 @@
-import { execFileSync, spawnSync } from 'node:child_process';
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Bundle, Exported } from '../../src/plugin-api/export.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import type { Site } from '../../src/plugin-api/site.js';
+import { execFileSync, spawnSync } from './sync-programs.js';
 
 /** True when Java's keytool can be run; says so once when it cannot. */
 export const hasKeytool = (() => {

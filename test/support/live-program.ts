@@ -1,5 +1,6 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { freePort } from './own-server.js';
+import { spawnSync } from './sync-programs.js';
 
 /** A program that a live suite starts, with the last of what it printed. */
 export interface LiveProgram {

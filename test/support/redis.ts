@@ -1,6 +1,7 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { Redis } from 'ioredis';
 import { freePort, ownFolder, type OwnServer, ownServer } from './own-server.js';
+import { spawnSync } from './sync-programs.js';
 
 /**
  * A redis-server of this run's own. It keeps nothing on disk: stopping it loses everything, and it comes back at the

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { mkdir, realpath, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
@@ -6,6 +6,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { freePort, ownFolder, type OwnServer, ownServer } from './own-server.js';
 import { eventually } from './program.js';
+import { execFileSync } from './sync-programs.js';
 
 /** OpenSSH's server, of this run's own. The account is that of the test. */
 export interface TestSshd extends OwnServer {

@@ -1,10 +1,11 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openssl } from './bundles.js';
 import { freePort, ownFolder, type OwnServer, ownServer } from './own-server.js';
 import { fetchText } from './pebble.js';
 import { eventually } from './program.js';
+import { spawnSync } from './sync-programs.js';
 
 /** The program; another one than that on the PATH by the variable STEP_CA. */
 const program = process.env['STEP_CA'] ?? 'step-ca';

@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
+import { execFileSync } from './sync-programs.js';
 
 /**
  * Runs a program in a folder that holds `files`, and returns what it wrote to stdout and stderr. Throws when it fails.

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -14,6 +13,7 @@ import { loadConfig } from '../../platform/config.js';
 import { GuardedAgents } from '../../platform/net/guarded-agent.js';
 import { ServedCertificates } from '../../platform/net/served-certificate.js';
 import { startTestAuthority, type TestAuthority } from '../../../test/support/bundles.js';
+import { execFileSync } from '../../../test/support/sync-programs.js';
 import { DeliveryChecks, probeName } from './delivery-checks.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'delivery-checks-'));

@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
+import { execFileSync } from '../../../test/support/sync-programs.js';
 import { AuthorityIssuers } from '../../authorities/authority-issuers.js';
 import { CertifiedCas } from '../../revocation/certified-cas.js';
 import { AuthorityRevocation } from './authority-revocation.service.js';

@@ -1,10 +1,10 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { execFileSync } from '../../../test/support/sync-programs.js';
 import type { RawExtension } from '../../plugin-api/terms.js';
 import { certificateWriter } from '../certificate-writer.js';
 import { parseCertificate, type ParsedCertificate } from '../certificate.js';

@@ -1,10 +1,10 @@
-import { execFileSync } from 'node:child_process';
 import { lstat, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { EmbeddedCluster, query, setting } from '../../../test/support/embedded-cluster.js';
 import { type ChildProgram, compileChild } from '../../../test/support/embedded-child.js';
+import { execFileSync } from '../../../test/support/sync-programs.js';
 import { startOf } from './processes.js';
 
 const linux = process.platform === 'linux';

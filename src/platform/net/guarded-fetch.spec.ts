@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, get, type IncomingMessage, type RequestListener, type Server } from 'node:http';
@@ -7,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { execFileSync } from '../../../test/support/sync-programs.js';
 import { loadConfig } from '../config.js';
 import { GuardedAgents } from './guarded-agent.js';
 import { guardedFetch, type GuardedRequest } from './guarded-fetch.js';

@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
+import { execFileSync } from '../../../test/support/sync-programs.js';
 import type { AuthorityRepository, AuthorityWithKey } from '../../authorities/authority.repository.js';
 import { parseCertificate } from '../../pki/certificate.js';
 import { issuerIdsOf } from '../../pki/ocsp-request.js';

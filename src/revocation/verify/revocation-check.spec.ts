@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { OpensslCa } from '../../../test/support/openssl-ca.js';
+import { execFileSync } from '../../../test/support/sync-programs.js';
 import { parseCertificate } from '../../pki/certificate.js';
 import { ocspRequest } from '../../pki/ocsp-client.js';
 import { Clock } from '../../platform/clock.js';
