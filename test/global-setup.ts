@@ -22,7 +22,7 @@ declare module 'vitest' {
 /** One PostgreSQL for the whole run: TEST_DATABASE_URL, or an embedded one that trades safety for speed. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   // Suites that start the program in a process of its own run what is in dist/.
-  execFileSync(process.execPath, [join(__dirname, 'build.mjs')], { stdio: 'inherit' });
+  execFileSync(process.execPath, [join(__dirname, 'build.mjs')], { stdio: 'inherit', timeout: 600_000 });
   const server = await startServer();
   const template = `template_${randomUUID().replaceAll('-', '')}`;
   await run(server.url, `create database ${template}`);

@@ -18,7 +18,7 @@ export default class StuckFiles {
   }
 
   onTestRunStart(specifications) {
-    for (const { module } of specifications) this.#note(module, { since: null, test: 'not begun' });
+    for (const file of specifications) this.#note(file, { since: null, test: 'not begun' });
   }
 
   onTestModuleQueued(module) {
@@ -36,17 +36,17 @@ export default class StuckFiles {
 
   onTestModuleEnd(module) {
     this.#note(module, {});
-    this.#files.delete(module.relativeModuleId);
+    this.#files.delete(module.moduleId);
   }
 
-  #note({ relativeModuleId: name }, changed) {
+  #note({ moduleId: name }, changed) {
     this.#lastEvent = Date.now();
     this.#files.set(name, { ...this.#files.get(name), ...changed });
   }
 
   /** The failures of a file, which are printed when it ends. */
   #failed(module) {
-    const { failures = [] } = this.#files.get(module.relativeModuleId) ?? {};
+    const { failures = [] } = this.#files.get(module.moduleId) ?? {};
     this.#note(module, { failures });
     return failures;
   }

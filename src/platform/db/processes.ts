@@ -12,7 +12,11 @@ function orNull<T>(read: () => T): T | null {
 }
 
 function ps(pid: number, field: string): string | null {
-  return orNull(() => execFileSync('ps', ['-o', `${field}=`, '-p', String(pid)], { encoding: 'utf8' }).trim()) || null;
+  return (
+    orNull(() =>
+      execFileSync('ps', ['-o', `${field}=`, '-p', String(pid)], { encoding: 'utf8', timeout: 10_000 }).trim(),
+    ) || null
+  );
 }
 
 /**
