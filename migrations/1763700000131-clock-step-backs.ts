@@ -7,12 +7,12 @@ export class ClockStepBacks1763700000131 implements MigrationInterface {
       create table clock_step_back (
         id integer generated always as identity primary key,
         seconds double precision not null constraint clock_step_back_seconds check (seconds > 0),
-        is_late boolean not null default false,
+        pass integer not null default 0,
         done integer not null default 0,
         next_at timestamptz not null
       );
-      comment on column clock_step_back.is_late is 'what was stored late follows it, and all else has';
-      comment on column clock_step_back.done is 'how many of the tables have followed it';`);
+      comment on column clock_step_back.pass is 'after the first one, what was stored late follows it';
+      comment on column clock_step_back.done is 'how many of the tables have followed it in this pass';`);
   }
 
   async down(runner: QueryRunner): Promise<void> {

@@ -10,11 +10,11 @@ import type { StepBack } from './step-back.js';
 export type SetBack = (tx: Tx, step: StepBack) => Promise<void>;
 
 /**
- * What was planned by the old time, but locked or not stored yet when the step was followed, follows it after ten
- * seconds: by a process on another machine, or by a transaction that began before.
+ * After so many seconds more, and once more after so many, follows what was planned by the old time, but locked or not
+ * stored yet when all else followed: by a process on another machine, or by a transaction that began before.
  */
-const lateAt = `clock_timestamp() + interval '10 seconds'`;
-/** The same may have been planned for so long before. */
+const lateAfterS = [10, 50] as const;
+/** What ends sooner before the old time may have been planned since. Nothing follows a smaller step late. */
 const lateReserveS = 600;
 
 /**
@@ -42,7 +42,7 @@ export class ClockSteps {
     ];
   }
 
-  /** Runs `setBack` after each step back, and once more for what is late. Call it in the same order everywhere. */
+  /** Runs `setBack` after each step back, and again for what is late. Call it in the same order everywhere. */
   onSetBack(setBack: SetBack): void {
     this.setBacks.push(setBack);
   }
@@ -64,16 +64,16 @@ export class ClockSteps {
         await this.moveLeases(tx, seenS - smallestStepS);
       } else {
         // An earlier step back may still be followed.
-        await tx.query(`update clock_step_back set next_at = least(next_at, ${lateAt})`);
+        await tx.query(`update clock_step_back set next_at = least(next_at, ${inSeconds(lateAfterS[0])})`);
         await tx.query('insert into clock_step_back (seconds, next_at) values ($1, clock_timestamp())', [-seenS]);
       }
       await tx.query('update clock_watch set seen_at = clock_timestamp()');
       return seenS;
     });
-    const inSeconds = `${Math.round(Math.abs(stepS))} s`;
+    const size = `${Math.round(Math.abs(stepS))} s`;
     if (stepS < 0)
-      this.log.warn(`The clock of the database was set back by ${inSeconds}. Jobs, tasks and retries follow it.`);
-    if (stepS > 0) this.log.log(`Leases pause for ${inSeconds}: the clock was set forward, or no process ran.`);
+      this.log.warn(`The clock of the database was set back by ${size}. Jobs, tasks and retries follow it.`);
+    if (stepS > 0) this.log.log(`Leases pause for ${size}: the clock was set forward, or no process ran.`);
   }
 
   /**
@@ -82,8 +82,8 @@ export class ClockSteps {
    */
   private async followOne(): Promise<boolean> {
     return this.db.write(async (tx) => {
-      const [back] = await tx.query<{ id: number; seconds: number; isLate: boolean; done: number }[]>(
-        `select id, seconds, is_late as "isLate", done from clock_step_back where next_at <= clock_timestamp()
+      const [back] = await tx.query<{ id: number; seconds: number; pass: number; done: number }[]>(
+        `select id, seconds, pass, done from clock_step_back where next_at <= clock_timestamp()
          order by id limit 1 for update skip locked`,
       );
       if (!back) return false;
@@ -91,15 +91,17 @@ export class ClockSteps {
       if (setBack) {
         // A dead mail server may have left millions of notices.
         await tx.query('set local statement_timeout = 0');
-        await setBack(tx, [back.seconds, back.isLate ? Math.max(0, back.seconds - lateReserveS) : 0]);
+        await setBack(tx, [back.seconds, back.pass === 0 ? 0 : back.seconds - lateReserveS]);
         await tx.query('update clock_step_back set done = done + 1 where id = $1', [back.id]);
-      } else if (back.isLate) {
-        await tx.query('delete from clock_step_back where id = $1', [back.id]);
-      } else {
-        await tx.query(`update clock_step_back set is_late = true, done = 0, next_at = ${lateAt} where id = $1`, [
-          back.id,
-        ]);
+        return true;
       }
+      const afterS = back.seconds > lateReserveS ? lateAfterS[back.pass] : undefined;
+      await (afterS === undefined
+        ? tx.query('delete from clock_step_back where id = $1', [back.id])
+        : tx.query(
+            `update clock_step_back set pass = pass + 1, done = 0, next_at = ${inSeconds(afterS)} where id = $1`,
+            [back.id],
+          ));
       return true;
     });
   }
@@ -126,4 +128,9 @@ export class ClockSteps {
     );
     return watch?.stepS ?? 0;
   }
+}
+
+/** SQL: when these seconds are over. */
+function inSeconds(seconds: number): string {
+  return `clock_timestamp() + interval '${seconds} seconds'`;
 }
