@@ -4,8 +4,8 @@ import { Periodic } from '../../src/jobs/periodic.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { eventually, MovableClock, startProgramOn, type TestProgram } from '../support/program.js';
 
-const due = 450;
-const batch = 200;
+const due = 1_250;
+const batch = 1_000;
 /** Transactions that have changed certificates and wait to write their jobs. */
 const inSweep = `pg_locks w join pg_locks h on h.pid = w.pid where w.relation = 'outbox'::regclass and not w.granted
   and h.relation = 'certificate'::regclass and h.mode = 'RowExclusiveLock' and h.granted`;
