@@ -18,7 +18,8 @@ export class CrlMetrics {
     readiness.warn('crl', async () => {
       const { lists: all, overdue } = await lists.counts(db.single, clock.now());
       if (overdue === 0) return null;
-      return `${overdue} of ${all} CRLs ${overdue === 1 ? 'is' : 'are'} overdue: see GET /authorities/{id}/crl for why.`;
+      const are = overdue === 1 ? 'is' : 'are';
+      return `${overdue} of ${all} CRLs ${are} overdue: see GET /authorities/{id}/crl for why.`;
     });
     show('crls', 'CRLs of local CAs.', 'lists');
     show('crls_overdue', 'CRLs of which a newer one should have been made.', 'overdue');

@@ -77,8 +77,8 @@ it('one run of a sweep takes all that is due, also when it is more than a transa
   await source.query(
     `insert into withdrawal (certificate_id, authority_id, kind, chain_pem, serial_hex, reason, give_up_at, created_at,
        next_attempt_at, state, attempts)
-     select $1, $2, 'revoke', '', to_hex(n), 1, $3::timestamptz + interval '1 day', $3, $3::timestamptz - interval '1 hour',
-       'due', 0
+     select $1, $2, 'revoke', '', to_hex(n), 1, $3::timestamptz + interval '1 day', $3,
+       $3::timestamptz - interval '1 hour', 'due', 0
      from generate_series(1, 2100) as n`,
     [certificateId, authorityId, now],
   );
