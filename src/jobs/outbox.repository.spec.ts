@@ -225,6 +225,28 @@ describe('the outbox', () => {
     expect(read).toBeLessThan(ofEachState);
   });
 
+  it('reads few rows to see that none is due, however many wait or run', async () => {
+    await test.source.query(
+      `insert into outbox (id, job, lane, data, identity, run_at, lease_until, leased_by)
+       select gen_random_uuid(), 'a', 'host:' || n % 10, '{}', n, now() + make_interval(days => n % 2),
+         case when n % 2 = 0 then now() + interval '1 hour' end, case when n % 2 = 0 then 'queue' end
+       from generate_series(1, 4000) n`,
+    );
+    await test.source.query('analyze outbox');
+    const read = await test.db.write(async (tx) => {
+      // More often than a statement is planned for the values of one call.
+      for (let round = 0; round < 8; round += 1) expect(await outbox.hasDue(tx, ['a', 'b'])).toBe(false);
+      const [{ count }] = await tx.query<[{ count: number }]>(
+        `select (seq_tup_read + idx_tup_fetch)::int as count from pg_stat_xact_user_tables where relname = 'outbox'`,
+      );
+      return count;
+    });
+    expect(read).toBeLessThan(4000);
+    await add('b', 1);
+    expect(await outbox.hasDue(test.db.single, ['a', 'b'])).toBe(true);
+    expect(await outbox.hasDue(test.db.single, ['a'])).toBe(false);
+  });
+
   it('finds due rows by an index, however many rows are done', async () => {
     await test.source.query(
       `insert into outbox (id, job, data, state, finished_at) select gen_random_uuid(), 'a', '{}', 'done', now()

@@ -63,27 +63,29 @@ const runsAlone = `not exists (
     and (other.lease_until > ${leaseTime} or (outbox.waiting and not other.waiting and other.run_at <= now()))
   offset 0)`;
 
+/** The lanes in which these jobs have rows that are or will be due: a loose index scan, one probe for each lane. */
+const lanes = `lane(job, lane) as (
+    select asked.job, (select min(lane) from outbox where job = asked.job and state = 'due')
+    from unnest($1::text[]) as asked(job)
+    union all
+    select job, (select min(o.lane) from outbox o where o.job = lane.job and o.state = 'due' and o.lane > lane.lane)
+    from lane where lane is not null)`;
+
 /** The ids of the due rows that the capacity of the queue and the limits of the lanes admit, the oldest first. */
 const pickDue = `
-  with recursive capacity(job, capacity) as (select * from unnest($1::text[], $2::int[])),
+  with recursive ${lanes},
+  capacity(job, capacity) as (select * from unnest($1::text[], $2::int[])),
   -- The limits of a kind of lane, or of one lane, which override those of its kind.
   limits(lane, at_once, per_minute) as (select * from unnest($4::text[], $5::int[], $6::int[])),
-  -- The lanes in which a job has due rows: a loose index scan, one probe for each lane.
-  lane(job, capacity, lane) as (
-    select job, capacity, (select min(lane) from outbox where job = capacity.job and state = 'due') from capacity
-    union all
-    select job, capacity, (
-      select min(o.lane) from outbox o where o.job = lane.job and o.state = 'due' and o.lane > lane.lane)
-    from lane where lane is not null),
   leased(lane, count) as (
     select lane, count(*) from outbox
     where state = 'due' and leased_by is not null and lease_until > ${leaseTime} and lane <> '' group by lane),
   -- What each lane may still start now; null when it has no limits. Starts are counted in lanes with a limit a minute.
   free(job, lane, capacity, counted, free) as (
-    select lane.job, lane.lane, lane.capacity, bound.per_minute is not null, least(
+    select lane.job, lane.lane, capacity.capacity, bound.per_minute is not null, least(
         bound.at_once - coalesce(leased.count, 0),
         bound.per_minute - coalesce(case when minute = date_trunc('minute', now()) then begun end, 0))
-    from lane
+    from lane join capacity on capacity.job = lane.job
     left join lateral (
       select * from limits where limits.lane in (lane.lane, split_part(lane.lane, ':', 1))
       order by length(limits.lane) desc limit 1) bound on true
@@ -118,10 +120,15 @@ const takeDue = prepared<JobRef>(
        begun = excluded.begun + case when job_lane.minute = excluded.minute then job_lane.begun else 0 end)
    select id, job, lane, attempts + 1 as attempt from taken order by run_at`,
 );
+/** Lane by lane, as the index has them: without the lane PostgreSQL reads every row of a job of which none is due. */
 const hasDue = prepared<{ due: boolean }>(
   'outbox_has_due',
-  `select exists (select from unnest($1::text[]) as name
-     cross join lateral (select from outbox where job = name and ${due} limit 1) o) as due`,
+  `with recursive ${lanes}
+   select exists (
+     select from lane cross join lateral (
+       select from outbox where job = lane.job and lane = lane.lane and ${due}
+       order by greatest(run_at, lease_until) limit 1) o
+     where lane.lane is not null) as due`,
 );
 
 /** Every query on `outbox` but those of runs: see RunRepository. All times are by the clock of the database. */
