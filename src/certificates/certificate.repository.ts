@@ -166,6 +166,17 @@ export class CertificateRepository {
     return found;
   }
 
+  /** Adds those of these certificates that are not in `locked` to it, locked as by `lockMany`. Returns it. */
+  async lockById(
+    tx: Tx,
+    ids: readonly number[],
+    locked = new Map<number, Certificate>(),
+  ): Promise<Map<number, Certificate>> {
+    const missing = [...new Set(ids.filter((id) => !locked.has(id)))];
+    if (missing.length > 0) for (const row of await this.lockMany(tx, missing)) locked.set(row.id, row);
+    return locked;
+  }
+
   /** Locks the row, lets `work` change the entity, and saves the changes. */
   async change<T>(tx: Tx, id: number, work: (certificate: Certificate) => T | Promise<T>): Promise<T> {
     const certificate = await this.lock(tx, id);

@@ -5,6 +5,22 @@ import type { Tx } from '../platform/db/database.js';
 import { timestamp } from '../platform/db/timestamp.js';
 import { Certificate } from './certificate.entity.js';
 
+/** What `saveOutlooks` stores: column, field and type. */
+const outlook = [
+  ['state', 'state', 'text'],
+  ['notify', 'notify', 'boolean'],
+  ['rotation', 'rotation', 'boolean'],
+  ['to_replace', 'toReplace', 'boolean'],
+  ['next_renewal_at', 'nextRenewalAt', 'timestamptz'],
+  ['renewal_reason', 'renewalReason', 'text'],
+  ['renewal_retry_at', 'renewalRetryAt', 'timestamptz'],
+  ['renewal_attempts', 'renewalAttempts', 'int'],
+  ['renewal_fault', 'renewalFault', 'text'],
+  ['renewal_detail', 'renewalDetail', 'text'],
+  ['superseded_at', 'supersededAt', 'timestamptz'],
+  ['awaits_deployment', 'awaitsDeployment', 'boolean'],
+] as const;
+
 /** Queries on certificates by their due dates, for the sweeps and the planning. */
 @Injectable()
 export class DueRepository {
@@ -18,34 +34,20 @@ export class DueRepository {
     });
   }
 
-  /** Stores when these locked certificates renew and whether they are watched, and nothing else: only what changed. */
+  /**
+   * Stores of these locked certificates whether they are watched, when they renew and whether they are superseded, and
+   * nothing else: only of those of which that changed.
+   */
   async saveOutlooks(tx: Tx, rows: readonly Certificate[]): Promise<void> {
-    await tx.query(
-      `update certificate c set notify = w.notify, rotation = w.rotation, to_replace = w."toReplace",
-         next_renewal_at = w."nextRenewalAt", renewal_reason = w."renewalReason", renewal_retry_at = w."renewalRetryAt",
-         renewal_attempts = w."renewalAttempts", renewal_fault = w."renewalFault", renewal_detail = w."renewalDetail"
-       from jsonb_to_recordset($1::jsonb) as w(id int, notify boolean, rotation boolean, "toReplace" boolean,
-         "nextRenewalAt" timestamptz, "renewalReason" text, "renewalRetryAt" timestamptz, "renewalAttempts" int,
-         "renewalFault" text, "renewalDetail" text)
-       where c.id = w.id and (c.notify, c.rotation, c.to_replace, c.next_renewal_at, c.renewal_reason,
-         c.renewal_retry_at, c.renewal_attempts, c.renewal_fault, c.renewal_detail) is distinct from
-         (w.notify, w.rotation, w."toReplace", w."nextRenewalAt", w."renewalReason", w."renewalRetryAt",
-         w."renewalAttempts", w."renewalFault", w."renewalDetail")`,
-      [JSON.stringify(rows.map(outlookOf))],
-    );
-  }
-
-  /** Stores that these locked certificates are superseded, or that their successors are deployed, and nothing else. */
-  async saveEnds(tx: Tx, rows: readonly Certificate[]): Promise<void> {
     if (rows.length === 0) return;
+    const columns = outlook.map(([column]) => column);
+    const fields = outlook.map(([, field]) => `w."${field}"`);
     await tx.query(
-      `update certificate c set state = w.state, renewal_reason = w."renewalReason",
-         next_renewal_at = w."nextRenewalAt", superseded_at = w."supersededAt",
-         awaits_deployment = w."awaitsDeployment"
-       from jsonb_to_recordset($1::jsonb) as w(id int, state text, "renewalReason" text, "nextRenewalAt" timestamptz,
-         "supersededAt" timestamptz, "awaitsDeployment" boolean)
-       where c.id = w.id`,
-      [JSON.stringify(rows.map(endOf))],
+      `update certificate c set (${columns.join(', ')}) = (${fields.join(', ')})
+       from jsonb_to_recordset($1::jsonb) as w(id int, ${outlook.map(([, field, type]) => `"${field}" ${type}`).join(', ')})
+       where c.id = w.id
+         and (${columns.map((column) => `c.${column}`).join(', ')}) is distinct from (${fields.join(', ')})`,
+      [JSON.stringify(rows.map(outlookOf))],
     );
   }
 
@@ -111,13 +113,11 @@ export class DueRepository {
 }
 
 function outlookOf(row: Certificate): object {
-  const { id, notify, rotation, toReplace, renewalReason, renewalAttempts, renewalFault, renewalDetail } = row;
-  const renewal = { renewalReason, renewalAttempts, renewalFault, renewalDetail };
-  const times = { nextRenewalAt: timestamp(row.nextRenewalAt), renewalRetryAt: timestamp(row.renewalRetryAt) };
-  return { id, notify, rotation, toReplace, ...renewal, ...times };
-}
-
-function endOf({ id, state, renewalReason, nextRenewalAt, supersededAt, awaitsDeployment }: Certificate): object {
-  const [next, since] = [timestamp(nextRenewalAt), timestamp(supersededAt)];
-  return { id, state, renewalReason, nextRenewalAt: next, supersededAt: since, awaitsDeployment };
+  return Object.fromEntries([
+    ['id', row.id],
+    ...outlook.map(([, field]) => {
+      const value = row[field];
+      return [field, value instanceof Date ? timestamp(value) : value];
+    }),
+  ]);
 }

@@ -42,9 +42,10 @@ export class Settling {
 
   /**
    * For each of these that is deployed at every destination: supersedes everything that it renews, directly or in
-   * several steps, and tells the owner.
+   * several steps, and tells the owner. `locked`: predecessors that the caller has locked and may have changed; those
+   * that are saved here are taken out.
    */
-  async settle(tx: Tx, successorIds: readonly number[]): Promise<void> {
+  async settle(tx: Tx, successorIds: readonly number[], locked: Map<number, Certificate>): Promise<void> {
     if (successorIds.length === 0) return;
     const successors = (await this.certificates.getMany(tx, successorIds)).filter(({ state }) => state === 'issued');
     const deliveries = await this.deliveriesOf(
@@ -61,13 +62,13 @@ export class Settling {
         knownIds: destinationsOf(all.filter(({ state }) => state !== 'removed')),
       }));
     // A predecessor that was renewed before it was deployed has left its own predecessor active.
-    for (let open = lines.filter(goesOn); open.length > 0;) open = (await this.step(tx, open)).filter(goesOn);
+    for (let open = lines.filter(goesOn); open.length > 0;) open = (await this.step(tx, open, locked)).filter(goesOn);
   }
 
   /** Goes up one predecessor in each line. Returns the lines that go on. */
-  private async step(tx: Tx, lines: readonly OpenLine[]): Promise<Line[]> {
+  private async step(tx: Tx, lines: readonly OpenLine[], locked: Map<number, Certificate>): Promise<Line[]> {
     const oldIds = lines.map(({ oldId }) => oldId);
-    const olds = new Map((await this.certificates.lockMany(tx, oldIds)).map((old) => [old.id, old]));
+    const olds = await this.certificates.lockById(tx, oldIds, new Map(locked));
     const deliveries = await this.deliveriesOf(tx, oldIds);
     const superseded: Step[] = [];
     const settled: Step[] = [];
@@ -88,7 +89,9 @@ export class Settling {
       settled.push({ old, line });
       told.push({ old, line });
     }
-    await this.due.saveEnds(tx, [...new Set(settled.map(({ old }) => old))]);
+    const changed = new Set(settled.map(({ old }) => old));
+    await this.due.saveOutlooks(tx, [...changed]);
+    for (const { id } of changed) locked.delete(id);
     await this.recordSuperseded(tx, superseded, deliveries);
     for (const { old, line } of settled)
       if (line.placeIds.length > 0) await this.deploying.retire(tx, old.id, line.placeIds);

@@ -109,7 +109,9 @@ export class Successors {
     await this.certificates.setLinks(tx, successor.id, 'replaced', after);
     if (successor.bodyPem === null) return;
     for (const id of freed) await this.reinstating.release(tx, id, successor);
-    await this.takePlaces(tx, [{ id: successor.id, renewsId: successor.renewsId, oldIds: added }]);
+    const olds = new Map<number, Certificate>();
+    await this.takePlaces(tx, [{ id: successor.id, renewsId: successor.renewsId, oldIds: added }], olds);
+    await this.due.saveOutlooks(tx, [...olds.values()]);
   }
 
   /** What `relink` would make it replace, which of these are new, and which it would no longer replace. */
@@ -123,40 +125,23 @@ export class Successors {
     return { after, added: without(after, before), freed: without(before, after) };
   }
 
-  /** After renewals are stored. Throws Problem `wrong-state`, or StalePredecessor. */
-  async requested(tx: Tx, renewals: readonly StoredRenewal[]): Promise<void> {
-    if (renewals.length === 0) return;
-    const silent = renewals.filter(({ notify }) => !notify).map(({ successorId }) => successorId);
-    await this.notices.withholdRotated(tx, silent);
-    for (const { also, successorId } of renewals) await also?.(tx, successorId);
-    const oldIds = renewals.map(({ old }) => old.id);
-    const rows = new Map((await this.certificates.lockMany(tx, oldIds)).map((row) => [row.id, row]));
-    const linksNow = await linksOfMany(tx, oldIds);
-    for (const { old, links } of renewals) {
-      const row = rows.get(old.id) as Certificate;
-      if (!row.renewable)
-        throw new Problem('wrong-state', `Certificate ${row.name} is ${row.state}; it is not renewed.`);
-      if (!isDeepStrictEqual([inherited(row), linksNow.get(row.id)], [inherited(old), links]))
-        throw new StalePredecessor(row);
-      row.recordRenewal();
-    }
-    await this.due.saveOutlooks(tx, [...rows.values()]);
+  /**
+   * After certificates and their deliveries are stored. `renewals`: those that renew, issued or not. `issued`: those
+   * that are issued, which take over from their predecessors. Throws Problem `wrong-state`, or StalePredecessor.
+   */
+  async stored(
+    tx: Tx,
+    renewals: readonly StoredRenewal[],
+    issued: readonly Pick<Certificate, 'id' | 'renewsId'>[],
+  ): Promise<void> {
+    const olds = await this.begin(tx, renewals);
+    if (issued.length > 0) await this.succeed(tx, issued, olds);
+    await this.due.saveOutlooks(tx, [...olds.values()]);
   }
 
   /** After certificates are issued and their deliveries are planned: they take over from their predecessors. */
-  async issued(tx: Tx, successors: readonly Pick<Certificate, 'id' | 'renewsId'>[]): Promise<void> {
-    const oldIds = await predecessorsOfMany(
-      tx,
-      successors.map(({ id }) => id),
-    );
-    await this.takePlaces(
-      tx,
-      successors.map((one) => ({ ...one, oldIds: oldIds.get(one.id) ?? [] })),
-    );
-    await this.settling.settle(
-      tx,
-      successors.filter(({ renewsId }) => renewsId !== null).map(({ id }) => id),
-    );
+  issued(tx: Tx, successors: readonly Pick<Certificate, 'id' | 'renewsId'>[]): Promise<void> {
+    return this.stored(tx, [], successors);
   }
 
   /** After a certificate with a requested successor got these destinations: the successor is delivered there too. */
@@ -167,7 +152,7 @@ export class Successors {
 
   /** When a successor may be deployed at every destination: see Settling. */
   settle(tx: Tx, successorId: number): Promise<void> {
-    return this.settling.settle(tx, [successorId]);
+    return this.settling.settle(tx, [successorId], new Map());
   }
 
   /** After a successor was revoked, cancelled or deleted: see Reinstating. */
@@ -175,34 +160,80 @@ export class Successors {
     return this.reinstating.withdrawn(tx, successor);
   }
 
-  private async takePlaces(tx: Tx, successors: readonly Taking[]): Promise<void> {
+  /** Records that these are renewed. Returns the locked predecessors, which the caller saves, by id. */
+  private async begin(tx: Tx, renewals: readonly StoredRenewal[]): Promise<Map<number, Certificate>> {
+    if (renewals.length === 0) return new Map();
+    const silent = renewals.filter(({ notify }) => !notify).map(({ successorId }) => successorId);
+    await this.notices.withholdRotated(tx, silent);
+    for (const { also, successorId } of renewals) await also?.(tx, successorId);
+    const oldIds = renewals.map(({ old }) => old.id);
+    const rows = await this.certificates.lockById(tx, oldIds);
+    const linksNow = await linksOfMany(tx, oldIds);
+    for (const { old, links } of renewals) {
+      const row = rows.get(old.id) as Certificate;
+      if (!row.renewable)
+        throw new Problem('wrong-state', `Certificate ${row.name} is ${row.state}; it is not renewed.`);
+      if (!isDeepStrictEqual([inherited(row), linksNow.get(row.id)], [inherited(old), links]))
+        throw new StalePredecessor(row);
+      row.recordRenewal();
+    }
+    return rows;
+  }
+
+  /** `olds`: the predecessors that are locked already. Those that it locks are added; the caller saves all that stay. */
+  private async succeed(
+    tx: Tx,
+    successors: readonly Pick<Certificate, 'id' | 'renewsId'>[],
+    olds: Map<number, Certificate>,
+  ): Promise<void> {
+    const oldIds = await predecessorsOfMany(
+      tx,
+      successors.map(({ id }) => id),
+    );
+    await this.takePlaces(
+      tx,
+      successors.map((one) => ({ ...one, oldIds: oldIds.get(one.id) ?? [] })),
+      olds,
+    );
+    const renewals = successors.filter(({ renewsId }) => renewsId !== null);
+    await this.settling.settle(
+      tx,
+      renewals.map(({ id }) => id),
+      olds,
+    );
+  }
+
+  /** As `succeed`, without superseding them. */
+  private async takePlaces(tx: Tx, successors: readonly Taking[], olds: Map<number, Certificate>): Promise<void> {
     const taking = successors.filter(({ oldIds }) => oldIds.length > 0);
     if (taking.length === 0) return;
+    const takenIds = taking.flatMap(({ oldIds }) => oldIds);
+    await this.certificates.lockById(tx, takenIds, olds);
+    for (const { oldIds, renewsId } of taking)
+      for (const oldId of oldIds) {
+        if (oldId === renewsId) olds.get(oldId)?.recordRenewed();
+        else olds.get(oldId)?.recordReplaced();
+      }
+    await this.stopDeliveries(tx, taking, takenIds);
+  }
+
+  /** The deliveries of predecessors that have not arrived stop where the successor is delivered. */
+  private async stopDeliveries(tx: Tx, taking: readonly Taking[], takenIds: readonly number[]): Promise<void> {
+    const open = (await this.deliveries.lockOf(tx, ...takenIds)).filter(({ state }) =>
+      ['planned', 'failing', 'rolled-back'].includes(state),
+    );
+    if (open.length === 0) return;
     const links = await linksOfMany(
       tx,
       taking.map(({ id }) => id),
     );
-    const olds = await this.certificates.lockMany(
-      tx,
-      taking.flatMap(({ oldIds }) => oldIds),
+    const stopped = open.filter(({ certificateId, destinationId }) =>
+      taking.some(
+        ({ id, oldIds }) => oldIds.includes(certificateId) && links.get(id)?.destinationIds.includes(destinationId),
+      ),
     );
-    const byId = new Map(olds.map((old) => [old.id, old]));
-    for (const { oldIds, renewsId } of taking)
-      for (const oldId of oldIds) {
-        if (oldId === renewsId) byId.get(oldId)?.recordRenewed();
-        else byId.get(oldId)?.recordReplaced();
-      }
-    await this.due.saveOutlooks(tx, olds);
-    // Their deliveries that have not arrived stop where the successor is delivered.
-    const open = (await this.deliveries.lockOf(tx, ...byId.keys())).filter(
-      ({ state, destinationId, certificateId }) =>
-        ['planned', 'failing', 'rolled-back'].includes(state) &&
-        taking.some(
-          ({ id, oldIds }) => oldIds.includes(certificateId) && links.get(id)?.destinationIds.includes(destinationId),
-        ),
-    );
-    open.forEach((delivery) => delivery.replace());
-    await this.deliveries.save(tx, open);
+    stopped.forEach((delivery) => delivery.replace());
+    await this.deliveries.save(tx, stopped);
   }
 }
 
