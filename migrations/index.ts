@@ -94,6 +94,7 @@ import { NoticesToldOnce1763700000127 } from './1763700000127-notices-told-once.
 import { RenewalRetries1763700000129 } from './1763700000129-renewal-retries.js';
 import { JobsByIdentity1763700000130 } from './1763700000130-jobs-by-identity.js';
 import { ClockStepBacks1763700000131 } from './1763700000131-clock-step-backs.js';
+import { NoticeReferences1763700000132 } from './1763700000132-notice-references.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -193,4 +194,5 @@ export const migrations = [
   RenewalRetries1763700000129,
   JobsByIdentity1763700000130,
   ClockStepBacks1763700000131,
+  NoticeReferences1763700000132,
 ];

@@ -47,38 +47,35 @@ export class ExpiryLedgerRepository {
     return rows.map(({ id }) => id);
   }
 
-  /** Those of these certificates that are watched and have no warning by mail. */
-  async unwarned(tx: Tx, certificateIds: readonly number[]): Promise<number[]> {
-    const rows: { id: number }[] = await tx.query(
-      `with ${leadsOfMany}
-       select id from taken where watched and id not in (select id from leads where mails) order by id`,
-      [certificateIds],
-    );
-    return rows.map(({ id }) => id);
-  }
-
   /**
    * Writes a notice for each lead that is due and has none, and plans the next warning of each certificate. The notices
    * are due at once. One that was dropped while the certificate was not watched, or not by its subscription, counts for
-   * none.
+   * none. Unless `evenUnmailed`, leaves out those that are watched and have no warning by mail: returns their ids.
    */
-  async warn(tx: Tx, certificateIds: readonly number[], now: Date): Promise<void> {
-    await tx.query(
+  async warn(tx: Tx, certificateIds: readonly number[], now: Date, evenUnmailed = false): Promise<number[]> {
+    const rows: { id: number }[] = await tx.query(
       `with ${leadsOfMany},
+       unmailed as materialized (
+         select id from taken where watched and not $3::boolean and id not in (select id from leads where mails)),
        added as (
          insert into notice (certificate_id, subscription_id, event, dedupe_key, data, state, next_attempt_at,
            created_at)
          select id, subscription_id, 'certificate.expiring', dedupe_key, '{}', 'due', $2, $2 from leads
-         where at <= $2 order by id
+         where at <= $2 and id not in (select id from unmailed) order by id
          on conflict (dedupe_key) do update set state = 'due', hold = null, attempts = 0, claimed_by = null,
            next_attempt_at = excluded.next_attempt_at, created_at = excluded.created_at
            where notice.state = 'dropped' and notice.fault is distinct from 'refused'),
        plan as materialized (
          select t.id, min(l.at) filter (where l.at > $2) as at from taken t left join leads l on l.id = t.id
-         group by t.id),
-       ended as (delete from next_notice where certificate_id in (select id from plan where at is null))
-       update next_notice n set at = p.at from plan p where n.certificate_id = p.id and p.at is not null`,
-      [certificateIds, now],
+         where t.id not in (select id from unmailed) group by t.id),
+       ended as (
+         delete from next_notice where certificate_id = any(array(select id from plan where at is null))),
+       moved as (
+         update next_notice n set at = p.at from plan p
+         where n.certificate_id = any($1::int[]) and n.certificate_id = p.id and p.at is not null)
+       select id from unmailed order by id`,
+      [certificateIds, now, evenUnmailed],
     );
+    return rows.map(({ id }) => id);
   }
 }

@@ -59,10 +59,11 @@ export class ExpirySweep implements OnModuleInit {
     const now = this.clock.now();
     const ids = await this.ledger.take(tx, now, most);
     if (ids.length === 0) return 0;
+    const unmailed = await this.ledger.warn(tx, ids, now);
+    if (unmailed.length === 0) return ids.length;
     // A certificate may have been listed with a subscription while the subscription was switched off.
-    const unwarned = await this.ledger.unwarned(tx, ids);
-    if (unwarned.length > 0) await this.defaults.addMissingOf(tx, unwarned);
-    await this.ledger.warn(tx, ids, now);
+    await this.defaults.addMissingOf(tx, unmailed);
+    await this.ledger.warn(tx, unmailed, now, true);
     return ids.length;
   }
 
