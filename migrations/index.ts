@@ -95,6 +95,7 @@ import { RenewalRetries1763700000129 } from './1763700000129-renewal-retries.js'
 import { JobsByIdentity1763700000130 } from './1763700000130-jobs-by-identity.js';
 import { ClockStepBacks1763700000131 } from './1763700000131-clock-step-backs.js';
 import { NoticeReferences1763700000132 } from './1763700000132-notice-references.js';
+import { DueRenewalsInOrder1763700000133 } from './1763700000133-due-renewals-in-order.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -195,4 +196,5 @@ export const migrations = [
   JobsByIdentity1763700000130,
   ClockStepBacks1763700000131,
   NoticeReferences1763700000132,
+  DueRenewalsInOrder1763700000133,
 ];

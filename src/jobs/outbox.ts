@@ -44,6 +44,19 @@ export async function addToOutbox(tx: Tx, job: string, rows: readonly OutboxRow[
   );
 }
 
+/**
+ * SQL condition: a job with the data `{ [field]: id }` waits, runs, or has been a dead letter for less than `deadS`.
+ * Written so that only the index of the identities fits (see OutboxRepository).
+ */
+export function isUnfinished({ name }: { name: string }, field: string, id: string, deadS: number): string {
+  return `exists (
+    select from outbox unfinished
+    where unfinished.identity = '[["${field}",' || ${id} || ']]' and unfinished.job || '' = '${name}'
+      and unfinished.state <> 'done'
+      and (unfinished.state <> 'dead' or unfinished.finished_at > now() - interval '${deadS} seconds')
+    offset 0)`;
+}
+
 /** Equal for equal data, whatever the order of its members. */
 function identityOf(data: object): string {
   const text = JSON.stringify(Object.entries(data).sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -68,6 +68,27 @@ it('sweeps in any number and order add no job that is due already', async () => 
   );
 });
 
+it('enqueues a due renewal whose job is lost at once, and one whose job has died after ten minutes', async () => {
+  const { source } = program.database;
+  const periodic = program.perennial.app.get(Periodic, { strict: false });
+  const tasks = periodic['tasks'] as ReadonlyMap<string, { work: TickWork }>;
+  const renewals = `job = 'certificate.rotate' and state = 'due'`;
+  const swept = async (): Promise<{ due: number; taken: number }> => {
+    const report = new TaskReport();
+    await tasks.get('due-work')?.work(new AbortController().signal, report);
+    const [{ due }] = await source.query(`select count(*)::int as due from outbox where ${renewals}`);
+    return { due, taken: report.counts['renewals'] ?? 0 };
+  };
+  const one = `id = (select id from outbox where ${renewals} order by id limit 1)`;
+  expect(await swept()).toEqual({ due: 5, taken: 0 });
+  await source.query(`delete from outbox where ${one}`);
+  expect(await swept()).toEqual({ due: 5, taken: 1 });
+  await source.query(`update outbox set state = 'dead', finished_at = now() - interval '9 minutes' where ${one}`);
+  expect(await swept()).toEqual({ due: 4, taken: 0 });
+  await source.query(`update outbox set finished_at = now() - interval '11 minutes' where state = 'dead'`);
+  expect(await swept()).toEqual({ due: 5, taken: 1 });
+});
+
 it('one run of a sweep takes all that is due, also when it is more than a transaction takes', async () => {
   const { source } = program.database;
   const [{ id: certificateId, authority_id: authorityId }] = await source.query(
@@ -82,10 +103,23 @@ it('one run of a sweep takes all that is due, also when it is more than a transa
      from generate_series(1, 2100) as n`,
     [certificateId, authorityId, now],
   );
+  // Many are due at one moment, as after the end of a pause.
+  await source.query(
+    `insert into certificate (state, name, owner, common_name, distinguished_name, secret_id, issuer, spki_sha256,
+       key_type, bits, not_before, not_after, san_count, terms, rotation_policy_id, created_at, next_renewal_at)
+     select 'failed', 'failed-' || n, 'joe@example.com', '', '', gen_random_uuid(), '', 'ab', 'RSA2048', 2048,
+       $1::timestamptz, $1, 0, '{}', (select min(id) from rotation_policy), $1, $1 - make_interval(hours => n % 2)
+     from generate_series(1, 2100) as n`,
+    [now],
+  );
   const tasks = program.perennial.app.get(Periodic, { strict: false })['tasks'];
   await tasks.get('due-work')?.work(new AbortController().signal, new TaskReport());
   const [{ left }] = await source.query('select count(*)::int as left from withdrawal where next_attempt_at <= $1', [
     now,
   ]);
   expect(left).toBe(0);
+  const [{ renewals }] = await source.query(
+    `select count(*)::int as renewals from outbox where job = 'certificate.rotate' and state = 'due'`,
+  );
+  expect(renewals).toBe(2105);
 });

@@ -9,7 +9,7 @@ import { LimitRepository } from '../../rotation/limit.repository.js';
 import { PauseRepository } from '../../rotation/pause.repository.js';
 import { PolicyRepository } from '../../rotation/policy.repository.js';
 import { rotateCertificate } from './rotate.job.js';
-import { type TakenRenewal, WaitingRepository } from './waiting.repository.js';
+import { type DueKey, type TakenRenewal, WaitingRepository } from './waiting.repository.js';
 
 const hourMs = 3_600_000;
 
@@ -21,12 +21,6 @@ interface Held {
 interface Begun {
   renewal: TakenRenewal;
   overrides: Hold['kind'] | null;
-}
-
-/** Renewals to take. `again`: when one whose job is lost is due again. */
-interface Batch {
-  again: Date;
-  limit: number;
 }
 
 /**
@@ -52,16 +46,26 @@ export class RenewalDispatch {
     });
   }
 
-  /** Decides about at most `limit` due renewals. Returns their number. */
-  async takeDue(tx: Tx, now: Date, { again, limit }: Batch): Promise<number> {
+  /**
+   * Decides about at most `limit` due renewals that have no job, after `after` in the order of their dates. Returns
+   * their number, and the last one.
+   */
+  async takeDue(
+    tx: Tx,
+    now: Date,
+    { after, limit }: { after: DueKey | null; limit: number },
+  ): Promise<{ count: number; last: DueKey | null }> {
     const limits = await this.limits.lock(tx);
-    const due = await this.waiting.takeDue(tx, now, again, limit);
+    const due = await this.waiting.takeDue(tx, now, { job: rotateCertificate, after, limit });
     if (due.length > 0) await this.decide(tx, due, limits, now);
-    return due.length;
+    return { count: due.length, last: due.at(-1) ?? null };
   }
 
-  /** Lets renewals begin that wait for a limit, as far as there is room now. Returns how many were taken. */
-  async takeWaiting(tx: Tx, now: Date, { again, limit }: Batch): Promise<number> {
+  /**
+   * Lets renewals begin that wait for a limit, as far as there is room now. They are due again at `again`. Returns how
+   * many were taken.
+   */
+  async takeWaiting(tx: Tx, now: Date, { again, limit }: { again: Date; limit: number }): Promise<number> {
     const limits = await this.limits.lock(tx);
     const begun = limits.length > 0 && (await this.limits.begunSince(tx, new Date(now.getTime() - hourMs)));
     const room = roomOf(limits, begun || new Map());

@@ -12,8 +12,9 @@ import { enqueueWithdrawals } from '../withdraw/withdrawals.js';
 import { enqueueRenewalInfo } from './renewal-info.job.js';
 import { RenewalInfoRepository } from './renewal-info.repository.js';
 import { RenewalDispatch } from './renewal-dispatch.js';
+import type { DueKey } from './waiting.repository.js';
 
-/** A renewal or a question to a CA is due again after this time, unless its job has set another time. */
+/** What is enqueued is due again after this time, unless its job has set another time. Renewals stay due. */
 const againMs = 10 * 60_000;
 /** Orders and withdrawals have jobs for their due times. One that is later than this has lost its job. */
 const lostMs = 30_000;
@@ -54,7 +55,7 @@ export class RotationSweep implements OnModuleInit {
         const now = this.clock.now();
         return take(tx, now, { again: new Date(now.getTime() + againMs), limit });
       });
-    await giveOut('renewals', (tx, now, most) => this.dispatch.takeDue(tx, now, most));
+    await this.renew(signal, report);
     await giveOut('waiting', (tx, now, most) => this.dispatch.takeWaiting(tx, now, most));
     await giveOut('orders', async (tx, now, most) => {
       const orders = await this.due.takeDue(tx, late(now), most);
@@ -71,6 +72,16 @@ export class RotationSweep implements OnModuleInit {
       await enqueueWithdrawals(tx, due);
       return due.length;
     });
+  }
+
+  /** Each batch begins after the one before: renewals stay due until their jobs end. */
+  private async renew(signal: AbortSignal, report: TaskReport): Promise<void> {
+    let done = { count: batch, last: null as DueKey | null };
+    while (done.count === batch && !signal.aborted) {
+      const [now, after] = [this.clock.now(), done.last];
+      done = await this.db.write((tx) => this.dispatch.takeDue(tx, now, { after, limit: batch }));
+      report.count('renewals', done.count);
+    }
   }
 }
 

@@ -1,10 +1,17 @@
 import { Injectable } from '@nestjs/common';
+import { isUnfinished } from '../../jobs/outbox.js';
 import type { Tx } from '../../platform/db/database.js';
 import type { DueRenewal } from '../../rotation/holds.js';
 import type { Certificate } from '../certificate.entity.js';
 
 /** A due renewal, with the policy that decides about it. */
 export type TakenRenewal = DueRenewal & { policyId: number };
+
+/** The place of a certificate in the order of due dates. `dueAt`: as PostgreSQL writes it, with microseconds. */
+export interface DueKey {
+  id: number;
+  dueAt: string;
+}
 
 /** A renewal to hold: `pauseId` for a pause, null for a limit. */
 export interface NewWait {
@@ -22,6 +29,8 @@ const sources =
   'array(select source_id from source_certificate where certificate_id = c.id and stale_since is null) as "sourceIds"';
 const taken = `c.id, c.authority_id as "authorityId", c.rotation_policy_id as "policyId", c.not_before as "notBefore",
   c.not_after as "notAfter", c.renewal_reason as reason, ${sources}`;
+/** A renewal whose job has died is tried again after this time. */
+const deadS = 600;
 const mostCounted = 100_000;
 /** Without certificates that have been renewed, revoked or deleted while they waited. */
 const waits = `renewal_wait w join certificate c on c.id = w.certificate_id and c.next_renewal_at is not null`;
@@ -33,23 +42,26 @@ const waits = `renewal_wait w join certificate c on c.id = w.certificate_id and 
 @Injectable()
 export class WaitingRepository {
   /**
-   * At most `limit` certificates whose renewal is due. They are due again at `again`, so that no other process takes
-   * them and a lost job is found.
+   * At most `limit` certificates whose renewal is due and has no `job`: after `after`, in the order of their dates,
+   * locked. Skips what others have locked. The dates stay: what is taken must get a job or another date.
    */
-  async takeDue(tx: Tx, now: Date, again: Date, limit: number): Promise<TakenRenewal[]> {
-    const rows: [TakenRenewal[], number] = await tx.query(
-      `update certificate c set next_renewal_at = $2 where id in (
-         select id from certificate where next_renewal_at <= $1 order by next_renewal_at limit $3
-         for update skip locked)
-       returning ${taken}`,
-      [now, again, limit],
+  async takeDue(
+    tx: Tx,
+    now: Date,
+    { job, after, limit }: { job: { name: string }; after: DueKey | null; limit: number },
+  ): Promise<(TakenRenewal & DueKey)[]> {
+    return tx.query(
+      `select ${taken}, c.next_renewal_at::text as "dueAt" from certificate c
+       where c.next_renewal_at <= $1 and (c.next_renewal_at, c.id) > ($2::timestamptz, $3::int)
+         and not ${isUnfinished(job, 'certificateId', 'c.id', deadS)}
+       order by c.next_renewal_at, c.id limit $4 for no key update of c skip locked`,
+      [now, after?.dueAt ?? '-infinity', after?.id ?? 0, limit],
     );
-    return rows[0];
   }
 
   /**
-   * The certificates that wait for a limit and may begin now, those that expire first at first, as `takeDue` takes
-   * them. `rooms`: how many of each limited authority; `most`: how many in all.
+   * The certificates that wait for a limit and may begin now, those that expire first at first. They are due
+   * again at `again`. `rooms`: how many of each limited authority; `most`: how many in all.
    */
   async takeWaiting(
     tx: Tx,
