@@ -33,7 +33,7 @@ const sizes = {
     crls: [100_000, 1_000_000],
     rotations: 100_000,
     dueAtOnce: 10_000,
-    waiting: 240,
+    waiting: 160,
     sockets: 10_000,
   },
   small: {
@@ -145,7 +145,7 @@ function lifecycleRows({ rotation, sweeps, ledger }, waiting) {
   const held = size.count.toLocaleString('en');
   return [
     rateRow(`renewals of the local CA, ${size.rotations.toLocaleString('en')} due, against issuing`, rotation, 0.6),
-    rateRow(`renewals at a CA that waits, two workers against one`, waiting, 1.7),
+    rateRow(`renewals at a CA that takes 3 s for each answer, two workers against one`, waiting, 1.7),
     ...sweeps.map(({ due, ms }) => timeRow(`sweep of ${held} certificates, ${due.toLocaleString('en')} due`, ms, 2000)),
     timeRow(
       `ledger: ${ledger.notices.toLocaleString('en')} notices of ${ledger.due.toLocaleString('en')} certificates`,
