@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Periodic, type TickWork } from '../../src/jobs/periodic.js';
 import { TaskReport } from '../../src/jobs/task-report.js';
+import { Calendar } from '../../src/certificates/rotate/calendar.js';
 import { startProgram, type TestProgram } from '../support/program.js';
 import { dayMs } from '../support/requests.js';
 
@@ -122,4 +123,9 @@ it('one run of a sweep takes all that is due, also when it is more than a transa
     `select count(*)::int as renewals from outbox where job = 'certificate.rotate' and state = 'due'`,
   );
   expect(renewals).toBe(2105);
+  // They are late, so they happen today.
+  const calendar = program.perennial.app.get(Calendar, { strict: false });
+  const today = now.toISOString().slice(0, 10);
+  expect((await calendar.of({})).days).toMatchObject([{ date: today, renewals: 2105 }]);
+  expect((await calendar.of({ from: '2020-01-01', to: '2020-12-31' })).days).toEqual([]);
 });

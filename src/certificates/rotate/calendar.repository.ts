@@ -16,31 +16,33 @@ export interface CalendarSpan {
 }
 
 const dayOf = (column: string): string => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD')`;
-const counted = (column: string): string => `select ${dayOf(column)} as day, c.authority_id as "authorityId",
-  count(*)::int as count from certificate c where ${column} >= $1 and ${column} < $2
-  and ($3::int is null or c.authority_id = $3)`;
+const counted = (at: string): string =>
+  `select ${dayOf(at)} as day, c.authority_id as "authorityId", count(*)::int as count from certificate c
+   where ($3::int is null or c.authority_id = $3)`;
 
 /** Every query of the calendar of renewals. The counts come from indexes alone. */
 @Injectable()
 export class CalendarRepository {
-  /** What is planned. What is due and waits is not: nobody knows its day. */
-  async renewals(tx: Tx, { from, to, authorityId }: CalendarSpan): Promise<DayCount[]> {
+  /** What is planned; what is late happens `now`. What is due and waits is left out: nobody knows its day. */
+  async renewals(tx: Tx, { from, to, authorityId }: CalendarSpan, now: Date): Promise<DayCount[]> {
     const group = 'group by 1, 2';
+    const planned = `${counted('greatest(c.next_renewal_at, $4)')}
+      and c.next_renewal_at < $2 and (c.next_renewal_at >= $1 or $4 >= $1) and $4 < $2`;
     return tx.query(
       `select day, "authorityId", sum(count)::int as count from (
-         ${counted('c.next_renewal_at')} ${group}
-         union all select day, "authorityId", -count from (${counted('c.next_renewal_at')}
+         ${planned} ${group}
+         union all select day, "authorityId", -count from (${planned}
            and c.id in (select certificate_id from renewal_wait) ${group}) w) n
        ${group} having sum(count) > 0`,
-      [from, to, authorityId],
+      [from, to, authorityId, now],
     );
   }
 
   /** Certificates that end and have neither a planned renewal nor a successor. */
   async ends(tx: Tx, { from, to, authorityId }: CalendarSpan): Promise<DayCount[]> {
     return tx.query(
-      `${counted('c.not_after')} and c.next_renewal_at is null and c.state = 'issued'
-         and c.renewal_reason in ('rotation-off', 'no-issuer', 'key-type') group by 1, 2`,
+      `${counted('c.not_after')} and c.not_after >= $1 and c.not_after < $2 and c.next_renewal_at is null
+         and c.state = 'issued' and c.renewal_reason in ('rotation-off', 'no-issuer', 'key-type') group by 1, 2`,
       [from, to, authorityId],
     );
   }

@@ -24,7 +24,8 @@ export class Calendar {
 
   /** Throws Problem `invalid-request` for a time that ends before it begins, or lasts more than two years. */
   async of({ from: first, to: last, authority }: CalendarQuery): Promise<CalendarView> {
-    const from = first ?? dayOf(this.clock.now());
+    const now = this.clock.now();
+    const from = first ?? dayOf(now);
     const lastMs = last ? Date.parse(last) : Date.parse(from) + (defaultDays - 1) * dayMs;
     const days = Math.round((lastMs - Date.parse(from)) / dayMs) + 1;
     if (days < 1 || days > mostDays || lastMs > lastDayMs)
@@ -32,7 +33,7 @@ export class Calendar {
     const to = dayOf(new Date(lastMs));
     const span = { from: new Date(from), to: new Date(lastMs + dayMs), authorityId: authority ?? null };
     return this.db.search(async (tx) => {
-      const renewals = await this.repository.renewals(tx, span);
+      const renewals = await this.repository.renewals(tx, span, now);
       const ends = await this.repository.ends(tx, span);
       const names = await this.repository.namesOf(
         tx,
