@@ -145,7 +145,7 @@ function lifecycleRows({ rotation, sweeps, ledger }, waiting) {
   const held = size.count.toLocaleString('en');
   return [
     rateRow(`renewals of the local CA, ${size.rotations.toLocaleString('en')} due, against issuing`, rotation, 0.6),
-    rateRow(`renewals at a CA that takes 3 s for each answer, two workers against one`, waiting, 1.7),
+    rateRow(`renewals at a CA that takes 2 s for each answer, two workers against one`, waiting, 1.7),
     ...sweeps.map(({ due, ms }) => timeRow(`sweep of ${held} certificates, ${due.toLocaleString('en')} due`, ms, 2000)),
     timeRow(
       `ledger: ${ledger.notices.toLocaleString('en')} notices of ${ledger.due.toLocaleString('en')} certificates`,

@@ -12,7 +12,7 @@ const { compilePlugin } = require('../test/support/child-plugin.ts');
 const { Remote } = require('../test/chaos/remote.ts');
 
 /** How long the CA takes for each answer: so long that it, and not the processor, bounds the rate of two workers. */
-const waitMs = 3000;
+const waitMs = 2000;
 const clients = 32;
 const patienceMs = 300_000;
 
