@@ -4,7 +4,7 @@ import type { Stage } from './stage.js';
 
 /**
  * Compares what the CA elsewhere has issued with what is known here. For each request, and for each key, there is one
- * certificate; what the CA issued is stored, in dispute, or revoked.
+ * certificate; what the CA issued is stored, in dispute, or revoked. What is not as it was asked for is not in use.
  */
 export async function orders({ database, ca }: Stage): Promise<Finding[]> {
   const records = await ca.call<CaRecord[]>('orders');
@@ -26,6 +26,8 @@ export async function orders({ database, ca }: Stage): Promise<Finding[]> {
   return [
     counted('orders at the CA', records.length),
     counted('revocations at the CA', revoked.size),
+    counted('lies of the CA', issued.filter(({ isLie }) => isLie).length),
+    wrong('lies of the CA that are in use', linesOf(issued.filter(({ isLie, serial }) => isLie && stored.has(serial)))),
     wrong(
       'revocations that the CA does not know',
       [...withdrawn].filter((serial) => !revoked.has(serial)),

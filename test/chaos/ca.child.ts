@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseCertificate } from '../../src/pki/certificate.js';
 import { spkiHash } from '../../src/pki/key.js';
 import { type Fate, ScriptedCa } from '../fakes/scripted-ca.js';
+import { lies } from '../fakes/scripted-lies.js';
 import { seeded } from '../support/seeded.js';
 import { serve } from './remote.js';
 
@@ -12,8 +13,12 @@ export interface CaRecord {
   keyHash: string;
   /** Null when it was not issued. */
   serialHex: string | null;
+  /** What it issued, or will, is not what was asked for. */
+  isLie: boolean;
 }
 
+/** Answers that only a person can decide about. */
+const told = ['wrong-key', 'other-names', 'longer', 'other-signature'] as const;
 const fates: readonly Fate[] = ['fine', 'late', 'late', 'busy', 'lost', 'html'];
 const patienceMs = 10_000;
 
@@ -25,9 +30,12 @@ async function main([seed = '0']: readonly string[]): Promise<void> {
   ca.deliver();
   ca.isPrompt = true;
   ca.lateMs = () => 200 + random() * 4_000;
+  let isLying = false;
+  ca.behaviourFor = ({ behaviour }) => (isLying && behaviour === 'pending' ? oneOf(told) : behaviour);
   serve({
     url: () => ca.url,
     trouble: (on: boolean) => (ca.fate = () => (on ? oneOf(fates) : 'fine')) && null,
+    lie: (on: boolean) => (isLying = on) && null,
     /** Takes the next orders and never answers them. True when it has taken one. */
     keepAnswers: async () => {
       const before = ca.orders.length;
@@ -45,10 +53,11 @@ async function main([seed = '0']: readonly string[]): Promise<void> {
     /** Serial numbers, hex. */
     revoked: () => [...ca.revoked],
     orders: () =>
-      ca.orders.map(({ request, chainPem }): CaRecord => ({
+      ca.orders.map(({ request, chainPem, behaviour }): CaRecord => ({
         idempotencyKey: request.idempotencyKey,
         keyHash: spkiHash(request.spkiDer),
         serialHex: chainPem && parseCertificate(chainPem[0] ?? '').serialHex,
+        isLie: behaviour in lies,
       })),
   });
 }

@@ -76,7 +76,7 @@ describe.skipIf(!redisIsInstalled() || !timeCanBeMoved())('a program around whic
       const faults = new Faults(stage, population, random);
       const end = performance.now() + minutes * 60_000;
       await watch.time('faults', Promise.all([faults.strike(end), population.ask()]));
-      await watch.time('settling', settle(stage, 240_000 + minutes * 960_000));
+      await watch.time('settling', settle(stage, population, 240_000 + minutes * 960_000));
       const findings = await watch.time('checks', judge(stage, population, faults));
       console.info(report(faults, findings, watch));
       const renewals = findings.find(({ name }) => name === 'renewals');

@@ -56,6 +56,7 @@ export class Faults {
     this.stage.time.move(firstStepS);
     while (performance.now() < untilMs && !this.stalled) {
       await sleep(100 + this.random() * 1_200);
+      await this.population.decide();
       const choice = this.random();
       if (choice < 0.35 && (await this.step())) continue;
       if (choice > 0.9) await this.meddle();
@@ -238,6 +239,13 @@ function outside({ mail, ca, vaults }: Stage): Fault[] {
       subjects: ['outside 1'],
       begin: () => ca.call('trouble', true),
       end: () => ca.call('trouble', false),
+      lastsMs: 12_000,
+    },
+    {
+      name: 'The CA lies',
+      subjects: ['outside 1'],
+      begin: () => ca.call('lie', true),
+      end: () => ca.call('lie', false),
       lastsMs: 12_000,
     },
     {

@@ -103,6 +103,15 @@ export class Population {
     return `a user ${cancels ? 'cancels a request' : revokes ? 'revokes' : 'renews'}`;
   }
 
+  /** A user rejects every answer of a CA that is in dispute. */
+  async decide(): Promise<void> {
+    const rows = await this.stage.database.query<{ id: number }>(
+      `select c.id from certificate c join certificate_order o on o.certificate_id = c.id
+       where c.state in ('requested', 'pending') and o.disputed_serial_hex is not null`,
+    );
+    for (const { id } of rows) await this.stage.call('POST', `/pending_certificates/${id}/reject`, {});
+  }
+
   /** A user orders a successor from the CA elsewhere. */
   async renewElsewhere(): Promise<void> {
     const [row] = await this.stage.database.query<{ id: number }>(

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { twins } from './invariants.js';
+import type { Population } from './population.js';
 import type { Stage } from './stage.js';
 
 const pauseMs = 500;
@@ -32,12 +33,13 @@ select count(*)::int as open, coalesce(extract(epoch from min(at) - now()), 0)::
 
 /**
  * Lets the program work until nothing is left, something is beyond repair, or `patienceMs` are over. While everything
- * waits, the clock goes on to what is next.
+ * waits, the clock goes on to what is next. What only a person can decide, a person decides.
  */
-export async function settle(stage: Stage, patienceMs: number): Promise<void> {
+export async function settle(stage: Stage, population: Population, patienceMs: number): Promise<void> {
   const { database, time } = stage;
   for (const end = performance.now() + patienceMs; performance.now() < end; await sleep(pauseMs)) {
     if ((await twins(stage)).length > 0) return;
+    await population.decide();
     const [{ open, waitsS } = { open: 0, waitsS: 0 }] = await database.query<{ open: number; waitsS: number }>(
       openWork,
     );
