@@ -126,42 +126,10 @@ export class Successors {
   }
 
   /**
-   * After certificates and their deliveries are stored. `renewals`: those that renew, issued or not. `issued`: those
-   * that are issued, which take over from their predecessors. Throws Problem `wrong-state`, or StalePredecessor.
+   * After renewals are stored. Returns the locked predecessors by id, which `issued` saves. Throws Problem
+   * `wrong-state`, or StalePredecessor.
    */
-  async stored(
-    tx: Tx,
-    renewals: readonly StoredRenewal[],
-    issued: readonly Pick<Certificate, 'id' | 'renewsId'>[],
-  ): Promise<void> {
-    const olds = await this.begin(tx, renewals);
-    if (issued.length > 0) await this.succeed(tx, issued, olds);
-    await this.due.saveOutlooks(tx, [...olds.values()]);
-  }
-
-  /** After certificates are issued and their deliveries are planned: they take over from their predecessors. */
-  issued(tx: Tx, successors: readonly Pick<Certificate, 'id' | 'renewsId'>[]): Promise<void> {
-    return this.stored(tx, [], successors);
-  }
-
-  /** After a certificate with a requested successor got these destinations: the successor is delivered there too. */
-  async deliverTo(tx: Tx, oldId: number, destinationIds: readonly number[]): Promise<void> {
-    const successor = destinationIds.length > 0 ? await this.certificates.findSuccessor(tx, oldId) : null;
-    if (successor) await this.deploying.plan(tx, successor.id, destinationIds, successor.bodyPem !== null);
-  }
-
-  /** When a successor may be deployed at every destination: see Settling. */
-  settle(tx: Tx, successorId: number): Promise<void> {
-    return this.settling.settle(tx, [successorId], new Map());
-  }
-
-  /** After a successor was revoked, cancelled or deleted: see Reinstating. */
-  withdrawn(tx: Tx, successor: Certificate): Promise<number[]> {
-    return this.reinstating.withdrawn(tx, successor);
-  }
-
-  /** Records that these are renewed. Returns the locked predecessors, which the caller saves, by id. */
-  private async begin(tx: Tx, renewals: readonly StoredRenewal[]): Promise<Map<number, Certificate>> {
+  async requested(tx: Tx, renewals: readonly StoredRenewal[]): Promise<Map<number, Certificate>> {
     if (renewals.length === 0) return new Map();
     const silent = renewals.filter(({ notify }) => !notify).map(({ successorId }) => successorId);
     await this.notices.withholdRotated(tx, silent);
@@ -178,6 +146,35 @@ export class Successors {
       row.recordRenewal();
     }
     return rows;
+  }
+
+  /**
+   * After certificates are issued and their deliveries are planned: they take over from their predecessors. `olds`: the
+   * predecessors that are locked already. All of them are saved.
+   */
+  async issued(
+    tx: Tx,
+    successors: readonly Pick<Certificate, 'id' | 'renewsId'>[],
+    olds = new Map<number, Certificate>(),
+  ): Promise<void> {
+    if (successors.length > 0) await this.succeed(tx, successors, olds);
+    await this.due.saveOutlooks(tx, [...olds.values()]);
+  }
+
+  /** After a certificate with a requested successor got these destinations: the successor is delivered there too. */
+  async deliverTo(tx: Tx, oldId: number, destinationIds: readonly number[]): Promise<void> {
+    const successor = destinationIds.length > 0 ? await this.certificates.findSuccessor(tx, oldId) : null;
+    if (successor) await this.deploying.plan(tx, successor.id, destinationIds, successor.bodyPem !== null);
+  }
+
+  /** When a successor may be deployed at every destination: see Settling. */
+  settle(tx: Tx, successorId: number): Promise<void> {
+    return this.settling.settle(tx, [successorId], new Map());
+  }
+
+  /** After a successor was revoked, cancelled or deleted: see Reinstating. */
+  withdrawn(tx: Tx, successor: Certificate): Promise<number[]> {
+    return this.reinstating.withdrawn(tx, successor);
   }
 
   /** `olds`: the predecessors that are locked already. Those that it locks are added; the caller saves all that stay. */

@@ -46,14 +46,15 @@ export async function addToOutbox(tx: Tx, job: string, rows: readonly OutboxRow[
 
 /**
  * SQL condition: a job with the data `{ [field]: id }` waits, runs, or has been a dead letter for less than `deadS`.
- * Written so that only the index of the identities fits (see OutboxRepository).
+ * Written so that only the index of the identities fits (see OutboxRepository). One that died at a later time than now
+ * counts for none when the clock has been set back further than `deadS`.
  */
 export function isUnfinished({ name }: { name: string }, field: string, id: string, deadS: number): string {
   return `exists (
     select from outbox unfinished
     where unfinished.identity = '[["${field}",' || ${id} || ']]' and unfinished.job || '' = '${name}'
       and unfinished.state <> 'done'
-      and (unfinished.state <> 'dead' or unfinished.finished_at > now() - interval '${deadS} seconds')
+      and (unfinished.state <> 'dead' or abs(extract(epoch from now() - unfinished.finished_at)) < ${deadS})
     offset 0)`;
 }
 

@@ -21,8 +21,9 @@ const openWork = `with open (at) as (
   union all
   select next_attempt_at from notice where state = 'due'
   union all
-  select next_renewal_at from certificate
-    where state in ('issued', 'revoked') and (next_renewal_at <= now() or renewal_fault is not null)
+  select greatest(next_renewal_at, (select max(finished_at) + interval '10 minutes' from outbox o
+      where o.job = 'certificate.rotate' and o.state = 'dead' and o.data->>'certificateId' = certificate.id::text))
+    from certificate where state in ('issued', 'revoked') and (next_renewal_at <= now() or renewal_fault is not null)
       and next_renewal_at is not null
   union all
   select c.next_attempt_at from certificate c join authority a on a.id = c.authority_id

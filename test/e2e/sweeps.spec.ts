@@ -88,6 +88,9 @@ it('enqueues a due renewal whose job is lost at once, and one whose job has died
   expect(await swept()).toEqual({ due: 4, taken: 0 });
   await source.query(`update outbox set finished_at = now() - interval '11 minutes' where state = 'dead'`);
   expect(await swept()).toEqual({ due: 5, taken: 1 });
+  // It died before the clock was set back by a month.
+  await source.query(`update outbox set state = 'dead', finished_at = now() + interval '30 days' where ${one}`);
+  expect(await swept()).toEqual({ due: 5, taken: 1 });
 });
 
 it('one run of a sweep takes all that is due, also when it is more than a transaction takes', async () => {

@@ -235,12 +235,17 @@ export class Issuing {
       const all = many.map((one, i) => ({ ...one, id: (stored[i] as Stored).id }));
       const [issued, requested] = [all.filter(isIssued), all.filter((one) => !isIssued(one))];
       await this.placeOrders(tx, requested);
-      await this.deploying.planMany(tx, requested.flatMap(wantedOf), false);
-      await this.deploying.planMany(tx, issued.flatMap(wantedOf), true);
-      await this.successors.stored(
+      // Before the deliveries: a predecessor without a destination that is deleted meanwhile is a stale one.
+      const olds = await this.successors.requested(
         tx,
         all.flatMap(({ id, ready: { command } }) => (command.renews ? [{ ...command.renews, successorId: id }] : [])),
+      );
+      await this.deploying.planMany(tx, requested.flatMap(wantedOf), false);
+      await this.deploying.planMany(tx, issued.flatMap(wantedOf), true);
+      await this.successors.issued(
+        tx,
         issued.map(({ id, ready: { command } }) => ({ id, renewsId: command.renews?.old.id ?? null })),
+        olds,
       );
       return stored;
     });

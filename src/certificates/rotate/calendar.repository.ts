@@ -27,7 +27,7 @@ export class CalendarRepository {
   async renewals(tx: Tx, { from, to, authorityId }: CalendarSpan, now: Date): Promise<DayCount[]> {
     const group = 'group by 1, 2';
     const planned = `${counted('greatest(c.next_renewal_at, $4)')}
-      and c.next_renewal_at < $2 and (c.next_renewal_at >= $1 or $4 >= $1) and $4 < $2`;
+      and c.next_renewal_at < $2 and c.next_renewal_at >= case when $4 >= $1 then '-infinity' else $1 end and $4 < $2`;
     return tx.query(
       `select day, "authorityId", sum(count)::int as count from (
          ${planned} ${group}

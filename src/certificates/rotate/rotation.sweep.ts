@@ -55,7 +55,6 @@ export class RotationSweep implements OnModuleInit {
         const now = this.clock.now();
         return take(tx, now, { again: new Date(now.getTime() + againMs), limit });
       });
-    await this.renew(signal, report);
     await giveOut('waiting', (tx, now, most) => this.dispatch.takeWaiting(tx, now, most));
     await giveOut('orders', async (tx, now, most) => {
       const orders = await this.due.takeDue(tx, late(now), most);
@@ -72,6 +71,8 @@ export class RotationSweep implements OnModuleInit {
       await enqueueWithdrawals(tx, due);
       return due.length;
     });
+    // Last: it reads past all renewals that are due and have a job, and may fail without harm to the others.
+    await this.renew(signal, report);
   }
 
   /** Each batch begins after the one before: renewals stay due until their jobs end. */

@@ -50,6 +50,8 @@ export class WaitingRepository {
     now: Date,
     { job, after, limit }: { job: { name: string }; after: DueKey | null; limit: number },
   ): Promise<(TakenRenewal & DueKey)[]> {
+    // One at a time: a statement that began before another one ended would not see the jobs of its renewals.
+    await tx.query(`select pg_advisory_xact_lock(hashtextextended('renewals', 0))`);
     return tx.query(
       `select ${taken}, c.next_renewal_at::text as "dueAt" from certificate c
        where c.next_renewal_at <= $1 and (c.next_renewal_at, c.id) > ($2::timestamptz, $3::int)
