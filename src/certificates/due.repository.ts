@@ -113,11 +113,9 @@ export class DueRepository {
 }
 
 function outlookOf(row: Certificate): object {
-  return Object.fromEntries([
-    ['id', row.id],
-    ...outlook.map(([, field]) => {
-      const value = row[field];
-      return [field, value instanceof Date ? timestamp(value) : value];
-    }),
-  ]);
+  const fields = outlook.map(([, field]): [string, unknown] => {
+    const value = row[field];
+    return [field, value instanceof Date ? timestamp(value) : value];
+  });
+  return { id: row.id, ...Object.fromEntries(fields) };
 }

@@ -177,7 +177,7 @@ export class Successors {
     return this.reinstating.withdrawn(tx, successor);
   }
 
-  /** `olds`: the predecessors that are locked already. Those that it locks are added; the caller saves all that stay. */
+  /** `olds`: predecessors that are locked already. Others that it locks are added; the caller saves what is left. */
   private async succeed(
     tx: Tx,
     successors: readonly Pick<Certificate, 'id' | 'renewsId'>[],

@@ -10,7 +10,7 @@ const insert = `insert into notice (certificate_id, subscription_id, event, dedu
   from unnest($1::int[], $2::int[]) as n(c, s)`;
 
 const added = async (sql: string, values?: unknown[]): Promise<number> =>
-  ((await test.source.query(sql, values)) as [{ id: number }])[0].id;
+  (await test.source.query<[{ id: number }]>(sql, values))[0].id;
 
 beforeAll(async () => {
   test = await createTestDatabase([]);
