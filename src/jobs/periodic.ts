@@ -36,7 +36,7 @@ const clockMs = 2_000;
 
 /**
  * The periodic tasks. Every process of the roles `all` and `worker` ticks; a lease in the database makes sure that one
- * of them does the work, once per interval.
+ * of them does the work, once per interval. Every process watches the clock.
  */
 @Injectable()
 export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -79,15 +79,16 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
   }
 
   onApplicationBootstrap(): void {
+    // In every role: what an API process plans while no worker runs must follow the clock, too.
+    this.scheduler.addInterval(
+      'clock',
+      setInterval(() => void this.lookAtClock(), clockMs),
+    );
     if (this.config.role === 'api') return;
     for (const task of this.tasks.values()) this.schedule(task);
     this.scheduler.addInterval(
       'urgent tasks',
       setInterval(() => void this.tickUrgent(), urgentMs),
-    );
-    this.scheduler.addInterval(
-      'clock',
-      setInterval(() => void this.lookAtClock(), clockMs),
     );
   }
 

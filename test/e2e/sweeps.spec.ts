@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Periodic, type TickWork } from '../../src/jobs/periodic.js';
 import { TaskReport } from '../../src/jobs/task-report.js';
 import { Calendar } from '../../src/certificates/rotate/calendar.js';
-import { startProgram, type TestProgram } from '../support/program.js';
+import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs } from '../support/requests.js';
 
 /** A process that runs no jobs and no sweeps by itself: what a sweep enqueues waits. */
@@ -131,4 +131,19 @@ it('one run of a sweep takes all that is due, also when it is more than a transa
   const today = now.toISOString().slice(0, 10);
   expect((await calendar.of({})).days).toMatchObject([{ date: today, renewals: 2105 }]);
   expect((await calendar.of({ from: '2020-01-01', to: '2020-12-31' })).days).toEqual([]);
+});
+
+it('a process of the API alone lets what is planned follow the clock when it is set back', async () => {
+  const { source } = program.database;
+  await source.query(`update outbox set run_at = now() + interval '190 minutes' where state = 'due'`);
+  await source.query(
+    `insert into clock_watch (seen_at) values (clock_timestamp() + interval '3 hours')
+     on conflict (id) do update set seen_at = excluded.seen_at`,
+  );
+  await eventually(async () => {
+    const [{ late }] = await source.query(
+      `select count(*)::int as late from outbox where state = 'due' and run_at > now() + interval '15 minutes'`,
+    );
+    return late === 0;
+  });
 });
