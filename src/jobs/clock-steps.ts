@@ -67,7 +67,8 @@ export class ClockSteps {
         await tx.query(`update clock_step_back set next_at = least(next_at, ${inSeconds(lateAfterS[0])})`);
         await tx.query('insert into clock_step_back (seconds, next_at) values ($1, clock_timestamp())', [-seenS]);
       }
-      await tx.query('update clock_watch set seen_at = clock_timestamp()');
+      // Not what the clock shows now: it may have been set again since it was read.
+      await tx.query(`update clock_watch set seen_at = seen_at + $1::float8 * interval '1 second'`, [seenS]);
       return seenS;
     });
     const size = `${Math.round(Math.abs(stepS))} s`;
