@@ -152,6 +152,7 @@ interface SentNotice {
   certificateId: number;
   /** Null for the mail to the owner. */
   subscriptionId: number | null;
+  owner: string;
   event: string;
   key: string;
 }
@@ -178,8 +179,10 @@ const messageIdOf = (key: string): string => createHash('sha256').update(key).di
 function messagesOf(rows: readonly SentNotice[]): Map<string, number[]> {
   const together = new Map<string, SentNotice[]>();
   for (const row of rows) {
-    const group = `${row.event} ${row.subscriptionId ?? `of ${row.certificateId}`}`;
-    together.set(group, [...(together.get(group) ?? []), row]);
+    const groups = [`${row.event} ${row.subscriptionId ?? `of ${row.certificateId}`}`];
+    // One mail has all warnings for an owner, also of several subscriptions.
+    if (row.event === 'certificate.expiring') groups.push(`${row.event} for ${row.owner}`);
+    for (const group of groups) together.set(group, [...(together.get(group) ?? []), row]);
   }
   const messages = new Map<string, number[]>();
   for (const group of together.values())
@@ -198,8 +201,8 @@ function messagesOf(rows: readonly SentNotice[]): Map<string, number[]> {
 
 async function notices(stage: Stage): Promise<Finding[]> {
   const rows = await stage.database.query<SentNotice>(
-    `select id, certificate_id as "certificateId", subscription_id as "subscriptionId", event, dedupe_key as key
-     from notice where state = 'sent' and certificate_id is not null`,
+    `select n.id, certificate_id as "certificateId", subscription_id as "subscriptionId", event, dedupe_key as key, owner
+     from notice n join certificate c on c.id = n.certificate_id where n.state = 'sent'`,
   );
   const unsent = await stage.database.query<object>(
     `select id, event, state, attempts, fault_detail from notice where state = 'due'`,
