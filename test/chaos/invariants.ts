@@ -173,14 +173,13 @@ async function mailsOf({ mailFile }: Stage): Promise<{ mails: TakenMail[]; answe
 const messageIdOf = (key: string): string => createHash('sha256').update(key).digest('hex').slice(0, 40);
 
 /**
- * Which notices a mail with this Message-ID tells, for every set of notices that can go into one mail. Each line of
- * certificates has a subscription of its own: a warning may be about a certificate and its successor.
+ * Which notices a mail with this Message-ID tells, for every set of notices that can go into one mail: those of one
+ * event and subscription, and all warnings for one owner. Each line of certificates has an owner of its own.
  */
 function messagesOf(rows: readonly SentNotice[]): Map<string, number[]> {
   const together = new Map<string, SentNotice[]>();
   for (const row of rows) {
     const groups = [`${row.event} ${row.subscriptionId ?? `of ${row.certificateId}`}`];
-    // One mail has all warnings for an owner, also of several subscriptions.
     if (row.event === 'certificate.expiring') groups.push(`${row.event} for ${row.owner}`);
     for (const group of groups) together.set(group, [...(together.get(group) ?? []), row]);
   }
@@ -201,8 +200,8 @@ function messagesOf(rows: readonly SentNotice[]): Map<string, number[]> {
 
 async function notices(stage: Stage): Promise<Finding[]> {
   const rows = await stage.database.query<SentNotice>(
-    `select n.id, certificate_id as "certificateId", subscription_id as "subscriptionId", event, dedupe_key as key, owner
-     from notice n join certificate c on c.id = n.certificate_id where n.state = 'sent'`,
+    `select n.id, certificate_id as "certificateId", subscription_id as "subscriptionId", event, dedupe_key as key,
+       owner from notice n join certificate c on c.id = n.certificate_id where n.state = 'sent'`,
   );
   const unsent = await stage.database.query<object>(
     `select id, event, state, attempts, fault_detail from notice where state = 'due'`,
