@@ -203,6 +203,20 @@ it('a lease that is stored by the old time after the step follows it later', asy
   expect(lefts.map(({ left }) => left > 0 && left <= 20)).toEqual([true, true]);
 });
 
+it('a step that comes while leases move is not taken for seen: the stored time is that of the first reading', async () => {
+  await test.source.query(`insert into clock_watch (seen_at) values (now() - interval '6 days')`);
+  await test.source.query(`insert into lease values ('a', 'alive', now() - interval '6 days' + interval '20 seconds')`);
+  await test.source.query('create table moved (at timestamptz)');
+  await test.source.query(
+    `create function note_move() returns trigger language plpgsql
+       as $$ begin insert into moved values (clock_timestamp()); return new; end $$`,
+  );
+  await test.source.query('create trigger note_move after update on lease for each row execute function note_move()');
+  await steps().follow();
+  const seen = await test.source.query('select seen_at < at as "isBefore" from clock_watch, moved');
+  expect(seen).toEqual([{ isBefore: true }]);
+});
+
 it('another step back does not hold up what is late after the first', async () => {
   await test.source.query('create table planned (name text primary key, at timestamptz)');
   await test.source.query(`insert into clock_watch (seen_at) values (now() + interval '3 hours')`);
