@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client } from 'pg';
+import { Client, DatabaseError } from 'pg';
 import { findPostgres } from '../../src/platform/db/postgres-binaries.js';
 import { prepareCluster } from '../../src/platform/db/postgres-cluster.js';
 import { findLauncher } from '../../src/platform/db/postgres-launcher.js';
@@ -73,8 +73,7 @@ export class DatabaseServer {
         await client.connect();
         return (await client.query(text, values)).rows as T[];
       } catch (error) {
-        const { code = '' } = error as { code?: string };
-        const isAnswer = /^[0-9A-Z]{5}$/.test(code) && !/^(08|57)/.test(code);
+        const isAnswer = error instanceof DatabaseError && !/^(08|57)/.test(error.code ?? '');
         if (isAnswer || performance.now() > end) throw error;
       } finally {
         await client.end().catch(() => undefined);

@@ -14,7 +14,7 @@ const longestFolder = 103 - `/.s.PGSQL.${socketPort}`.length;
  * A).
  */
 const notYet = new Set(['57P03', '3D000']);
-const nobodyThere = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTDIR', 'ECONNRESET']);
+const nobodyThere = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTDIR', 'ECONNRESET', 'EPIPE']);
 
 /**
  * `folder` itself, or, where its path is too long for a socket, a private temporary folder to which `folder` then

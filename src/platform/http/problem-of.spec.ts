@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createEmptyDatabase, type TestDatabase } from '../../../test/support/database.js';
@@ -58,9 +59,18 @@ describe('what Postgres refuses', () => {
     expect(await failing(statement, [...parameters])).toMatchObject({ code, detail });
   });
 
-  it('and a server that is not there', async () => {
-    const source = new DataSource({ type: 'postgres', url: 'postgres://nobody@127.0.0.1:1/none' });
+  it.each([
+    ['at a port', 'postgres://nobody@127.0.0.1:1/none'],
+    ['at a socket', 'postgres:///none?host=%2Ftmp%2Fno-such-folder&user=nobody'],
+    ['with a name', 'postgres://nobody@nowhere.invalid/none'],
+  ])('and a server %s that is not there', async (_, url) => {
+    const source = new DataSource({ type: 'postgres', url });
     const error: unknown = await source.initialize().catch((thrown: unknown) => thrown);
     expect(problemOf(error)).toMatchObject({ code: 'unavailable', extra: { retryAfterS: 5 } });
   });
+});
+
+it('a file that is not there is not a server that is not there', async () => {
+  const error: unknown = await readFile('/tmp/no-such-folder/file').catch((thrown: unknown) => thrown);
+  expect(problemOf(error)).toMatchObject({ code: 'internal' });
 });

@@ -40,6 +40,8 @@ const badValue: Readonly<Record<string, string>> = {
 const outOfService = /^(08|40|53|57)/;
 /** Errors of the Postgres client that have no code. */
 const lostByDriver = /^(Connection terminated|timeout exceeded when trying to connect)/;
+/** System calls that only fail when there is no connection; the error of the others tells. */
+const connecting = new Set(['connect', 'getaddrinfo']);
 const noConnection = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN']);
 
 /**
@@ -107,8 +109,7 @@ function duplicate(error: unknown): string {
 }
 
 function isUnreachable(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    (noConnection.has((error as NodeJS.ErrnoException).code ?? '') || lostByDriver.test(error.message))
-  );
+  if (!(error instanceof Error)) return false;
+  const { code = '', syscall = '' } = error as NodeJS.ErrnoException;
+  return noConnection.has(code) || connecting.has(syscall) || lostByDriver.test(error.message);
 }
