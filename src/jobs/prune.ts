@@ -2,6 +2,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Clock } from '../platform/clock.js';
 import { Database } from '../platform/db/database.js';
 import { IdempotentRequests } from '../platform/http/idempotent-requests.js';
+import { eachPart } from './each-part.js';
 import { OutboxRepository } from './outbox.repository.js';
 import { Periodic } from './periodic.js';
 import { PeriodicRepository } from './periodic.repository.js';
@@ -33,13 +34,13 @@ export class Pruning implements OnModuleInit {
   /** Deletes in batches, each in its own transaction, so that no lock is held for long. */
   async prune(signal: AbortSignal, report: TaskReport): Promise<void> {
     const yesterday = new Date(this.clock.now().getTime() - 24 * hourS * 1000);
-    const parts = {
-      jobs: () => this.outbox.prune(this.db.single, ages, batch),
-      taskRuns: () => this.tasks.prune(this.db.single, batch),
-      requests: () => this.requests.prune(yesterday, batch),
-    };
-    for (const [kind, prune] of Object.entries(parts)) {
+    const untilNoneIsLeft = async (kind: string, prune: () => Promise<number>): Promise<void> => {
       for (let pruned = batch; pruned >= batch && !signal.aborted; report.count(kind, pruned)) pruned = await prune();
-    }
+    };
+    await eachPart(report, {
+      jobs: () => untilNoneIsLeft('jobs', () => this.outbox.prune(this.db.single, ages, batch)),
+      taskRuns: () => untilNoneIsLeft('taskRuns', () => this.tasks.prune(this.db.single, batch)),
+      requests: () => untilNoneIsLeft('requests', () => this.requests.prune(yesterday, batch)),
+    });
   }
 }

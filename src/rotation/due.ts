@@ -174,11 +174,12 @@ export function due(facts: RenewalFacts, policy: RenewalRule, now: Date): Renewa
   return plan.reason;
 }
 
-const urgent: readonly RenewalReason[] = ['key-compromised', 'revoked', 'emergency'];
+/** The reasons for which a renewal is urgent, whenever its certificate expires. */
+export const urgentReasons: readonly RenewalReason[] = ['key-compromised', 'revoked', 'emergency'];
 
 /** True for a renewal that no window, limit or ordinary pause holds. */
 export function isUrgent(reason: RenewalReason, lastAt: Date, now: Date): boolean {
-  return urgent.includes(reason) || lastAt <= now;
+  return urgentReasons.includes(reason) || lastAt <= now;
 }
 
 /**

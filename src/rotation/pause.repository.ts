@@ -45,16 +45,23 @@ const shown: ListSource = {
   filters: { id: whole('p.id'), scope: words('p.scope'), reason: words('p.reason') },
 };
 
+const inForce = `select ${named} from ${shown.from}
+  where p.ended_at is null and (p.until is null or p.until > $1) order by p.holds_emergencies desc, p.id`;
+
 /** Every query on pauses of renewals. */
 @Injectable()
 export class PauseRepository {
   /** The pauses in force, those that hold emergencies too first. */
   async inForce(tx: Tx, now: Date): Promise<NamedPause[]> {
-    return tx.query(
-      `select ${named} from ${shown.from}
-       where p.ended_at is null and (p.until is null or p.until > $1) order by p.holds_emergencies desc, p.id`,
-      [now],
-    );
+    return tx.query(inForce, [now]);
+  }
+
+  /**
+   * As `inForce`, locked until the transaction ends: whoever lets go on what a pause has held waits for it, and sees
+   * what it holds.
+   */
+  async lockInForce(tx: Tx, now: Date): Promise<NamedPause[]> {
+    return tx.query(`${inForce} for key share of p`, [now]);
   }
 
   list(tx: Tx, query: PageQuery & { active?: boolean }): Promise<Page<ShownPause>> {

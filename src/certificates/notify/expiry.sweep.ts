@@ -1,4 +1,5 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { eachPart } from '../../jobs/each-part.js';
 import { inBatches } from '../../jobs/in-batches.js';
 import { Periodic } from '../../jobs/periodic.js';
 import type { TaskReport } from '../../jobs/task-report.js';
@@ -42,17 +43,22 @@ export class ExpirySweep implements OnModuleInit {
   /** Handles all that is due in batches, until the signal is aborted. */
   async run(signal: AbortSignal, report: TaskReport): Promise<void> {
     const run = { db: this.db, signal, report };
-    // The run ends after both, also when one of them fails: its lease must cover all that it does.
-    const ends = await Promise.allSettled(
-      Array.from({ length: batchesAtOnce }, () =>
-        inBatches(run, { kind: 'certificates', most: mostCertificates }, (tx, most) => this.warn(tx, most)),
-      ),
-    );
-    for (const end of ends) if (end.status === 'rejected') throw end.reason;
-    await inBatches(run, { kind: 'escalations', most: mostNotices }, (tx, most) =>
-      this.notices.escalate(tx, this.clock.now(), most),
-    );
-    await inBatches(run, { kind: 'notices', most: mostNotices }, (tx, most) => this.send(tx, most));
+    await eachPart(report, {
+      certificates: async () => {
+        // It ends after both, also when one of them fails: the lease of the run must cover all that it does.
+        const ends = await Promise.allSettled(
+          Array.from({ length: batchesAtOnce }, () =>
+            inBatches(run, { kind: 'certificates', most: mostCertificates }, (tx, most) => this.warn(tx, most)),
+          ),
+        );
+        for (const end of ends) if (end.status === 'rejected') throw end.reason;
+      },
+      escalations: () =>
+        inBatches(run, { kind: 'escalations', most: mostNotices }, (tx, most) =>
+          this.notices.escalate(tx, this.clock.now(), most),
+        ),
+      notices: () => inBatches(run, { kind: 'notices', most: mostNotices }, (tx, most) => this.send(tx, most)),
+    });
   }
 
   private async warn(tx: Tx, most: number): Promise<number> {

@@ -1,4 +1,5 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { eachPart } from '../../jobs/each-part.js';
 import { inBatches } from '../../jobs/in-batches.js';
 import { Periodic } from '../../jobs/periodic.js';
 import { SubscriptionRepository } from '../../notifications/subscription.repository.js';
@@ -24,12 +25,15 @@ export class SummarySweep implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.periodic.everyTick('weekly-summaries', this.config.sweepIntervalS, async (signal, report) => {
-      await inBatches({ db: this.db, signal, report }, { kind: 'summaries', most: batch }, (tx, most) =>
-        this.write(tx, most),
-      );
-      report.count('summaries', await this.db.write((tx) => this.writeForTeam(tx)));
-    });
+    this.periodic.everyTick('weekly-summaries', this.config.sweepIntervalS, (signal, report) =>
+      eachPart(report, {
+        subscriptions: () =>
+          inBatches({ db: this.db, signal, report }, { kind: 'summaries', most: batch }, (tx, most) =>
+            this.write(tx, most),
+          ),
+        team: async () => report.count('summaries', await this.db.write((tx) => this.writeForTeam(tx))),
+      }),
+    );
   }
 
   private async write(tx: Tx, most: number): Promise<number> {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '../../audit/audit.js';
 import type { StepBack } from '../../jobs/step-back.js';
+import type { TaskReport } from '../../jobs/task-report.js';
 import type { Tx } from '../../platform/db/database.js';
 import { systemActor } from '../../platform/http/actor.js';
 import { Metrics } from '../../platform/metrics.js';
@@ -12,6 +13,12 @@ import { rotateCertificate } from './rotate.job.js';
 import { type DueKey, type TakenRenewal, WaitingRepository } from './waiting.repository.js';
 
 const hourMs = 3_600_000;
+
+/** How many renewals to decide about, and where to report those about which nothing can be decided. */
+interface Take {
+  limit: number;
+  report: TaskReport;
+}
 
 /** What holds a renewal, or what an urgent one did not wait for. */
 interface Held {
@@ -53,11 +60,11 @@ export class RenewalDispatch {
   async takeDue(
     tx: Tx,
     now: Date,
-    { after, limit }: { after: DueKey | null; limit: number },
+    { after, limit, report }: Take & { after: DueKey | null },
   ): Promise<{ count: number; last: DueKey | null }> {
     const limits = await this.limits.lock(tx);
     const due = await this.waiting.takeDue(tx, now, { job: rotateCertificate, after, limit });
-    if (due.length > 0) await this.decide(tx, due, limits, now);
+    if (due.length > 0) await this.decide(tx, due, { limits, isCounted: limits.length > 0, report }, now);
     return { count: due.length, last: due.at(-1) ?? null };
   }
 
@@ -65,7 +72,7 @@ export class RenewalDispatch {
    * Lets renewals begin that wait for a limit, as far as there is room now. They are due again at `again`. Returns how
    * many were taken.
    */
-  async takeWaiting(tx: Tx, now: Date, { again, limit }: { again: Date; limit: number }): Promise<number> {
+  async takeWaiting(tx: Tx, now: Date, { again, limit, report }: Take & { again: Date }): Promise<number> {
     const limits = await this.limits.lock(tx);
     const begun = limits.length > 0 && (await this.limits.begunSince(tx, new Date(now.getTime() - hourMs)));
     const room = roomOf(limits, begun || new Map());
@@ -73,7 +80,7 @@ export class RenewalDispatch {
     if (most === 0) return 0;
     const next = await this.waiting.takeWaiting(tx, { rooms: room.authorities, most, again });
     // There is room for them.
-    if (next.length > 0) await this.decide(tx, next, [], now, limits.length > 0);
+    if (next.length > 0) await this.decide(tx, next, { limits: [], isCounted: limits.length > 0, report }, now);
     return next.length;
   }
 
@@ -85,20 +92,24 @@ export class RenewalDispatch {
   private async decide(
     tx: Tx,
     renewals: readonly TakenRenewal[],
-    limits: readonly RotationLimit[],
+    { limits, isCounted, report }: { limits: readonly RotationLimit[]; isCounted: boolean; report: TaskReport },
     now: Date,
-    isCounted = limits.length > 0,
   ): Promise<void> {
-    const pauses = await this.pauses.inForce(tx, now);
+    const pauses = await this.pauses.lockInForce(tx, now);
     const policies = new Map((await this.policies.all(tx)).map((policy) => [policy.id, policy]));
     const held: Held[] = [];
     const begun: Begun[] = [];
     for (const renewal of renewals) {
-      const policy = policies.get(renewal.policyId);
-      if (!policy) throw new Error(`Certificate ${renewal.id} has no rotation policy.`);
-      const verdict = verdictOn(renewal, { policy, pauses, limits }, now);
-      if (verdict.hold) held.push({ renewal, hold: verdict.hold });
-      else begun.push({ renewal, overrides: verdict.overrides });
+      try {
+        const policy = policies.get(renewal.policyId);
+        if (!policy) throw new Error('It has no rotation policy.');
+        const verdict = verdictOn(renewal, { policy, pauses, limits }, now);
+        if (verdict.hold) held.push({ renewal, hold: verdict.hold });
+        else begun.push({ renewal, overrides: verdict.overrides });
+      } catch (error) {
+        // It stays due, and the others go on.
+        report.failed(`certificate ${renewal.id}`, error);
+      }
     }
     await this.hold(tx, held, now);
     await this.begin(tx, begun, now, isCounted);

@@ -1,4 +1,5 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { eachPart } from '../../jobs/each-part.js';
 import { inBatches } from '../../jobs/in-batches.js';
 import { Periodic } from '../../jobs/periodic.js';
 import type { TaskReport } from '../../jobs/task-report.js';
@@ -55,24 +56,29 @@ export class RotationSweep implements OnModuleInit {
         const now = this.clock.now();
         return take(tx, now, { again: new Date(now.getTime() + againMs), limit });
       });
-    await giveOut('waiting', (tx, now, most) => this.dispatch.takeWaiting(tx, now, most));
-    await giveOut('orders', async (tx, now, most) => {
-      const orders = await this.due.takeDue(tx, late(now), most);
-      await enqueueOrders(tx, orders);
-      return orders.length;
+    await eachPart(report, {
+      waiting: () => giveOut('waiting', (tx, now, most) => this.dispatch.takeWaiting(tx, now, { ...most, report })),
+      orders: () =>
+        giveOut('orders', async (tx, now, most) => {
+          const orders = await this.due.takeDue(tx, late(now), most);
+          await enqueueOrders(tx, orders);
+          return orders.length;
+        }),
+      questions: () =>
+        giveOut('questions', async (tx, now, most) => {
+          const asked = await this.renewalInfos.takeDue(tx, now, most);
+          await enqueueRenewalInfo(tx, asked);
+          return asked.length;
+        }),
+      withdrawals: () =>
+        giveOut('withdrawals', async (tx, now, most) => {
+          const due = await this.withdrawals.takeDue(tx, late(now), most);
+          await enqueueWithdrawals(tx, due);
+          return due.length;
+        }),
+      // Last: it reads past all renewals that are due and have a job.
+      renewals: () => this.renew(signal, report),
     });
-    await giveOut('questions', async (tx, now, most) => {
-      const asked = await this.renewalInfos.takeDue(tx, now, most);
-      await enqueueRenewalInfo(tx, asked);
-      return asked.length;
-    });
-    await giveOut('withdrawals', async (tx, now, most) => {
-      const due = await this.withdrawals.takeDue(tx, late(now), most);
-      await enqueueWithdrawals(tx, due);
-      return due.length;
-    });
-    // Last: it reads past all renewals that are due and have a job, and may fail without harm to the others.
-    await this.renew(signal, report);
   }
 
   /** Each batch begins after the one before: renewals stay due until their jobs end. */
@@ -80,7 +86,7 @@ export class RotationSweep implements OnModuleInit {
     let done = { count: batch, last: null as DueKey | null };
     while (done.count === batch && !signal.aborted) {
       const [now, after] = [this.clock.now(), done.last];
-      done = await this.db.write((tx) => this.dispatch.takeDue(tx, now, { after, limit: batch }));
+      done = await this.db.write((tx) => this.dispatch.takeDue(tx, now, { after, limit: batch, report }));
       report.count('renewals', done.count);
     }
   }

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { isUnfinished } from '../../jobs/outbox.js';
 import type { Tx } from '../../platform/db/database.js';
+import { urgentReasons } from '../../rotation/due.js';
 import type { DueRenewal } from '../../rotation/holds.js';
 import type { Certificate } from '../certificate.entity.js';
 
@@ -129,7 +130,8 @@ export class WaitingRepository {
 
   /**
    * Lets at most `limit` renewals go on that a pause held: evenly in the `spreadMs` after `now`, and no later than
-   * their emergency (`defaultFraction` of the lifetime, unless their policy says otherwise). Returns how many.
+   * their emergency (`defaultFraction` of the lifetime, unless their policy says otherwise). Those of revoked
+   * certificates and of compromised keys go on at once. Returns how many.
    */
   async release(
     tx: Tx,
@@ -142,13 +144,14 @@ export class WaitingRepository {
     );
     const ids = held.map(({ id }) => id);
     await tx.query(
-      `update certificate c set next_renewal_at = greatest($2::timestamptz, least(
+      `update certificate c set next_renewal_at = case when c.renewal_reason = any($5) then $2
+         else greatest($2::timestamptz, least(
            $2::timestamptz + $3 * interval '1 millisecond'
              * (('x' || left(c.spki_sha256, 8))::bit(32)::bigint / 4294967296.0),
-           c.not_after - (c.not_after - c.not_before) * coalesce(p.emergency_fraction, $4)))
+           c.not_after - (c.not_after - c.not_before) * coalesce(p.emergency_fraction, $4))) end
        from rotation_policy p
        where c.id = any($1) and p.id = c.rotation_policy_id and c.next_renewal_at is not null`,
-      [ids, now, spreadMs, defaultFraction],
+      [ids, now, spreadMs, defaultFraction, urgentReasons],
     );
     await this.remove(tx, ids);
     return ids.length;
