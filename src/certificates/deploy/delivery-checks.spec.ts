@@ -51,6 +51,20 @@ function certified(names: readonly string[], keyType: 'rsa' | 'ec' = 'ec'): Bund
 const serve = ({ chainPem, privateKeyPem }: Bundle): void =>
   server.setSecureContext({ cert: chainPem.join(''), key: privateKeyPem });
 
+/** The real connections, to a name of several addresses that no name server here has. */
+class TestAgents extends GuardedAgents {
+  override async connectEach(...[host, port, signal]: Parameters<GuardedAgents['connectEach']>) {
+    const addresses = addressesOf[host] ?? [host];
+    return (await Promise.all(addresses.map((address) => super.connectEach(address, port, signal)))).flat();
+  }
+}
+
+// The system has no route for TCP to a multicast address.
+const addressesOf: Record<string, string[]> = {
+  'dual.test': ['224.0.0.1', '127.0.0.1'],
+  'lone.test': ['224.0.0.1'],
+};
+
 /** Checks a bundle; `verdict` is what the plugin reads back, null when it cannot. */
 function check(
   bundle: Bundle,
@@ -60,7 +74,7 @@ function check(
   const destinations: Pick<Destinations, 'verify'> = {
     verify: () => (verdict instanceof Error ? Promise.reject(verdict) : Promise.resolve(verdict)),
   };
-  const agents = new GuardedAgents(loadConfig({ ALLOWED_PRIVATE_HOSTS: allowed }));
+  const agents = new TestAgents(loadConfig({ ALLOWED_PRIVATE_HOSTS: allowed }));
   const checks = new DeliveryChecks(destinations as Destinations, new ServedCertificates(agents));
   const destination = { verifyAt: [`127.0.0.1:${port}`], verifyName: null, ...more };
   const target = { destination, plugin: { title: 'Shelf' } } as unknown as ReadyDestination;
@@ -116,6 +130,33 @@ describe('a check of a delivery', () => {
       outcome: 'denied',
       detail: expect.stringContaining('is not on the public internet'),
     });
+  });
+
+  it('does not ask an address without a route from here when the host has another one', async () => {
+    const bundle = certified(['www.example.org']);
+    const allowed = '127.0.0.1,224.0.0.1';
+    serve(bundle);
+    expect(await check(bundle, { verifyAt: [`dual.test:${port}`] }, allowed)).toEqual({
+      outcome: 'match',
+      detail: null,
+    });
+    expect(await check(bundle, { verifyAt: [`lone.test:${port}`] }, allowed)).toEqual({
+      outcome: 'unknown',
+      detail: expect.stringContaining('(ENETUNREACH)'),
+    });
+    expect(await check(bundle, { verifyAt: ['dual.test:1'] }, allowed)).toEqual({
+      outcome: 'unknown',
+      detail: '127.0.0.1:1 cannot be reached (ECONNREFUSED).',
+    });
+  });
+
+  it('asks all servers: one that is down, or may not be asked, does not hide that another one differs', async () => {
+    const [served, wanted] = [certified(['www.example.org']), certified(['www.example.org'])];
+    serve(served);
+    const verifyAt = ['127.0.0.1:1', '10.0.0.1:443', `127.0.0.1:${port}`];
+    expect((await check(wanted, { verifyAt })).outcome).toBe('differs');
+    expect((await check(served, { verifyAt })).outcome).toBe('unknown');
+    expect((await check(served, { verifyAt: verifyAt.slice(1) })).outcome).toBe('denied');
   });
 
   it('cannot be made for wildcards alone unless a name is configured (15: certmate#381)', async () => {

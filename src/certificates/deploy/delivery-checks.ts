@@ -33,10 +33,7 @@ export class DeliveryChecks {
       const detail = `${target.plugin.title} does not tell what it holds, and the destination has no address to ask.`;
       return { outcome: 'not-verifiable', detail };
     } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof PluginError)) throw error;
-      // A place that may not be asked says nothing against the certificate.
-      return { outcome: error.fault === 'misconfigured' ? 'denied' : 'unknown', detail: error.detail };
+      return failed(error, signal);
     }
   }
 
@@ -52,15 +49,38 @@ export class DeliveryChecks {
         outcome: 'not-verifiable',
         detail: 'It has wildcard names alone: set `verifyName` to a name of it that a server serves.',
       };
-    for (const address of verifyAt) {
-      const probe = { ...targetOf(address, servername), servername, keyType: keyTypeOf(wanted[0]) };
-      for (const one of await this.served.at(probe, signal)) {
-        const finding = judge(one, wanted, probe);
-        if (finding.outcome !== 'match') return finding;
-      }
-    }
-    return match;
+    const keyType = keyTypeOf(wanted[0]);
+    const found = await Promise.all(
+      verifyAt.map((address) =>
+        this.atServer({ ...targetOf(address, servername), servername, keyType }, wanted, signal),
+      ),
+    );
+    return worstOf(found.flat());
   }
+
+  private async atServer(probe: Probe, wanted: readonly X509Certificate[], signal: AbortSignal): Promise<Finding[]> {
+    try {
+      return (await this.served.at(probe, signal)).map((one) => judge(one, wanted, probe));
+    } catch (error) {
+      return [failed(error, signal)];
+    }
+  }
+}
+
+/** What follows from an error of the place or of a server. Throws other errors, and what ends `signal`. */
+function failed(error: unknown, signal: AbortSignal): Finding {
+  signal.throwIfAborted();
+  if (!(error instanceof PluginError)) throw error;
+  // A place that may not be asked says nothing against the certificate.
+  return { outcome: error.fault === 'misconfigured' ? 'denied' : 'unknown', detail: error.detail };
+}
+
+/** What is known for certain comes first: one server that is down hides nothing that another one serves. */
+function worstOf(findings: readonly Finding[]): Finding {
+  const worst = (['differs', 'unknown', 'denied'] as const).map((bad) =>
+    findings.find(({ outcome }) => outcome === bad),
+  );
+  return worst.find((finding) => finding !== undefined) ?? match;
 }
 
 /**

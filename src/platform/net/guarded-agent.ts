@@ -224,6 +224,17 @@ function refusal(host: string): PluginError {
   );
 }
 
+/**
+ * What the system says when this machine has no route to an address, or no address of its family. Not EHOSTUNREACH:
+ * that is also said of a host that is down.
+ */
+const noRoute = ['ENETUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'];
+
+/** True for a failed connection to an address to which this machine has no route. */
+export function hasNoRoute({ cause }: PluginError): boolean {
+  return noRoute.includes((cause as NodeJS.ErrnoException | undefined)?.code ?? '');
+}
+
 function unreachable(host: string, port: number, signal: AbortSignal, cause: unknown): PluginError {
   const words = signal.aborted
     ? 'did not answer in time'

@@ -4,7 +4,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { Injectable } from '@nestjs/common';
 import { PluginError } from '../../plugin-api/errors.js';
 import { limitedTo } from '../../plugin-api/time-limit.js';
-import { GuardedAgents } from './guarded-agent.js';
+import { GuardedAgents, hasNoRoute } from './guarded-agent.js';
 
 /** What to ask a server for: a name (SNI), and the key type, since a server may have a certificate of each. */
 export interface Probe {
@@ -14,8 +14,13 @@ export interface Probe {
   keyType: 'rsa' | 'ec' | 'other';
 }
 
-/** What one address serves: the chain as sent, leaf first, or why nobody knows. */
-export type Served = { address: string } & ({ chain: readonly X509Certificate[] } | { fault: string });
+/**
+ * What one address serves: the chain as sent, leaf first, or why nobody knows. `isRouted`: false when this machine has
+ * no route to the address.
+ */
+export type Served = { address: string } & (
+  { chain: readonly X509Certificate[] } | { fault: string; isRouted: boolean }
+);
 
 const timeoutMs = 10_000;
 const longestChain = 10;
@@ -30,7 +35,10 @@ const signatures = {
 export class ServedCertificates {
   constructor(private readonly agents: GuardedAgents) {}
 
-  /** What every address of the host serves. Throws PluginError when no address may be asked. */
+  /**
+   * What every address of the host serves. Addresses to which there is no route are left out when there are others: a
+   * machine without IPv6 can say nothing about them. Throws PluginError when no address may be asked.
+   */
   async at(probe: Probe, signal: AbortSignal): Promise<Served[]> {
     const limit = limitedTo(timeoutMs, signal);
     const each = await this.agents.connectEach(probe.host, probe.port, limit);
@@ -40,12 +48,13 @@ export class ServedCertificates {
           return { address, chain: await handshake(await connected, probe, limit) };
         } catch (error) {
           if (!(error instanceof PluginError)) throw error;
-          return { address, fault: error.detail };
+          return { address, fault: error.detail, isRouted: !hasNoRoute(error) };
         }
       }),
     );
     signal.throwIfAborted();
-    return served;
+    const routed = served.filter((one) => 'chain' in one || one.isRouted);
+    return routed.length > 0 ? routed : served;
   }
 }
 
