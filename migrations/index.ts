@@ -96,6 +96,7 @@ import { JobsByIdentity1763700000130 } from './1763700000130-jobs-by-identity.js
 import { ClockStepBacks1763700000131 } from './1763700000131-clock-step-backs.js';
 import { NoticeReferences1763700000132 } from './1763700000132-notice-references.js';
 import { DueRenewalsInOrder1763700000133 } from './1763700000133-due-renewals-in-order.js';
+import { ChecksOfTakenOverDeliveries1763700000137 } from './1763700000137-checks-of-taken-over-deliveries.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -197,4 +198,5 @@ export const migrations = [
   ClockStepBacks1763700000131,
   NoticeReferences1763700000132,
   DueRenewalsInOrder1763700000133,
+  ChecksOfTakenOverDeliveries1763700000137,
 ];

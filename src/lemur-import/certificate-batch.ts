@@ -1,6 +1,7 @@
 import { CertificateRepository, type NewRow } from '../certificates/certificate.repository.js';
 import { DeliveryRepository } from '../certificates/deploy/delivery.repository.js';
 import { Deploying } from '../certificates/deploy/deploying.js';
+import { checkIntervalMs } from '../certificates/deploy/verification.js';
 import { Places as DeliveryPlaces } from '../certificates/deploy/places.js';
 import { MassImportRepository } from '../certificates/import/mass-import.repository.js';
 import { CertificateStore, type Storable } from '../certificates/issue/certificate-store.js';
@@ -13,6 +14,7 @@ import {
   CertificateSubscriptionRepository,
 } from '../certificates/notify/certificate-subscription.repository.js';
 import { Destinations } from '../destinations/destinations.js';
+import { Config } from '../platform/config.js';
 import { privateKeyPem } from '../platform/key-maker.js';
 import { KnownBadKeys } from '../platform/known-bad-keys.js';
 import { RevokeConsequences } from '../certificates/revoke/revoke.service.js';
@@ -236,8 +238,9 @@ export class CertificateBatch {
    */
   private async deliver(all: readonly { read: ReadCertificate; id: number }[]): Promise<void> {
     const { tx, report } = this.step;
-    const { get } = this.run.parts;
+    const { get, now } = this.run.parts;
     const { links } = this.context;
+    const checks = { now, everyMs: checkIntervalMs(get(Config)) };
     const here = await this.run.legacy.ids(
       tx,
       'destination',
@@ -264,12 +267,8 @@ export class CertificateBatch {
           serialHex: read.leaf.serialHex,
         };
         const location = get(DeliveryPlaces).locate(await get(Destinations).get(tx, destinationId), place);
-        await get(DeliveryRepository).addDelivered(tx, {
-          certificateId: id,
-          destinationId,
-          location,
-          at: read.row.dateCreated ?? read.leaf.notBefore,
-        });
+        const at = read.row.dateCreated ?? read.leaf.notBefore;
+        await get(DeliveryRepository).addDelivered(tx, { certificateId: id, destinationId, location, at }, checks);
         if (!isRevoked(read)) continue;
         report.note({
           kind: 'changed',

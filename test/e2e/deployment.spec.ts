@@ -254,6 +254,18 @@ describe('what is no longer what was delivered', () => {
     await inState(certificate, { verification: 'verified' });
     expect(at('again', 'again.example.com/cert.pem').trim()).toBe(certificate.body.trim());
   });
+
+  it('is delivered again when the destination says so later', async () => {
+    const { id, plugin } = await destination('later', { verifyAt: [] });
+    const certificate = await issue('later.example.com', 'later');
+    await inState(certificate, { verification: 'verified' });
+    rmSync(join(folder, 'later', 'later.example.com', 'cert.pem'));
+    await check(certificate);
+    expect(await deliveryOf(certificate)).toMatchObject({ state: 'delivered', verification: 'differs' });
+    await program.ok('PUT', `/destinations/${id}`, { label: 'later', plugin, repush: true });
+    await inState(certificate, { verification: 'verified' });
+    expect(at('later', 'later.example.com/cert.pem').trim()).toBe(certificate.body.trim());
+  });
 });
 
 describe('the handle of a line of certificates', () => {

@@ -629,6 +629,14 @@ describe('an import from Lemur', () => {
           join destination d on d.id = l.destination_id where c.name = 'plain.example'`,
       ),
     ).toEqual([{ label: 'prod', state: 'delivered', location: '/plain.example' }]);
+    expect(
+      await rows(
+        `select c.name, l.next_attempt_at from delivery l join certificate c on c.id = l.certificate_id
+          where l.state = 'delivered' and c.state = 'issued' and c.not_after > $1
+            and not coalesce(l.next_attempt_at < $1 + interval '1 day', false)`,
+        [program.clock.now()],
+      ),
+    ).toEqual([]);
     expect(await rows(`select label from destination order by id`)).toEqual([{ label: 'prod' }, { label: 'PROD-2' }]);
     expect(await rows(`select label, active, owner, plugin_id as plugin from source`)).toEqual([
       { label: 'prod', active: false, owner: 'lemur@nobody.example', plugin: 'aws-iam-source' },

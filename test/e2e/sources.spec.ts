@@ -610,6 +610,7 @@ describe('sources of AWS IAM', () => {
       expect.objectContaining({
         state: 'delivered',
         location: 'arn:aws:iam::123456789012:server-certificate/x/by-hand',
+        nextCheckAt: expect.any(String),
       }),
     ]);
     await iam.deleteServerCertificate({ ServerCertificateName: 'by-hand' });
@@ -618,7 +619,11 @@ describe('sources of AWS IAM', () => {
       gone: 1,
       troubleList: [{ detail: expect.stringContaining('was delivered there and is gone') }],
     });
-    expect((await program.ok('GET', `/certificates/${ours.id}/deliveries`)).items[0].state).toBe('delivered');
+    program.clock.advance(day);
+    await eventually(async () => {
+      const [{ state, verification }] = (await program.ok('GET', `/certificates/${ours.id}/deliveries`)).items;
+      return state === 'delivered' && verification === 'differs';
+    });
   });
 
   it('are cleaned only of expired certificates that nothing uses', async () => {

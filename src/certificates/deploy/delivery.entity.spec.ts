@@ -135,7 +135,7 @@ describe('a delivery', () => {
       checkedAt: at(60),
       isComplete: false,
     });
-    expect(delivery.check(differs, at(120), hourMs)).toBe('same');
+    expect(delivery.check(differs, at(120), hourMs)).toBe('still-differs');
     expect(delivery.check(match, at(180), hourMs)).toBe('settled');
     expect(delivery).toMatchObject({ verification: 'verified', verificationDetail: null, isComplete: true });
   });

@@ -59,6 +59,16 @@ export interface Bound {
 /** A certificate that is to be delivered at a destination. */
 export type Wanted = Pick<Delivery, 'certificateId' | 'destinationId'>;
 
+/** When the checks of what others have delivered begin: at a random moment of the interval. 0: there are none. */
+export interface Checks {
+  now: Date;
+  everyMs: number;
+}
+
+/** SQL: the first check of the certificate `c` where others have delivered it; null when it has expired. */
+const firstCheck = (now: string, everyMs: string): string =>
+  `case when ${everyMs} > 0 and c.not_after > ${now} then ${now} + random() * ${everyMs} * interval '1 ms' end`;
+
 /** Every query on deliveries. Locks are taken on the certificate first, then on its deliveries. */
 @Injectable()
 export class DeliveryRepository {
@@ -84,15 +94,14 @@ export class DeliveryRepository {
     return rows.map((row) => row.id);
   }
 
-  /** Stores that another system has delivered the certificate. Other deliveries at the location become `replaced`. */
+  /**
+   * Stores that another system has delivered the certificate `at` that time. Other deliveries at the location become
+   * `replaced`.
+   */
   async addDelivered(
     tx: Tx,
-    {
-      certificateId,
-      destinationId,
-      location,
-      at,
-    }: { certificateId: number; destinationId: number; location: string | null; at: Date },
+    { certificateId, destinationId, location, at }: Wanted & { location: string | null; at: Date },
+    { now, everyMs }: Checks,
   ): Promise<void> {
     await tx.query(
       `update delivery set state = 'replaced', next_attempt_at = null
@@ -101,10 +110,11 @@ export class DeliveryRepository {
       [destinationId, location, certificateId],
     );
     await tx.query(
-      `insert into delivery (certificate_id, destination_id, state, location, delivered_at, created_at)
-        values ($1, $2, 'delivered', $3, $4, $4)
+      `insert into delivery (certificate_id, destination_id, state, location, delivered_at, created_at, next_attempt_at)
+       select c.id, $2, 'delivered', $3, $4, $4, ${firstCheck('$5::timestamptz', '$6::float8')}
+       from certificate c where c.id = $1
        on conflict (certificate_id, destination_id) where state not in ('removed') do nothing`,
-      [certificateId, destinationId, location, at],
+      [certificateId, destinationId, location, at, now, everyMs],
     );
   }
 
@@ -255,11 +265,11 @@ export class DeliveryRepository {
     await tx.query(setBackTimes({ table: 'delivery', column: 'next_attempt_at' }), step);
   }
 
-  /** Deliveries of which nobody could tell whether they are in use are due for a check. */
+  /** Deliveries that are not in use, or of which nobody could tell, are due for a check. */
   async recheck(tx: Tx, destinationId: number, now: Date): Promise<void> {
     await tx.query(
       `update delivery set next_attempt_at = $2
-       where destination_id = $1 and state = 'delivered' and verification = 'not-verifiable'`,
+       where destination_id = $1 and state = 'delivered' and verification in ('not-verifiable', 'differs')`,
       [destinationId, now],
     );
   }
@@ -291,17 +301,17 @@ export class DeliveryRepository {
     tx: Tx,
     destinationId: number,
     found: readonly { certificateId: number; location: string }[],
-    now: Date,
+    { now, everyMs }: Checks,
   ): Promise<void> {
     const rows = found.map(({ certificateId, location }) => ({ certificateId, location }));
     await tx.query(
-      `insert into delivery (certificate_id, destination_id, state, location, delivered_at, created_at)
-       select c.id, $1, 'delivered', w.location, $3, $3 from jsonb_to_recordset($2::jsonb) as w("certificateId" int,
+      `insert into delivery (certificate_id, destination_id, state, location, delivered_at, created_at, next_attempt_at)
+       select c.id, $1, 'delivered', w.location, $3, $3, ${firstCheck('$3::timestamptz', '$4::float8')} from jsonb_to_recordset($2::jsonb) as w("certificateId" int,
          location text) join certificate c on c.id = w."certificateId"
        where c.state = 'issued' and c.sealed_key is not null and c.deleted_at is null
          and not exists (select from delivery d where d.certificate_id = c.id and d.destination_id = $1)
        order by c.id on conflict do nothing`,
-      [destinationId, JSON.stringify(rows), now],
+      [destinationId, JSON.stringify(rows), now, everyMs],
     );
   }
 

@@ -17,11 +17,11 @@ import type { Delivery } from './delivery.entity.js';
 import { type Attempt, DeployRecord, kindOf } from './deploy.record.js';
 import { DeliveryChecks } from './delivery-checks.js';
 import { deployCertificate } from './deploy.sweep.js';
+import { checkIntervalMs } from './verification.js';
 
 /** Shorter than the lease of a run, so that the run that takes over after a crash finds the location free. */
 const leaseS = 20;
 const postponedS = 5;
-const hourMs = 3_600_000;
 
 /** Handles the job of a delivery: writes the certificate to the destination or removes it, one attempt per location. */
 @Injectable()
@@ -79,7 +79,7 @@ export class DeployJob implements OnModuleInit {
       certificateId: certificate.id,
       owner: certificate.owner,
       location: delivery.location,
-      everyMs: this.config.deploymentCheckHours * hourMs,
+      everyMs: checkIntervalMs(this.config),
       target,
       bundle: withKey ? this.bundles.toDeliver(certificate) : this.bundles.public(certificate),
     };

@@ -197,7 +197,8 @@ export class DeployRecord {
       });
       if (result === 'settled') await this.successors.settle(tx, certificateId);
       if (result === 'overdue') await this.rollbacks.start(tx, deliveryId, target);
-      if (result === 'drifted') await this.rollbacks.drifted(tx, deliveryId, target);
+      if (result === 'drifted' || (result === 'still-differs' && target.destination.repush))
+        await this.rollbacks.drifted(tx, deliveryId, target);
     });
   }
 

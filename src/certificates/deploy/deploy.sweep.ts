@@ -64,7 +64,7 @@ export class DeploySweep implements OnModuleInit {
       ),
     );
     this.periodic.onSetBack((tx, step) => this.deliveries.setBack(tx, step));
-    // Other options or addresses may tell what nobody could tell before.
+    // Other options or addresses may tell what nobody could tell before, and `repush` delivers again what differs.
     this.destinations.onChanged((tx, id) => this.deliveries.recheck(tx, id, this.clock.now()));
   }
 

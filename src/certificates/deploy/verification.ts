@@ -1,3 +1,5 @@
+import type { Config } from '../../platform/config.js';
+
 /**
  * Whether a delivered certificate is in use. `pending`: nobody has seen it yet. `differs`: something else is in use.
  * `not-verifiable`: nobody can tell.
@@ -17,9 +19,10 @@ export interface Finding {
 
 /**
  * What follows from a check. `settled`: the certificate is in use, or nobody can tell. `waiting`: checked again soon.
- * `overdue`: it did not come into use in time. `drifted`: it was in use, and no longer is.
+ * `overdue`: it did not come into use in time. `drifted`: it was in use, and no longer is. `still-differs`: something
+ * else is in use, as before.
  */
-export type CheckResult = 'settled' | 'waiting' | 'overdue' | 'drifted' | 'same';
+export type CheckResult = 'settled' | 'waiting' | 'overdue' | 'drifted' | 'still-differs' | 'same';
 
 /** A server may take so long until it serves what was delivered. */
 const patienceMs = 10 * 60_000;
@@ -27,6 +30,11 @@ const patienceMs = 10 * 60_000;
 const arrivalMs = 60 * 60_000;
 const shortestWaitMs = 5000;
 const longestWaitMs = 120_000;
+
+/** Interval of the checks of what is delivered, in ms; 0: there are none. */
+export function checkIntervalMs({ deploymentCheckHours }: Pick<Config, 'deploymentCheckHours'>): number {
+  return deploymentCheckHours * 3_600_000;
+}
 
 /** What a check makes of what was known before. `sinceMs`: the time since the delivery. */
 export function judged(
@@ -46,9 +54,8 @@ export function judged(
     return sinceMs < (outcome === 'arriving' ? arrivalMs : patienceMs)
       ? { verification: 'pending', result: 'waiting' }
       : { verification: 'differs', result: 'overdue' };
-  if (outcome === 'unknown' || outcome === 'arriving' || before === 'differs')
-    return { verification: before, result: 'same' };
-  return { verification: 'differs', result: 'drifted' };
+  if (outcome === 'unknown' || outcome === 'arriving') return { verification: before, result: 'same' };
+  return { verification: 'differs', result: before === 'differs' ? 'still-differs' : 'drifted' };
 }
 
 /** The wait before the next check of a new delivery: as long as it has waited already, within bounds. */

@@ -1,11 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { DestinationRepository } from '../../destinations/destination.repository.js';
 import { Destinations } from '../../destinations/destinations.js';
+import { Config } from '../../platform/config.js';
 import type { Tx } from '../../platform/db/database.js';
 import { PluginError } from '../../plugin-api/errors.js';
 import type { Source } from '../../sources/source.entity.js';
 import type { SyncTrouble } from '../../sources/source-sync.entity.js';
 import { DeliveryRepository } from '../deploy/delivery.repository.js';
+import { checkIntervalMs } from '../deploy/verification.js';
 import type { SourceLink } from './source-link.repository.js';
 
 /**
@@ -18,6 +20,7 @@ export class FoundDeliveries {
     private readonly repository: DestinationRepository,
     private readonly destinations: Destinations,
     private readonly deliveries: DeliveryRepository,
+    private readonly config: Config,
   ) {}
 
   /**
@@ -26,7 +29,8 @@ export class FoundDeliveries {
    */
   async note(tx: Tx, source: Source, links: readonly SourceLink[], now: Date): Promise<void> {
     const destinationId = links.length === 0 ? null : await this.counterpartOf(tx, source);
-    if (destinationId !== null) await this.deliveries.noteStanding(tx, destinationId, links, now);
+    if (destinationId === null) return;
+    await this.deliveries.noteStanding(tx, destinationId, links, { now, everyMs: checkIntervalMs(this.config) });
   }
 
   /**
