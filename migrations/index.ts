@@ -97,6 +97,7 @@ import { ClockStepBacks1763700000131 } from './1763700000131-clock-step-backs.js
 import { NoticeReferences1763700000132 } from './1763700000132-notice-references.js';
 import { DueRenewalsInOrder1763700000133 } from './1763700000133-due-renewals-in-order.js';
 import { ChecksOfTakenOverDeliveries1763700000137 } from './1763700000137-checks-of-taken-over-deliveries.js';
+import { RoundsOfDeliveries1763700000138 } from './1763700000138-rounds-of-deliveries.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -199,4 +200,5 @@ export const migrations = [
   NoticeReferences1763700000132,
   DueRenewalsInOrder1763700000133,
   ChecksOfTakenOverDeliveries1763700000137,
+  RoundsOfDeliveries1763700000138,
 ];

@@ -28,9 +28,9 @@ const context = (signal?: AbortSignal): PluginContext => pluginContext({ agentFo
 const options = (values: object = {}) =>
   awsIam.options.parse({ endpoint: iam.url, accessKeyId, secretAccessKey, ...values });
 const deliver = (bundle: Bundle, values: object = {}, ctx = context()) =>
-  awsIam.deliver({ bundle, files: [] }, options(values), ctx);
+  awsIam.deliver({ bundle, files: [], round: '1.1' }, options(values), ctx);
 const remove = async (location: string, bundle: Bundle, values: object = {}) =>
-  awsIam.remove?.({ location, bundle, files: [] }, options(values), context());
+  awsIam.remove?.({ location, bundle, files: [], round: '1.1' }, options(values), context());
 const check = async (values: object = {}, ctx = context()) => awsIam.check?.(options(values), ctx);
 const fault = (expected: string, text = '') =>
   expect.objectContaining({ name: 'PluginError', fault: expected, detail: expect.stringContaining(text) });

@@ -121,11 +121,12 @@ const options = (changed: object = {}) =>
   });
 const issue = (): Required<Omit<Bundle, 'rootPem'>> => authority.issue('*.example.com');
 const deliver = (bundle: Bundle, changed: object = {}) =>
-  azureKeyVault.deliver({ bundle, files: [] }, options(changed), contextFor(vault));
+  azureKeyVault.deliver({ bundle, files: [], round: '1.1' }, options(changed), contextFor(vault));
 const placed = (bundle: Bundle) => ({
   bundle: { ...bundle, privateKeyPem: undefined },
   location: azureKeyVault.locate({ bundle, fileNames: [] }, options()),
   files: [],
+  round: '1.1',
 });
 const verify = async (bundle: Bundle) => azureKeyVault.verify?.(placed(bundle), options(), contextFor(vault));
 const remove = async (bundle: Bundle): Promise<void> =>

@@ -163,11 +163,12 @@ const options = (changed: object = {}) =>
 const profiles = { profiles: ['clientssl-web'] };
 const issue = (): Required<Omit<Bundle, 'rootPem'>> => authority.issue('*.example.com');
 const deliver = (bundle: Bundle, changed: object = {}) =>
-  f5BigIp.deliver({ bundle, files: [] }, options(changed), contextFor(bigIp));
+  f5BigIp.deliver({ bundle, files: [], round: '1.1' }, options(changed), contextFor(bigIp));
 const placed = (bundle: Bundle, changed: object) => ({
   bundle: { ...bundle, privateKeyPem: undefined },
   location: f5BigIp.locate({ bundle, fileNames: [] }, options(changed)),
   files: [],
+  round: '1.1',
 });
 const verify = async (bundle: Bundle, changed: object = {}) =>
   f5BigIp.verify?.(placed(bundle, changed), options(changed), contextFor(bigIp));

@@ -186,7 +186,7 @@ describe('filesystem removes', () => {
     const location = placeOf(bundles[0] as Bundle, layout);
     const kept = readdirSync(bench.folder, { recursive: true }).filter((name) => String(name).includes('b.test'));
     writeFileSync(join(bench.folder, 'a.test.txt'), 'not ours');
-    const removal = { location, bundle: bundles[1] as Bundle, files: [] };
+    const removal = { location, bundle: bundles[1] as Bundle, files: [], round: '1.1' };
     await filesystem.remove?.(removal, options(), context());
     expect(readdirSync(bench.folder, { recursive: true }).sort()).toEqual([...kept, 'a.test.txt'].sort());
     await filesystem.remove?.(removal, options(), context());
@@ -204,12 +204,12 @@ describe('filesystem removes', () => {
       for (const bundle of [old, next]) await deliver(bundle, { layout });
       expect(texts().join('')).toContain(old.privateKeyPem.trim());
       for (let time = 0; time < 2; time += 1) {
-        await filesystem.remove?.({ location, bundle: old, files: [] }, options(), context());
+        await filesystem.remove?.({ location, bundle: old, files: [], round: '1.1' }, options(), context());
         expect(texts().join('')).not.toContain(old.privateKeyPem.trim());
         expect(texts().join('')).toContain(next.privateKeyPem.trim());
       }
       await deliver(bench.authority.issue('a.test'), { layout });
-      await filesystem.remove?.({ location, bundle: old, files: [] }, options(), context());
+      await filesystem.remove?.({ location, bundle: old, files: [], round: '1.1' }, options(), context());
       expect(texts().join('')).toContain(next.privateKeyPem.trim());
     },
   );
@@ -218,7 +218,11 @@ describe('filesystem removes', () => {
     mkdirSync(join(bench.folder, 'a.test'));
     writeFileSync(join(bench.folder, 'a.test/privkey.pem'), 'of somebody else');
     const bundle = bench.authority.issue('a.test');
-    await filesystem.remove?.({ location: join(bench.folder, 'a.test'), bundle, files: [] }, options(), context());
+    await filesystem.remove?.(
+      { location: join(bench.folder, 'a.test'), bundle, files: [], round: '1.1' },
+      options(),
+      context(),
+    );
     expect(read('a.test/privkey.pem')).toBe('of somebody else');
     for (const location of [
       '/etc/ssl',
@@ -227,9 +231,9 @@ describe('filesystem removes', () => {
       join(bench.folder, 'a/b'),
       join(bench.folder, '.a'),
     ]) {
-      await expect(filesystem.remove?.({ location, bundle, files: [] }, options(), context())).rejects.toThrow(
-        fault('misconfigured'),
-      );
+      await expect(
+        filesystem.remove?.({ location, bundle, files: [], round: '1.1' }, options(), context()),
+      ).rejects.toThrow(fault('misconfigured'));
     }
   });
 });
@@ -237,13 +241,13 @@ describe('filesystem removes', () => {
 describe('filesystem with encrypted files', () => {
   const p12 = async (bundle: Bundle): Promise<DeliveryRequest> => {
     const [request, o] = [{ bundle, stem: 'a.test' }, pkcs12Export.options.parse({ passphrase: 'a passphrase' })];
-    return { bundle, files: (await pkcs12Export.export(request, o, context())).files };
+    return { bundle, files: (await pkcs12Export.export(request, o, context())).files, round: '1.1' };
   };
 
   it('removes exactly the certificate that they hold, and knows a successor from it', async () => {
     const [old, next] = [bench.authority.issue('a.test'), bench.authority.issue('a.test')];
     for (const bundle of [old, next]) await filesystem.deliver(await p12(bundle), options(), context());
-    const removal = { location: join(bench.folder, 'a.test.p12'), files: [] };
+    const removal = { location: join(bench.folder, 'a.test.p12'), files: [], round: '1.1' };
     await filesystem.remove?.({ ...removal, bundle: old }, options(), context());
     expect(readdirSync(join(bench.folder, '.a.test.p12.d')).sort()).toEqual([
       expect.stringMatching(/^\.version-/),
@@ -268,7 +272,7 @@ describe('filesystem verifies', () => {
       sha256Hex: createHash('sha256').update(bytes).digest('hex'),
     }));
     const verdict = (known = delivered) =>
-      filesystem.verify?.({ location, bundle, files: known }, options(), context());
+      filesystem.verify?.({ location, bundle, files: known, round: '1.1' }, options(), context());
     expect([await verdict(), await verdict([])]).toEqual([{ state: 'same' }, { state: 'same' }]);
     await deliver(bench.authority.issue('a.test'), { layout });
     expect([await verdict(), await verdict([])]).toEqual([

@@ -75,7 +75,7 @@ describe('filesystem refuses', () => {
 
   it('a delivery without files', async () => {
     await expect(
-      filesystem.deliver({ bundle: bench.authority.issue('a.test'), files: [] }, options(), context()),
+      filesystem.deliver({ bundle: bench.authority.issue('a.test'), files: [], round: '1.1' }, options(), context()),
     ).rejects.toThrow(fault('refused'));
     expect(readdirSync(bench.folder)).toEqual([]);
   });

@@ -106,11 +106,12 @@ const options = (changed: object = {}, key = account) =>
   });
 const issue = (commonName = '*.Example.com'): Required<Omit<Bundle, 'rootPem'>> => authority.issue(commonName);
 const deliver = (bundle: Bundle, o = options()) =>
-  googleCertificateManager.deliver({ bundle, files: [] }, o, contextFor(google));
+  googleCertificateManager.deliver({ bundle, files: [], round: '1.1' }, o, contextFor(google));
 const placed = (bundle: Bundle) => ({
   bundle: { ...bundle, privateKeyPem: undefined },
   location: googleCertificateManager.locate({ bundle, fileNames: [] }, options()),
   files: [],
+  round: '1.1',
 });
 const verify = async (bundle: Bundle) =>
   googleCertificateManager.verify?.(placed(bundle), options(), contextFor(google));

@@ -109,13 +109,14 @@ const options = (changed: object = {}) =>
   });
 const issue = (): Required<Omit<Bundle, 'rootPem'>> => authority.issue('www.example.com');
 const deliver = (bundle: Bundle, o = options()) =>
-  googleCloudStorage.deliver({ bundle, files: twoFiles(bundle) }, o, contextFor(google));
+  googleCloudStorage.deliver({ bundle, files: twoFiles(bundle), round: '1.1' }, o, contextFor(google));
 const placed = (bundle: Bundle, hasFiles: boolean) => ({
   bundle: { ...bundle, privateKeyPem: undefined },
   location: googleCloudStorage.locate({ bundle, fileNames: ['www.example.com.pem'] }, options()),
   files: hasFiles
     ? twoFiles(bundle).map(({ name, bytes }) => ({ name, sha256Hex: createHash('sha256').update(bytes).digest('hex') }))
     : [],
+  round: '1.1',
 });
 const verify = async (bundle: Bundle, hasFiles = true) =>
   googleCloudStorage.verify?.(placed(bundle, hasFiles), options(), contextFor(google));

@@ -36,14 +36,14 @@ const behindTls = (changed: object = {}): object => ({
   ...changed,
 });
 const deliver = (bundle: Bundle, changed: object = {}) =>
-  haproxy.deliver({ bundle, files: [] }, options(changed), networkContext());
+  haproxy.deliver({ bundle, files: [], round: '1.1' }, options(changed), networkContext());
 const remove = async (bundle: Bundle, changed: object = {}): Promise<void> => {
   const location = haproxy.locate({ bundle, fileNames: [] }, options(changed));
-  await haproxy.remove?.({ bundle, location, files: [] }, options(changed), networkContext());
+  await haproxy.remove?.({ bundle, location, files: [], round: '1.1' }, options(changed), networkContext());
 };
 const verdict = (bundle: Bundle, changed: object = {}) => {
   const location = haproxy.locate({ bundle, fileNames: [] }, options(changed));
-  return haproxy.verify?.({ bundle, location, files: [] }, options(changed), networkContext());
+  return haproxy.verify?.({ bundle, location, files: [], round: '1.1' }, options(changed), networkContext());
 };
 const checked = async (changed: object = {}): Promise<void> => haproxy.check?.(options(changed), networkContext());
 const fileOf = (name: string): string => `${server.certificates}/${name}.pem`;
@@ -262,7 +262,7 @@ describe('haproxy', () => {
   });
 
   it('refuses to remove from another HAProxy than that of the options', async () => {
-    const removal = { bundle: client, location: `${fileOf('fixed.example.com')} at other:1`, files: [] };
+    const removal = { bundle: client, location: `${fileOf('fixed.example.com')} at other:1`, files: [], round: '1.1' };
     const work = haproxy.remove?.(removal, options(), networkContext()) ?? Promise.resolve();
     expect((await failureOf(work)).fault).toBe('misconfigured');
   });

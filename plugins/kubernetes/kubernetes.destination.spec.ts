@@ -14,13 +14,13 @@ const its = clusterOfEachTest();
 const options = (changed: object = {}) =>
   kubernetes.options.parse({ url: its.cluster.url, token: kubernetesToken, timeoutS: 60, ...changed });
 const deliver = (bundle: Bundle, changed: object = {}, ctx: PluginContext = networkContext()) =>
-  kubernetes.deliver({ bundle, files: [] }, options(changed), ctx);
+  kubernetes.deliver({ bundle, files: [], round: '1.1' }, options(changed), ctx);
 const remove = async (bundle: Bundle, changed: object = {}, ctx: PluginContext = networkContext()): Promise<void> => {
   const location = kubernetes.locate({ bundle, fileNames: [] }, options(changed));
-  await kubernetes.remove?.({ bundle, location, files: [] }, options(changed), ctx);
+  await kubernetes.remove?.({ bundle, location, files: [], round: '1.1' }, options(changed), ctx);
 };
 const verdict = (bundle: Bundle, changed: object = {}) =>
-  kubernetes.verify?.({ bundle, location: at, files: [] }, options(changed), networkContext());
+  kubernetes.verify?.({ bundle, location: at, files: [], round: '1.1' }, options(changed), networkContext());
 const valuesOf = (bundle: Bundle): object => ({
   type: 'kubernetes.io/tls',
   'label.app.kubernetes.io/managed-by': 'perennial',
@@ -103,7 +103,7 @@ describe('kubernetes removes', () => {
   });
 
   it('nothing in another namespace than that of the options', async () => {
-    const removal = { bundle: issue(), location: 'web/www.example.com', files: [] };
+    const removal = { bundle: issue(), location: 'web/www.example.com', files: [], round: '1.1' };
     const work = kubernetes.remove?.(removal, options(), networkContext()) ?? Promise.resolve();
     expect((await failureOf(work)).fault).toBe('misconfigured');
   });

@@ -68,11 +68,12 @@ const opaque = ({ chainPem }: Bundle): ExportedFile[] => [
 const digests = (files: readonly ExportedFile[]): DeliveredFile[] =>
   files.map(({ name, bytes, mode }) => ({ name, sha256Hex: createHash('sha256').update(bytes).digest('hex'), mode }));
 const deliver = (bundle: Bundle, changed: Values = {}, files = filesOf(bundle)) =>
-  sftp.deliver({ bundle, files }, options(changed), networkContext());
+  sftp.deliver({ bundle, files, round: '1.1' }, options(changed), networkContext());
 const placed = (bundle: Bundle, files: readonly ExportedFile[] = filesOf(bundle)) => ({
   bundle: { ...bundle, privateKeyPem: undefined },
   location: sftp.locate({ bundle, fileNames: [files[0]?.name ?? 'www.example.com.pem'] }, options()),
   files: digests(files),
+  round: '1.1',
 });
 const verify = (bundle: Bundle, files?: readonly ExportedFile[]) =>
   sftp.verify?.(placed(bundle, files), options(), networkContext());

@@ -45,18 +45,18 @@ describe('vault-kv', () => {
     const bundle = authority.issue('later.example.com');
     fake.fail({ on: /^POST .*\/data\//, kind });
     const o = options(kind === 'hang' ? { timeoutS: 1 } : {});
-    const error = await failureOf(vaultKv.deliver({ bundle, files: [] }, o, networkContext()), [kvToken]);
+    const error = await failureOf(vaultKv.deliver({ bundle, files: [], round: '1.1' }, o, networkContext()), [kvToken]);
     expect(error.fault).toBe('unavailable');
     const writes = (): number => fake.seen.filter((line) => /^POST .*\/data\//.test(line)).length;
     const before = writes();
-    await vaultKv.deliver({ bundle, files: [] }, options(), networkContext());
+    await vaultKv.deliver({ bundle, files: [], round: '1.1' }, options(), networkContext());
     expect(writes() - before).toBe(kind === 'lose' ? 0 : 1);
   });
 
   it('writes the same secret of version 1 once', async () => {
     const bundle = authority.issue('once.example.com');
     for (let times = 0; times < 2; times += 1)
-      await vaultKv.deliver({ bundle, files: [] }, options({ mount: 'kv1' }), networkContext());
+      await vaultKv.deliver({ bundle, files: [], round: '1.1' }, options({ mount: 'kv1' }), networkContext());
     expect(fake.seen.filter((line) => line === 'POST /v1/kv1/certificates/once.example.com')).toHaveLength(1);
   });
 
@@ -66,9 +66,9 @@ describe('vault-kv', () => {
   ])('refuses a bundle with %s, and asks the server nothing', async (_, changed) => {
     const before = fake.seen.length;
     const bundle = { ...authority.issue('bad.example.com'), ...changed };
-    expect((await failureOf(vaultKv.deliver({ bundle, files: [] }, options(), networkContext()))).fault).toBe(
-      'refused',
-    );
+    expect(
+      (await failureOf(vaultKv.deliver({ bundle, files: [], round: '1.1' }, options(), networkContext()))).fault,
+    ).toBe('refused');
     expect(fake.seen.length).toBe(before);
   });
 

@@ -29,15 +29,15 @@ afterAll(async () => {
 
 const options = (changed: object = {}) =>
   webhookDestination.options.parse({ url: 'https://deploy.example.com/hook', secret, timeoutS: 60, ...changed });
-const deliver = (sent: readonly ExportedFile[] = files, changed: object = {}) =>
-  webhookDestination.deliver({ bundle, files: sent }, options(changed), contextFor(receiver));
-const remove = async (one: Bundle): Promise<void> => {
+const deliver = (sent: readonly ExportedFile[] = files, changed: object = {}, round = '1.1') =>
+  webhookDestination.deliver({ bundle, files: sent, round }, options(changed), contextFor(receiver));
+const remove = async (one: Bundle, round = '1.2'): Promise<void> => {
   const digests = files.map(({ name, bytes }) => ({
     name,
     sha256Hex: createHash('sha256').update(bytes).digest('hex'),
   }));
   const location = webhookDestination.locate({ bundle, fileNames: [] }, options());
-  await webhookDestination.remove?.({ bundle: one, location, files: digests }, options(), contextFor(receiver));
+  await webhookDestination.remove?.({ bundle: one, location, files: digests, round }, options(), contextFor(receiver));
 };
 
 /** As Standard Webhooks 1.0.0 has it. */
@@ -69,6 +69,14 @@ describe('webhook-destination', () => {
     const [first, second, third] = received.map(({ headers }) => headers['webhook-id']);
     expect(second).toBe(first);
     expect(third).not.toBe(first);
+  });
+
+  it('gives what is delivered or removed again in another round another id', async () => {
+    for (const round of ['1.1', '1.3']) await deliver(files, {}, round);
+    for (const round of ['1.2', '1.4', '1.4']) await remove(bundle, round);
+    const ids = received.map(({ headers }) => headers['webhook-id']);
+    expect(new Set(ids).size).toBe(4);
+    expect(ids[4]).toBe(ids[3]);
   });
 
   it('tells of a removal by the names of the files', async () => {

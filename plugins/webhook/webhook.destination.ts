@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { defineDestination, type PlacedRequest } from '../../src/plugin-api/destination.js';
+import { defineDestination, type PlacedRequest, type Round } from '../../src/plugin-api/destination.js';
 import type { Bundle } from '../../src/plugin-api/export.js';
 import type { Options } from '../../src/plugin-api/options.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
@@ -20,7 +20,8 @@ type WebhookOptions = Options<typeof options>;
 
 /**
  * Posts the files of an export to a program that puts them in place. The receiver answers 2xx when they are in use, and
- * knows a repetition by its `webhook-id`.
+ * knows a repetition by its `webhook-id`: it follows from the round, since what was delivered once can be delivered
+ * again after something else.
  */
 export const webhookDestination = defineDestination({
   id: 'webhook-destination',
@@ -34,18 +35,18 @@ export const webhookDestination = defineDestination({
 
   locate: ({ bundle }, o) => locationOf(bundle, o),
 
-  async deliver({ bundle, files }, o, ctx) {
+  async deliver({ bundle, files, round }, o, ctx) {
     const sent = files.map(({ name, bytes, mode }) => ({
       name,
       content: bytes.toString('base64'),
       mode: mode.toString(8).padStart(4, '0'),
     }));
-    await post('certificate.deliver', { ...factsOf(bundle), files: sent }, o, ctx);
+    await post({ type: 'certificate.deliver', round, data: { ...factsOf(bundle), files: sent } }, o, ctx);
     return { location: locationOf(bundle, o) };
   },
 
-  async remove({ bundle, files }, o, ctx) {
-    await post('certificate.remove', { ...factsOf(bundle), files: files.map(named) }, o, ctx);
+  async remove({ bundle, files, round }, o, ctx) {
+    await post({ type: 'certificate.remove', round, data: { ...factsOf(bundle), files: files.map(named) } }, o, ctx);
   },
 });
 
@@ -57,11 +58,18 @@ function factsOf({ name, commonName, serialHex }: Bundle) {
   return { name, commonName, serialNumber: serialHex };
 }
 
-async function post(type: string, data: object, o: WebhookOptions, ctx: PluginContext): Promise<void> {
+interface Message {
+  type: string;
+  round: Round;
+  data: object;
+}
+
+async function post({ type, round, data }: Message, o: WebhookOptions, ctx: PluginContext): Promise<void> {
   ctx.signal.throwIfAborted();
   const now = ctx.now();
   const body = JSON.stringify({ type, timestamp: now.toISOString(), data });
-  const dedupeKey = `${type} ${createHash('sha256').update(JSON.stringify(data)).digest('hex')}`;
+  const content = createHash('sha256').update(JSON.stringify(data)).digest('hex');
+  const dedupeKey = `${type} ${round} ${content}`;
   await postTo(ctx.site, {
     name: 'The receiver',
     url: o.url,

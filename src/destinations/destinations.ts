@@ -119,14 +119,14 @@ export class Destinations {
     return plugin.locate({ bundle, fileNames }, options());
   }
 
-  /** What is to be delivered of a bundle, after the export step. Throws PluginError. */
+  /** What is to be delivered of a bundle in a round, after the export step. Throws PluginError. */
   async prepare(
     { destination, plugin }: ReadyDestination,
-    bundle: Bundle,
+    { bundle, round }: Pick<DeliveryRequest, 'bundle' | 'round'>,
     signal: AbortSignal,
   ): Promise<DeliveryRequest> {
     const files = await this.exports.files(destination, bundle, this.contexts.make(signal));
-    return { bundle: plugin.files ? { ...bundle, privateKeyPem: undefined } : bundle, files };
+    return { bundle: plugin.files ? { ...bundle, privateKeyPem: undefined } : bundle, files, round };
   }
 
   /** Returns the location. Throws PluginError. */

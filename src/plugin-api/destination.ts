@@ -15,7 +15,16 @@ export interface DeliveryRequest {
   bundle: Bundle;
   /** What the export step made of the bundle and its key, main file first. Empty for a plugin that takes no files. */
   files: readonly ExportedFile[];
+  round: Round;
 }
+
+/**
+ * Identifies what was decided once: to deliver this certificate here, or to remove it. The same at each attempt, also
+ * after a crash before an answer was stored; another one when the same is decided again, for example when a roll-back
+ * delivers a predecessor again, or a person does. A plugin whose service drops repetitions tells them by it, and never
+ * by the content alone.
+ */
+export type Round = string;
 
 /** A file as it was last delivered. Name and mode are those of the export step. */
 export interface DeliveredFile {
@@ -32,6 +41,8 @@ export interface PlacedRequest {
   bundle: Bundle;
   /** Empty for a plugin that takes no files, and where nobody recorded them. */
   files: readonly DeliveredFile[];
+  /** That of the delivery for `verify`, and that of the removal for `remove`. */
+  round: Round;
 }
 
 /**
@@ -79,7 +90,8 @@ export interface DestinationPlugin<S extends OptionSchema> extends Plugin<'desti
    * (a reload, a commit): a failed reload is a failed delivery. Idempotent: the same bundle again changes nothing, and
    * reloads nothing unless an earlier reload failed or its outcome is unknown. Files of some formats have other bytes
    * at each export; they are written again. Called again after `unavailable`, and after a crash before its answer was
-   * stored. Delivering the predecessor again is how a replacement is rolled back.
+   * stored, with the same `round`. Delivering the predecessor again, in a new round, is how a replacement is rolled
+   * back.
    */
   deliver(request: DeliveryRequest, options: Options<S>, ctx: PluginContext): Promise<{ location: string }>;
   /**

@@ -226,7 +226,13 @@ function attempts(plugin: AnyPlugin): Attempt[] {
   const placed = (bundle: Bundle): PlacedRequest => {
     const fileNames = files.map(({ name }) => name);
     const location = plugin.kind === 'destination' ? plugin.locate({ bundle, fileNames }, options) : '';
-    return { location, bundle, files: files.map(({ name }) => ({ name, sha256Hex: '00' })), ...fromLater };
+    return {
+      location,
+      bundle,
+      files: files.map(({ name }) => ({ name, sha256Hex: '00' })),
+      round: '1.1',
+      ...fromLater,
+    };
   };
   switch (plugin.kind) {
     case 'issuer':
@@ -242,7 +248,9 @@ function attempts(plugin: AnyPlugin): Attempt[] {
     case 'destination':
       return [
         ...probe,
-        ...over('deliver', async (bundle, ctx) => plugin.deliver({ bundle, files, ...fromLater }, options, ctx)),
+        ...over('deliver', async (bundle, ctx) =>
+          plugin.deliver({ bundle, files, round: '1.1', ...fromLater }, options, ctx),
+        ),
         ...(plugin.verify ? over('verify', async (bundle, ctx) => plugin.verify?.(placed(bundle), options, ctx)) : []),
         ...(plugin.remove ? over('remove', async (bundle, ctx) => plugin.remove?.(placed(bundle), options, ctx)) : []),
       ];

@@ -83,6 +83,33 @@ describe('a delivery that cannot be prepared', () => {
   });
 });
 
+describe('the round of a delivery', () => {
+  it('stays while attempts fail, and is another one for each delivery and removal that is asked for', async () => {
+    place.mode = 'lost';
+    const certificate = await issue();
+    await comes(certificate, 'failing', 2);
+    place.mode = 'up';
+    await comes(certificate, 'delivered');
+    expect(place.rounds.length).toBeGreaterThan(2);
+    expect(new Set(place.rounds).size).toBe(1);
+    const begun = async (): Promise<void> => {
+      const before = place.rounds.length;
+      await eventually(async () => place.rounds.length > before);
+    };
+    const attach = async (...labels: string[]): Promise<void> => {
+      const destinations = labels.map((label) => ({ label }));
+      await Promise.all([begun(), program.ok('PUT', `/certificates/${certificate.id}`, { destinations })]);
+    };
+    await Promise.all([begun(), program.ok('POST', `/certificates/${certificate.id}/redeploy`)]);
+    await comes(certificate, 'delivered');
+    await attach();
+    await comes(certificate, 'removed');
+    await attach('shelf');
+    await attach();
+    expect(new Set(place.rounds).size).toBe(5);
+  });
+});
+
 describe('the audit log', () => {
   it('records the delivery of a key when it is complete, and not before', async () => {
     const held = place.hold();

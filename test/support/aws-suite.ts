@@ -32,10 +32,11 @@ export function destinationVerbs<S extends OptionSchema>(
     bundle: { ...bundle, privateKeyPem: undefined },
     location: plugin.locate({ bundle, fileNames: files.map(({ name }) => name) }, options(changed)),
     files: files.map(({ name, bytes }): DeliveredFile => ({ name, sha256Hex: sha256(bytes) })),
+    round: '1.1',
   });
   return {
     deliver: (bundle: Bundle, files: readonly ExportedFile[] = [], changed: object = {}) =>
-      plugin.deliver({ bundle, files }, options(changed), context()),
+      plugin.deliver({ bundle, files, round: '1.1' }, options(changed), context()),
     verify: async (bundle: Bundle, files: readonly ExportedFile[] = [], changed: object = {}) =>
       plugin.verify?.(placed(bundle, files, changed), options(changed), context()),
     remove: async (bundle: Bundle, files: readonly ExportedFile[] = [], changed: object = {}): Promise<void> =>

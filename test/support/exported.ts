@@ -16,7 +16,7 @@ export async function delivery(bundle: Bundle, layout: Layout = 'directory'): Pr
     layout === 'combined'
       ? await pemBundleExport.export(request, { order: 'key-first' }, ctx)
       : await pemFilesExport.export(request, { layout }, ctx);
-  return { bundle: { ...bundle, privateKeyPem: undefined }, files };
+  return { bundle: { ...bundle, privateKeyPem: undefined }, files, round: '1.1' };
 }
 
 /** The names of these files. */

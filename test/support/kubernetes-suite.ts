@@ -61,13 +61,13 @@ export function describeKubernetes(bench: () => KubernetesBench): void {
   const issue = (): Required<Omit<Bundle, 'rootPem'>> => authority.issue('www.example.com');
   const options = (changed: object) => kubernetes.options.parse({ ...bench().options, ...changed });
   const deliver = (bundle: Bundle, changed: object = {}) =>
-    kubernetes.deliver({ bundle, files: [] }, options(changed), networkContext());
+    kubernetes.deliver({ bundle, files: [], round: '1.1' }, options(changed), networkContext());
   const remove = async (bundle: Bundle, changed: object = {}, ctx = networkContext()): Promise<void> => {
     const location = kubernetes.locate({ bundle, fileNames: [] }, options(changed));
-    await kubernetes.remove?.({ bundle, location, files: [] }, options(changed), ctx);
+    await kubernetes.remove?.({ bundle, location, files: [], round: '1.1' }, options(changed), ctx);
   };
   const verdict = (bundle: Bundle) =>
-    kubernetes.verify?.({ bundle, location: at, files: [] }, options({}), networkContext());
+    kubernetes.verify?.({ bundle, location: at, files: [], round: '1.1' }, options({}), networkContext());
   const checked = async (changed: object = {}): Promise<void> => kubernetes.check?.(options(changed), networkContext());
 
   describe('kubernetes', () => {

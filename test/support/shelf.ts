@@ -11,6 +11,8 @@ export interface Shelf {
   readonly standing: ReadonlyMap<string, string>;
   /** Every leaf that a delivery has put there, in order. */
   readonly written: string[];
+  /** The round of every attempt to deliver or remove, in order. */
+  readonly rounds: string[];
   /** `down`: nothing is done. `lost`: a delivery is done, its answer is lost. `nameless`: it answers no location. */
   mode: 'up' | 'down' | 'lost' | 'nameless';
   /** Deliveries begin, and go no further until `release` is called; they pay no heed to the signal. */
@@ -27,6 +29,7 @@ export function shelf(): Shelf {
     plugins: [],
     standing,
     written: [],
+    rounds: [],
     mode: 'up',
     hold: () => {
       let release = (): void => undefined;
@@ -51,8 +54,9 @@ export function shelf(): Shelf {
     options,
     needsPrivateKey: true,
     locate: ({ bundle }, { by }) => `shelf/${bundle[by]}`,
-    async deliver({ bundle }, { by }) {
+    async deliver({ bundle, round }, { by }) {
       reach();
+      made.rounds.push(round);
       if (held) {
         held.begun = true;
         await held.open;
@@ -68,8 +72,9 @@ export function shelf(): Shelf {
     ...fixed,
     id: 'shelf',
     title: 'Shelf',
-    async remove({ location, bundle }) {
+    async remove({ location, bundle, round }) {
       reach();
+      made.rounds.push(round);
       if (standing.get(location) === bundle.chainPem[0]) standing.delete(location);
     },
   });

@@ -82,7 +82,11 @@ export function describeVaultKvSource(serverOf: () => KvServer): void {
   it.each(['kv1', 'kv2'])('finds what the destination has delivered to %s', async (mount) => {
     const bundle = authority.issue('delivered.kv.test');
     const place = { url: serverOf().url, token: serverOf().adminToken, mount, path: `${folder}/{commonName}` };
-    const { location } = await vaultKv.deliver({ bundle, files: [] }, vaultKv.options.parse(place), networkContext());
+    const { location } = await vaultKv.deliver(
+      { bundle, files: [], round: '1.1' },
+      vaultKv.options.parse(place),
+      networkContext(),
+    );
     expect(await scan(mount)).toEqual([{ kind: 'certificate', location, chainPem: bundle.chainPem }]);
   });
 

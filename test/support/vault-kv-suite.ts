@@ -48,18 +48,18 @@ export function describeVaultKv(serverOf: () => KvServer): void {
   const optionsWith = (mount: string, changed: object = {}) =>
     vaultKv.options.parse({ url: serverOf().url, token: serverOf().token, mount, ...changed });
   const deliver = (bundle: Bundle, mount: string, changed: object = {}, ctx: PluginContext = networkContext()) =>
-    vaultKv.deliver({ bundle, files: [] }, optionsWith(mount, changed), ctx);
+    vaultKv.deliver({ bundle, files: [], round: '1.1' }, optionsWith(mount, changed), ctx);
   const remove = async (bundle: Bundle, mount: string, changed: object = {}): Promise<void> => {
     const options = optionsWith(mount, changed);
     await vaultKv.remove?.(
-      { files: [], bundle, location: vaultKv.locate({ bundle, fileNames: [] }, options) },
+      { files: [], round: '1.1', bundle, location: vaultKv.locate({ bundle, fileNames: [] }, options) },
       options,
       networkContext(),
     );
   };
   const verdict = (bundle: Bundle, mount: string) => {
     const options = optionsWith(mount);
-    const placed = { bundle, files: [], location: vaultKv.locate({ bundle, fileNames: [] }, options) };
+    const placed = { bundle, files: [], round: '1.1', location: vaultKv.locate({ bundle, fileNames: [] }, options) };
     return vaultKv.verify?.(placed, options, networkContext());
   };
   let made = 0;
@@ -230,7 +230,7 @@ export function describeVaultKv(serverOf: () => KvServer): void {
   });
 
   it('refuses to remove from another engine than that of the options', async () => {
-    const removal = { bundle: issue(), location: 'elsewhere/certificates/x', files: [] };
+    const removal = { bundle: issue(), location: 'elsewhere/certificates/x', files: [], round: '1.1' };
     const work = vaultKv.remove?.(removal, optionsWith('kv2'), networkContext()) ?? Promise.resolve();
     expect((await failureOf(work)).fault).toBe('misconfigured');
   });

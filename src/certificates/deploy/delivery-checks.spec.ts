@@ -78,7 +78,7 @@ function check(
   const checks = new DeliveryChecks(destinations as Destinations, new ServedCertificates(agents));
   const destination = { verifyAt: [`127.0.0.1:${port}`], verifyName: null, ...more };
   const target = { destination, plugin: { title: 'Shelf' } } as unknown as ReadyDestination;
-  return checks.check(target, { location: 'a', bundle, files: [] }, new AbortController().signal);
+  return checks.check(target, { location: 'a', bundle, files: [], round: '1.1' }, new AbortController().signal);
 }
 
 describe('a check of a delivery', () => {

@@ -7,7 +7,7 @@ const differs = { outcome: 'differs', detail: 'Another certificate is served.' }
 const match = { outcome: 'match', detail: null } as const;
 
 function planned(): Delivery {
-  return Object.assign(new Delivery(), { state: 'planned', location: null, attempts: 0, verification: null });
+  return Object.assign(new Delivery(), { state: 'planned', location: null, attempts: 0, round: 1, verification: null });
 }
 
 /** Delivered, and not served. */
@@ -110,6 +110,23 @@ describe('a delivery', () => {
     delivery.retry(at(20));
     // Its predecessor has the place, and two deliveries may not have the same one.
     expect(delivery).toMatchObject({ state: 'planned', location: null, verification: null, open: true });
+  });
+
+  it('has another round for each decision to deliver or remove, and keeps it while attempts fail', () => {
+    const delivery = planned();
+    delivery.begin(at(0), at(10));
+    delivery.fail({ fault: 'unavailable', detail: 'Down.' }, at(0));
+    delivery.begin(at(1), at(11));
+    delivery.arrive(at(1), match, hourMs);
+    const rounds = [delivery.round];
+    delivery.retry(at(2));
+    rounds.push(delivery.round);
+    delivery.replace();
+    delivery.stay(at(3));
+    rounds.push(delivery.round);
+    delivery.remove(at(4));
+    rounds.push(delivery.round);
+    expect(rounds).toEqual([1, 2, 3, 4]);
   });
 
   it('that was rolled back can be removed or replaced', () => {

@@ -58,6 +58,8 @@ export class Delivery {
   /** The files that were last delivered, as names and digests; null before that, and when there are none. */
   @Column('jsonb', { nullable: true }) files: DeliveredFile[] | null;
   @Column('integer') attempts: number;
+  /** Counts the decisions to deliver or remove; what is tried again after a failure is still the same. */
+  @Column('integer') round: number;
   @Column('text', { nullable: true }) fault: string | null;
   @Column('text', { nullable: true }) faultDetail: string | null;
   /** The next attempt; of a delivered certificate, the next check. */
@@ -199,8 +201,7 @@ export class Delivery {
     if (this.state === 'left' || this.state === 'leaving') this.become('removing');
     if (!this.open)
       throw new Problem('wrong-state', `Delivery ${this.id} is ${this.state}: there is nothing to try again.`);
-    this.attempts = 0;
-    this.nextAttemptAt = now;
+    this.startRound(now);
   }
 
   /** The certificate is revoked: it is removed once its successor has arrived. */
@@ -212,15 +213,13 @@ export class Delivery {
 
   remove(now: Date): void {
     this.become('removing');
-    this.attempts = 0;
-    this.nextAttemptAt = now;
+    this.startRound(now);
   }
 
   /** The certificate is wanted at the destination again: it is delivered again. */
   stay(now: Date): void {
     this.become('planned');
-    this.attempts = 0;
-    this.nextAttemptAt = now;
+    this.startRound(now);
   }
 
   removed(): void {
@@ -244,6 +243,12 @@ export class Delivery {
   stop(): void {
     this.become('stopped');
     this.rest();
+  }
+
+  private startRound(now: Date): void {
+    this.round += 1;
+    this.attempts = 0;
+    this.nextAttemptAt = now;
   }
 
   private rest(): void {

@@ -80,7 +80,7 @@ export class DeliveryRepository {
        select distinct c, d, 'planned', $3::timestamptz, $4::timestamptz
        from unnest($1::int[], $2::int[]) as w(c, d) order by c, d
        on conflict (certificate_id, destination_id) where state not in ('removed') do update
-         set state = 'planned', attempts = 0, fault = null, fault_detail = null,
+         set state = 'planned', round = delivery.round + 1, attempts = 0, fault = null, fault_detail = null,
          next_attempt_at = excluded.next_attempt_at
          where delivery.state in ('removing', 'left')
        returning id`,

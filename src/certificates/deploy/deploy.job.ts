@@ -5,7 +5,7 @@ import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
 import { Leases } from '../../jobs/lease.js';
 import { Postponed } from '../../jobs/postponed.js';
-import type { DeliveredFile, PlacedRequest } from '../../plugin-api/destination.js';
+import type { DeliveredFile, PlacedRequest, Round } from '../../plugin-api/destination.js';
 import { PluginError } from '../../plugin-api/errors.js';
 import type { ExportedFile } from '../../plugin-api/export.js';
 import { Config } from '../../platform/config.js';
@@ -98,15 +98,16 @@ export class DeployJob implements OnModuleInit {
   private async act(attempt: Attempt, place: string, signal: AbortSignal): Promise<void> {
     const delivery = await this.record.findWanted(attempt);
     if (!delivery) return;
+    const round = `${delivery.id}.${delivery.round}`;
     // A delivery that crashed may have written the certificate without storing its location.
-    const placed = { location: delivery.location ?? place, files: delivery.files ?? [] };
+    const placed = { location: delivery.location ?? place, files: delivery.files ?? [], round };
     if (attempt.kind === 'remove') await this.remove(attempt, placed, signal);
     else if (attempt.kind === 'hook') await this.hook(attempt, placed.location, delivery.deliveredAt, signal);
     else if (attempt.kind === 'check') await this.check(attempt, placed, delivery.deliveredAt, signal);
-    else await this.deliver(attempt, place, signal);
+    else await this.deliver(attempt, place, round, signal);
   }
 
-  private async deliver(attempt: Attempt, place: string, signal: AbortSignal): Promise<void> {
+  private async deliver(attempt: Attempt, place: string, round: Round, signal: AbortSignal): Promise<void> {
     const { target, bundle } = attempt;
     if (target.needsPrivateKey && !bundle.privateKeyPem) {
       throw new PluginError('misconfigured', `${target.plugin.title} needs the private key, which is not kept here.`);
@@ -120,13 +121,13 @@ export class DeployJob implements OnModuleInit {
           : `A certificate of another owner stands at ${place} already: the first keeps the place. Ask an ` +
               'administrator, or have this one delivered under another name.',
       );
-    const request = await this.destinations.prepare(target, bundle, signal);
+    const request = await this.destinations.prepare(target, { bundle, round }, signal);
     const files = request.files.map(digestOf);
     if (files.length > 0) await this.record.sending(attempt, files);
     const location = await this.destinations.deliver(target, request, signal);
     if (location === '') throw new PluginError('unavailable', `${target.plugin.title} did not say where it is now.`);
     const hasHook = target.destination.hookPluginId !== null;
-    const placed = { location, bundle: request.bundle, files };
+    const placed = { location, bundle: request.bundle, files, round };
     await this.record.arrived(attempt, location, hasHook ? null : await this.checks.check(target, placed, signal));
   }
 
@@ -151,15 +152,11 @@ export class DeployJob implements OnModuleInit {
     await this.record.checked(attempt, deliveredAt, finding);
   }
 
-  private async remove(
-    attempt: Attempt,
-    { location, files }: Omit<PlacedRequest, 'bundle'>,
-    signal: AbortSignal,
-  ): Promise<void> {
+  private async remove(attempt: Attempt, placed: Omit<PlacedRequest, 'bundle'>, signal: AbortSignal): Promise<void> {
     const { target, bundle } = attempt;
-    const isGone = await this.destinations.remove(target, { location, bundle, files }, signal);
+    const isGone = await this.destinations.remove(target, { ...placed, bundle }, signal);
     // When a plugin cannot remove it, a successor at the same location has overwritten it.
-    if (isGone || (await this.record.findOtherAt(attempt, location))) await this.record.removed(attempt);
+    if (isGone || (await this.record.findOtherAt(attempt, placed.location))) await this.record.removed(attempt);
     else await this.record.left(attempt);
   }
 }
