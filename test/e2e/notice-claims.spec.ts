@@ -71,7 +71,7 @@ describe('a notice', () => {
       await db.write(async (tx) => {
         const event = 'certificate.issued' as const;
         const rows = made.map(({ id }) => ({ certificateId: id, subscriptionId, event, dedupeKey: `test:${id}` }));
-        const ids = await notices.add(tx, rows, program.clock.now());
+        const ids = (await notices.add(tx, rows, program.clock.now())).map(({ id }) => id);
         const groups = Array.from({ length: 10 }, () => ids.filter(() => random() < 0.5)).filter(
           (one) => one.length > 0,
         );

@@ -10,7 +10,7 @@ import { DefaultSubscriptions } from './default-subscriptions.js';
 import { ExpiryLedgerRepository } from './expiry-ledger.repository.js';
 import { NoticeRepository } from './notice.repository.js';
 import { NoticeRouteRepository } from './notice-route.repository.js';
-import { sendNotices } from './send-notices.job.js';
+import { enqueueMessages } from './send-notices.job.js';
 
 /** Notices are due again after this time, in case their job is lost. */
 const retryMs = 10 * 60_000;
@@ -78,11 +78,7 @@ export class ExpirySweep implements OnModuleInit {
     const now = this.clock.now();
     const due = await this.notices.takeDue(tx, now, new Date(now.getTime() + retryMs), most);
     if (due.length === 0) return 0;
-    const messages = await this.routes.messages(tx, due);
-    await sendNotices.enqueueMany(
-      tx,
-      messages.map((noticeIds) => ({ data: { noticeIds } })),
-    );
+    await enqueueMessages(tx, await this.routes.messages(tx, due));
     return due.length;
   }
 }

@@ -51,6 +51,12 @@ const toldElsewhere = prepared<{ address: string }>(
    group by address having count(*) = cardinality($1::int[]) order by address`,
 );
 
+/** The notices of one message, in order, and the channel of the first, through which they all go; null for none. */
+interface RoutedMessage {
+  noticeIds: number[];
+  channelId: number | null;
+}
+
 /** Every query on which way notices go: to which subscription and channel, with which others, past whom. */
 @Injectable()
 export class NoticeRouteRepository {
@@ -60,10 +66,10 @@ export class NoticeRouteRepository {
    * an owner), and every other notice on its own. Notices of an attempt that failed stay together and get no others:
    * their message keeps its key.
    */
-  async messages(tx: Tx, noticeIds: readonly number[]): Promise<number[][]> {
-    const rows: { ids: number[] }[] = await tx.query(
+  async messages(tx: Tx, noticeIds: readonly number[]): Promise<RoutedMessage[]> {
+    return tx.query(
       `with routed as (
-         select n.id, n.certificate_id, n.escalates_id is null as first, case
+         select n.id, n.certificate_id, ch.id as channel_id, n.escalates_id is null as first, case
            when n.claimed_by is not null then concat('again:', n.claimed_by, ${channelOf}, ${mailedOwner})
            when n.hold = 'digest' then concat('digest:', ch.id, ':', ${mailedOwner})
            when n.event = 'certificate.expiring' then concat('expiring:', ${channelOf}, ':', lower(c.owner))
@@ -72,11 +78,10 @@ export class NoticeRouteRepository {
          where n.id = any($1::int[])),
        ranked as (
          select *, dense_rank() over (partition by first, route order by certificate_id) as rank from routed)
-       select array_agg(id order by id) as ids from ranked
+       select array_agg(id order by id) as "noticeIds", (array_agg(channel_id order by id))[1] as "channelId" from ranked
        group by first, route, (rank - 1) / ${mostTogether} order by 1`,
       [noticeIds, listEvents],
     );
-    return rows.map(({ ids }) => ids);
   }
 
   /** The notices of the message that a channel, or mail without a channel (null), sends or tries next; else none. */
@@ -90,8 +95,8 @@ export class NoticeRouteRepository {
       [channelId],
     );
     const ids = rows.map(({ id }) => id);
-    const [first = []] = ids.length > 0 ? await this.messages(tx, ids) : [];
-    return tx.find(Notice, { where: { id: In(first) }, order: { id: 'ASC' } });
+    const [first] = ids.length > 0 ? await this.messages(tx, ids) : [];
+    return tx.find(Notice, { where: { id: In(first?.noticeIds ?? []) }, order: { id: 'ASC' } });
   }
 
   /**

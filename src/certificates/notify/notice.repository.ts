@@ -101,6 +101,15 @@ export interface Occurrence {
   data: Record<string, unknown>;
 }
 
+/** A notice that was just written, and where it goes; null for the mail to the owner. */
+export interface WrittenNotice {
+  id: number;
+  subscriptionId: number | null;
+  channelId: number | null;
+}
+const returningWritten = `returning id, subscription_id as "subscriptionId",
+  (select s.channel_id from subscription s where s.id = notice.subscription_id) as "channelId"`;
+
 /** After this time the sweep enqueues a notice whose job is lost. */
 const safetyNetMs = 60_000;
 
@@ -115,25 +124,24 @@ const intoNotice = `insert into notice (certificate_id, authority_id, subscripti
 /** The queries on notices; `NoticeRouteRepository` has those on where they go. */
 @Injectable()
 export class NoticeRepository {
-  /** Writes the notices whose `dedupeKey` is new, and returns their ids. */
-  async add(tx: Tx, notices: readonly NewNotice[], now: Date): Promise<number[]> {
+  /** Writes the notices whose `dedupeKey` is new, and returns those. */
+  async add(tx: Tx, notices: readonly NewNotice[], now: Date): Promise<WrittenNotice[]> {
     if (notices.length === 0) return [];
-    const rows: { id: number }[] = await tx.query(
+    return tx.query(
       `insert into notice (certificate_id, subscription_id, event, dedupe_key, data, state, next_attempt_at, created_at)
        select "certificateId", "subscriptionId", event, "dedupeKey", coalesce(data, '{}'), 'due', $2, $3
        from jsonb_to_recordset($1::jsonb) as n("certificateId" int, "subscriptionId" int, event text, "dedupeKey" text,
        data jsonb)
-       on conflict (dedupe_key) do nothing returning id`,
+       on conflict (dedupe_key) do nothing ${returningWritten}`,
       [JSON.stringify(notices), safetyNet(now), now],
     );
-    return rows.map((row) => row.id);
   }
 
   /**
    * Writes for each occurrence a notice for each subscription to its event, and one for `tell` unless one channel
-   * already sends to all of these addresses. Skips notices that exist. Returns the ids of the new ones.
+   * already sends to all of these addresses. Skips notices that exist. Returns the new ones, in order.
    */
-  async addSubscribed(tx: Tx, occurrences: readonly Occurrence[], now: Date): Promise<number[]> {
+  async addSubscribed(tx: Tx, occurrences: readonly Occurrence[], now: Date): Promise<WrittenNotice[]> {
     if (occurrences.length === 0) return [];
     const facts = {
       certificateId: 'o."certificateId"',
@@ -142,7 +150,7 @@ export class NoticeRepository {
       labels: 'c.labels',
       hearsDefaults: 'coalesce(c.hears_defaults, false)',
     };
-    const rows: { id: number }[] = await tx.query(
+    const rows: WrittenNotice[] = await tx.query(
       `with happened as materialized (
          select o.* from jsonb_to_recordset($1::jsonb) as o("certificateId" int, "authorityId" int, owner text,
            event text, tell text[], "dedupeKey" text, data jsonb)),
@@ -157,33 +165,27 @@ export class NoticeRepository {
          union all select null::int where cardinality(o.tell) > 0 and not exists (
            select from heard where heard."dedupeKey" = o."dedupeKey" and o.tell <@ heard.recipients)) as h
        order by o."dedupeKey"
-       on conflict (dedupe_key) do nothing returning id`,
+       on conflict (dedupe_key) do nothing ${returningWritten}`,
       [JSON.stringify(occurrences.map(withLowerCase)), safetyNet(now), now],
     );
-    return rows.map((row) => row.id).sort((a, b) => a - b);
+    return rows.sort((a, b) => a.id - b.id);
   }
 
-  /**
-   * As `addSubscribed` without owners, for an event that each certificate has once. Returns the ids of the new notices
-   * by subscription.
-   */
+  /** As `addSubscribed` without owners, for an event that each certificate has once. */
   async addSubscribedOnce(
     tx: Tx,
     event: NoticeEvent,
     certificateIds: readonly number[],
     now: Date,
-  ): Promise<Map<number, number[]>> {
-    const rows: { id: number; subscriptionId: number }[] = await tx.query(
+  ): Promise<WrittenNotice[]> {
+    return tx.query(
       `${intoNotice}
        select c.id, null, h.id, $2, format('%s:%s#%s', $2::text, c.id, h.id), '{}', 'due', $3, $4 from certificate c
          cross join lateral (select s.id from ${subscribedTo(factsOf('c'), '$2')}) as h
        where c.id = any($1::int[]) and exists (select from subscription o where o.active and $2 = any(o.events))
-       on conflict (dedupe_key) do nothing returning id, subscription_id as "subscriptionId"`,
+       on conflict (dedupe_key) do nothing ${returningWritten}`,
       [certificateIds, event, safetyNet(now), now],
     );
-    const ids = new Map<number, number[]>();
-    for (const { id, subscriptionId } of rows) ids.set(subscriptionId, [...(ids.get(subscriptionId) ?? []), id]);
-    return ids;
   }
 
   /** Records notices as sent, here or by another system. Leaves existing ones unchanged. */

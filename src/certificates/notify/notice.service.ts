@@ -7,7 +7,7 @@ import type { Page } from '../../platform/http/page.js';
 import { maySeeEveryAuthority } from '../../roles/permission.js';
 import { NoticeRepository } from './notice.repository.js';
 import { type NoticeQuery, noticeView, type NoticeView } from './notice.schema.js';
-import { sendNotices } from './send-notices.job.js';
+import { enqueueMessages } from './send-notices.job.js';
 
 /** Shows the ledger of notices, and sends a notice again on request of a user. */
 @Injectable()
@@ -32,12 +32,12 @@ export class NoticeService {
   /** Throws Problem `not-found`, and `wrong-state` unless it is due or was refused. */
   async retry(actor: Actor, id: number): Promise<NoticeView> {
     return this.db.write(async (tx) => {
-      await this.notices.view(tx, id, ownersSeenBy(actor));
+      const { channel } = await this.notices.view(tx, id, ownersSeenBy(actor));
       const notice = await this.notices.lock(tx, id);
       notice.retry(this.clock.now());
       await this.notices.save(tx, [notice]);
       await this.audit.record(tx, actor, { action: 'notice.retried', targetType: 'notice', targetId: id });
-      await sendNotices.enqueue(tx, { noticeIds: [id] });
+      await enqueueMessages(tx, [{ noticeIds: [id], channelId: channel?.id ?? null }]);
       return noticeView(await this.notices.view(tx, id, null));
     });
   }

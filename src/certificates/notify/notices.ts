@@ -5,8 +5,8 @@ import type { Tx } from '../../platform/db/database.js';
 import type { Certificate } from '../certificate.entity.js';
 import type { NoticeEvent } from '../../plugin-api/events.js';
 import type { OverdueLists } from '../../revocation/crl.repository.js';
-import { NoticeRepository, type Occurrence } from './notice.repository.js';
-import { sendNotices } from './send-notices.job.js';
+import { NoticeRepository, type Occurrence, type WrittenNotice } from './notice.repository.js';
+import { enqueueMessages, type MessageToSend } from './send-notices.job.js';
 
 /** A warning `leadDays` before an authority expires. */
 export interface EndingAuthorityNotice {
@@ -60,14 +60,15 @@ export class Notices {
   /** Drops the owner's notice that these successors are deployed. Subscriptions still get theirs. */
   async withholdRotated(tx: Tx, successorIds: readonly number[]): Promise<void> {
     const events = ['certificate.rotated', 'certificate.no-destination'] as const;
-    const ids = await this.notices.add(
+    const written = await this.notices.add(
       tx,
       successorIds.flatMap((certificateId) =>
         events.map((event) => ({ certificateId, subscriptionId: null, event, dedupeKey: `${event}:${certificateId}` })),
       ),
       this.clock.now(),
     );
-    if (ids.length === 0) return;
+    if (written.length === 0) return;
+    const ids = written.map(({ id }) => id);
     const rows = await this.notices.getMany(tx, ids);
     rows.forEach((notice) => notice.drop());
     await this.notices.save(tx, rows);
@@ -104,18 +105,12 @@ export class Notices {
   /** A log shows certificates of one owner that nobody requested here: one message about all for each who hears. */
   async unexpected(tx: Tx, certificates: readonly Certificate[]): Promise<void> {
     const event = 'certificate.unexpected';
-    const ids = await this.notices.addSubscribed(
+    const written = await this.notices.addSubscribed(
       tx,
       certificates.map((one) => occurrence(one, { event, dedupeKey: `${event}:${one.id}` })),
       this.clock.now(),
     );
-    const noticeIds = new Map<number | null, number[]>();
-    for (const { id, subscriptionId } of await this.notices.getMany(tx, ids))
-      noticeIds.set(subscriptionId, [...(noticeIds.get(subscriptionId) ?? []), id]);
-    await sendNotices.enqueueMany(
-      tx,
-      [...noticeIds.values()].map((together) => ({ data: { noticeIds: together } })),
-    );
+    await enqueueMessages(tx, bySubscription(written));
   }
 
   /** The certificate has a new owner, who has not accepted it yet. At most once a day. */
@@ -220,12 +215,8 @@ export class Notices {
     separately = false,
   ): Promise<void> {
     if (certificateIds.length === 0) return;
-    const ids = await this.notices.addSubscribedOnce(tx, event, certificateIds, this.clock.now());
-    const messages = separately ? [...ids.values()].flat().map((id) => [id]) : [...ids.values()];
-    await sendNotices.enqueueMany(
-      tx,
-      messages.map((noticeIds) => ({ data: { noticeIds } })),
-    );
+    const written = await this.notices.addSubscribedOnce(tx, event, certificateIds, this.clock.now());
+    await enqueueMessages(tx, separately ? written.map(alone) : bySubscription(written));
   }
 
   /** The order has passed its deadline. For a renewal, call `rotationFailed`. */
@@ -255,12 +246,23 @@ export class Notices {
   }
 
   private async record(tx: Tx, occurrences: readonly Occurrence[]): Promise<void> {
-    const ids = await this.notices.addSubscribed(tx, occurrences, this.clock.now());
-    await sendNotices.enqueueMany(
-      tx,
-      ids.map((id) => ({ data: { noticeIds: [id] } })),
-    );
+    const written = await this.notices.addSubscribed(tx, occurrences, this.clock.now());
+    await enqueueMessages(tx, written.map(alone));
   }
+}
+
+function alone({ id, channelId }: WrittenNotice): MessageToSend {
+  return { noticeIds: [id], channelId };
+}
+
+/** One message for each subscription, and one for the owner. */
+function bySubscription(notices: readonly WrittenNotice[]): MessageToSend[] {
+  const messages = new Map<number | null, MessageToSend>();
+  for (const { id, subscriptionId, channelId } of notices) {
+    const { noticeIds } = messages.get(subscriptionId) ?? { noticeIds: [] };
+    messages.set(subscriptionId, { noticeIds: [...noticeIds, id], channelId });
+  }
+  return [...messages.values()];
 }
 
 function occurrence(certificate: Certificate, { event, dedupeKey, data = {} }: Happening): Occurrence {

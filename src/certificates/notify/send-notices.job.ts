@@ -4,10 +4,11 @@ import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { z } from 'zod';
 import { defineJob, type JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
+import { defineLane } from '../../jobs/lane.js';
 import { Leases } from '../../jobs/lease.js';
 import { lastingProblems } from '../../notifications/subscription.schema.js';
 import { Clock } from '../../platform/clock.js';
-import { Database } from '../../platform/db/database.js';
+import { Database, type Tx } from '../../platform/db/database.js';
 import { retryAt } from '../../platform/retry.js';
 import { type Failure, failureOf, isCutOff, isExpected } from '../failure.js';
 import { leaseOfClaim, type Notice } from './notice.entity.js';
@@ -20,6 +21,28 @@ export const sendNotices = defineJob('notice.send', z.strictObject({ noticeIds: 
   attempts: 3,
   timeoutS: 60,
 });
+
+/** A channel that hangs delays its own messages alone. */
+const channelLane = defineLane('channel', { atOnce: 2 });
+/** The mail to owners, which goes through no channel. */
+const ownerMailLane = defineLane('owner-mail', { atOnce: 4 });
+
+/** The notices of one message. `channelId`: where it goes; null for the mail to an owner. */
+export interface MessageToSend {
+  noticeIds: number[];
+  channelId: number | null;
+}
+
+/** Enqueues messages, each in the lane of its channel. */
+export async function enqueueMessages(tx: Tx, messages: readonly MessageToSend[]): Promise<void> {
+  await sendNotices.enqueueMany(
+    tx,
+    messages.map(({ noticeIds, channelId }) => ({
+      data: { noticeIds },
+      lane: channelId === null ? ownerMailLane.of('all') : channelLane.of(channelId),
+    })),
+  );
+}
 
 /** A run that dies loses its claims after this time. */
 const claimS = 20;

@@ -8,7 +8,7 @@ import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import { type NewNotice, NoticeRepository } from './notice.repository.js';
-import { sendNotices } from './send-notices.job.js';
+import { enqueueMessages } from './send-notices.job.js';
 
 const batch = 200;
 
@@ -65,11 +65,11 @@ export class SummarySweep implements OnModuleInit {
   }
 
   private async send(tx: Tx, rows: readonly NewNotice[], now: Date): Promise<number> {
-    const ids = await this.notices.add(tx, rows, now);
-    await sendNotices.enqueueMany(
+    const written = await this.notices.add(tx, rows, now);
+    await enqueueMessages(
       tx,
-      ids.map((id) => ({ data: { noticeIds: [id] } })),
+      written.map(({ id, channelId }) => ({ noticeIds: [id], channelId })),
     );
-    return ids.length;
+    return written.length;
   }
 }
