@@ -98,6 +98,7 @@ import { NoticeReferences1763700000132 } from './1763700000132-notice-references
 import { DueRenewalsInOrder1763700000133 } from './1763700000133-due-renewals-in-order.js';
 import { ChecksOfTakenOverDeliveries1763700000137 } from './1763700000137-checks-of-taken-over-deliveries.js';
 import { RoundsOfDeliveries1763700000138 } from './1763700000138-rounds-of-deliveries.js';
+import { RefusedNotices1763700000140 } from './1763700000140-refused-notices.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -201,4 +202,5 @@ export const migrations = [
   DueRenewalsInOrder1763700000133,
   ChecksOfTakenOverDeliveries1763700000137,
   RoundsOfDeliveries1763700000138,
+  RefusedNotices1763700000140,
 ];

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { In, IsNull, Not } from 'typeorm';
+import { lastingProblems } from '../../notifications/subscription.schema.js';
 import { Database } from '../../platform/db/database.js';
 import { Certificate, ownerVouches } from '../certificate.entity.js';
 import { Delivery } from '../deploy/delivery.entity.js';
@@ -52,6 +53,21 @@ export class NoticeJudge {
         return wait ? [{ notice, wait }] : [];
       }),
     };
+  }
+
+  /**
+   * Until when somebody must hear of the problems of these notices, by their ids: until their certificates expire. What
+   * has happened once has no entry.
+   */
+  async neededUntil(notices: readonly Notice[]): Promise<Map<number, Date>> {
+    const problems = notices.filter(({ event }) => lastingProblems.some((one) => one === event));
+    const certificates = await this.certificatesOf(problems);
+    return new Map(
+      problems.flatMap(({ id, certificateId }): [number, Date][] => {
+        const certificate = certificates.get(certificateId ?? 0);
+        return certificate ? [[id, certificate.notAfter]] : [];
+      }),
+    );
   }
 
   private async judgeOf(notices: readonly Notice[]): Promise<(notice: Notice) => boolean> {

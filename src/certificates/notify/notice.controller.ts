@@ -32,7 +32,7 @@ export class NoticeController {
 
   @Post(':id/retry')
   @Requires('notice:retry')
-  @Summary('Send a notice now', 'One that was not sent yet, or that was dropped because it was refused five times.')
+  @Summary('Send a notice now', 'One that was not sent yet, or that was dropped because it was refused for days.')
   @Answers(200, NoticeView)
   retry(@Who() actor: Actor, @Id() id: number): Promise<NoticeView> {
     return this.notices.retry(actor, id);

@@ -55,8 +55,18 @@ export function leaseOfClaim(claim: string): string {
   return `notices:${claim}`;
 }
 
-/** A notice is dropped after so many attempts when the last one was refused. */
-const mostRefusals = 5;
+/** A notice is dropped after so long of refusals, by which time people have mended what they can. */
+const longestRefusedMs = 2 * 86_400_000;
+
+/**
+ * How a notice goes on after a failed attempt. `again`: the next attempt, which is the same for all notices of the
+ * message. `neededUntil`: until when it is tried whatever its receiver answers, since somebody must hear of it.
+ */
+export interface NoticeRetry {
+  now: Date;
+  again: Date;
+  neededUntil?: Date | undefined;
+}
 
 /** A notice of one event of one certificate or authority, for one subscription or for the owner. It is sent once. */
 @Entity('notice')
@@ -81,6 +91,8 @@ export class Notice {
    * sent are tried again together, as the same message. Null when no attempt was made.
    */
   @Column('uuid', { nullable: true }) claimedBy: string | null;
+  /** The first of the refusals in a row that the last attempt belongs to; null when it was not refused. */
+  @Column('timestamptz', { nullable: true }) refusedSince: Date | null;
   /** Mail addresses, in lower case, that got the message although the attempt failed for others. */
   @Column('text', { array: true, default: '{}' }) told: string[];
   @Column('timestamptz', { nullable: true }) sentAt: Date | null;
@@ -91,18 +103,15 @@ export class Notice {
   @Column('timestamptz') createdAt: Date;
 
   sent(now: Date): void {
-    this.state = 'sent';
+    this.end('sent');
     this.sentAt = now;
-    this.hold = null;
-    this.nextAttemptAt = null;
-    this.claimedBy = null;
   }
 
+  /** It no longer applies. No fault stays: it was not given up, and returns when it applies again. */
   drop(): void {
-    this.state = 'dropped';
-    this.hold = null;
-    this.nextAttemptAt = null;
-    this.claimedBy = null;
+    this.end('dropped');
+    this.fault = null;
+    this.faultDetail = null;
   }
 
   /** Not sent before `until`, for this reason. */
@@ -112,20 +121,23 @@ export class Notice {
     if (this.attempts === 0) this.claimedBy = null;
   }
 
-  /** `again`: the next attempt, which is the same for all notices of the message. */
-  fail(failure: Failure, again: Date): void {
+  /** The attempt failed. After days of refusals there is no other, unless somebody must still hear of it. */
+  fail(failure: Failure, { now, again, neededUntil }: NoticeRetry): void {
     this.hold = null;
     this.attempts += 1;
     this.fault = failure.fault;
     this.faultDetail = failure.detail;
     this.told = [...new Set([...this.told, ...(failure.told ?? [])])];
-    if (failure.fault === 'refused' && this.attempts >= mostRefusals) this.drop();
-    else this.nextAttemptAt = again;
+    this.nextAttemptAt = again;
+    this.refusedSince = failure.fault === 'refused' ? (this.refusedSince ?? now) : null;
+    if (this.refusedSince === null) return;
+    const since = Math.max(this.refusedSince.getTime(), neededUntil?.getTime() ?? 0);
+    if (now.getTime() - since >= longestRefusedMs) this.end('dropped');
   }
 
   /** As `fail`, and tried again without the other notices of its message. */
-  failApart(failure: Failure, again: Date): void {
-    this.fail(failure, again);
+  failApart(failure: Failure, retry: NoticeRetry): void {
+    this.fail(failure, retry);
     this.claimedBy = null;
   }
 
@@ -140,6 +152,15 @@ export class Notice {
       throw new Problem('wrong-state', `Notice ${this.id} is ${this.state}: there is nothing to send.`);
     this.state = 'due';
     this.attempts = 0;
+    this.refusedSince = null;
     this.nextAttemptAt = now;
+  }
+
+  private end(state: 'sent' | 'dropped'): void {
+    this.state = state;
+    this.hold = null;
+    this.nextAttemptAt = null;
+    this.claimedBy = null;
+    this.refusedSince = null;
   }
 }

@@ -246,6 +246,15 @@ export class NoticeRepository {
     return rows.map(({ id }) => id);
   }
 
+  /** How many notices that are still tried were refused since `before`, at most 1000. */
+  async countRefused(tx: Tx, before: Date): Promise<number> {
+    const [{ count }] = await tx.query<[{ count: number }]>(
+      'select count(*)::int as count from (select from notice where refused_since <= $1 limit 1000) as refused',
+      [before],
+    );
+    return count;
+  }
+
   /** Sets back the next attempts. The end of a hold is a date. See SetBack. */
   async setBack(tx: Tx, step: StepBack): Promise<void> {
     await tx.query(setBackTimes({ table: 'notice', column: 'next_attempt_at', only: 'hold is null' }), step);

@@ -27,7 +27,7 @@ export const NoticeView = z
     id: z.int(),
     event: z.enum(noticeEvents),
     state: z.enum(noticeStates).meta({
-      description: '`dropped`: it no longer applies, or was refused five times; then it has a `fault`.',
+      description: '`dropped`: it no longer applies, or was refused for days; then it has a `fault`.',
     }),
     hold: z
       .enum(noticeHolds)

@@ -22,6 +22,7 @@ import { NoticeService } from './notice.service.js';
 import { NoticeSender } from './notice-sender.js';
 import { Notices } from './notices.js';
 import { NotificationController } from './notification.controller.js';
+import { RefusedNotices } from './refused-notices.js';
 import { ReplanWarnings } from './replan-warnings.job.js';
 import { SendNotices } from './send-notices.job.js';
 import { SubscriptionController } from './subscription.controller.js';
@@ -57,6 +58,7 @@ export const notifyProviders: Provider[] = [
   NoticeSender,
   NoticeService,
   Notices,
+  RefusedNotices,
   ReplanWarnings,
   SendNotices,
   SubscriptionForm,

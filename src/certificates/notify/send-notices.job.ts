@@ -11,7 +11,7 @@ import { Clock } from '../../platform/clock.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import { retryAt } from '../../platform/retry.js';
 import { type Failure, failureOf, isCutOff, isExpected } from '../failure.js';
-import { leaseOfClaim, type Notice } from './notice.entity.js';
+import { leaseOfClaim, type Notice, type NoticeRetry } from './notice.entity.js';
 import { NoticeRepository } from './notice.repository.js';
 import { NoticeJudge } from './notice-judge.js';
 import { NoticeSender } from './notice-sender.js';
@@ -92,7 +92,8 @@ export class SendNotices implements OnModuleInit {
       const prepared = await this.sender.prepare([first, ...more]);
       if (prepared === null) return await this.record(current, (notice) => notice.drop());
       const { told, broken } = prepared;
-      for (const { notices, error } of broken) await this.recordBroken(notices, error);
+      for (const { notices, error } of broken)
+        await this.recordFailed(notices, error, (notice, ...failed) => notice.failApart(...failed));
       open = told;
       const kept = [...told, ...broken.flatMap(({ notices }) => notices)];
       await this.record(
@@ -105,16 +106,23 @@ export class SendNotices implements OnModuleInit {
       await this.recordSent(told);
     } catch (error) {
       if (isCutOff(signal, error)) throw error;
-      if (!isExpected(error)) new Logger('notify').error(error);
-      const again = this.againAt(open, failureOf(error));
-      await this.record(open, (notice) => notice.fail(failureOf(error), again));
+      await this.recordFailed(open, error, (notice, ...failed) => notice.fail(...failed));
     }
   }
 
-  private async recordBroken(notices: readonly Notice[], error: unknown): Promise<void> {
+  private async recordFailed(
+    notices: readonly Notice[],
+    error: unknown,
+    change: (notice: Notice, failure: Failure, retry: NoticeRetry) => void,
+  ): Promise<void> {
     if (!isExpected(error)) new Logger('notify').error(error);
-    const again = this.againAt(notices, failureOf(error));
-    await this.record(notices, (notice) => notice.failApart(failureOf(error), again));
+    const failure = failureOf(error);
+    const now = this.clock.now();
+    const again = this.againAt(notices, failure);
+    const neededUntil = await this.judge.neededUntil(notices);
+    await this.record(notices, (notice) =>
+      change(notice, failure, { now, again, neededUntil: neededUntil.get(notice.id) }),
+    );
   }
 
   /** Tries again while the database does not answer: what is not recorded would be sent twice. */
