@@ -113,6 +113,29 @@ describe('a delivery', () => {
   });
 });
 
+describe('a delivery that fails', () => {
+  it('is told again when it fails again on the same day after it has worked', async () => {
+    const certificate = await issue('streaks.example.com');
+    const told = async (): Promise<number> =>
+      (await program.ok('GET', `/notices?certificateId=${certificate.id}&event=delivery.failing`)).total;
+    await inStates(certificate, 'delivered');
+    const [{ id } = { id: 0 }] = await deliveriesOf(certificate);
+    for (const streak of [1, 2]) {
+      near.mode = 'down';
+      await program.ok('POST', `/deliveries/${id}/retry`);
+      await eventually(async () => {
+        program.clock.advance(30_000);
+        const [delivery] = await deliveriesOf(certificate);
+        return (delivery?.attempts ?? 0) >= 6;
+      });
+      expect(await told()).toBe(streak);
+      near.mode = 'up';
+      await program.ok('POST', `/deliveries/${id}/retry`);
+      await inStates(certificate, 'delivered');
+    }
+  });
+});
+
 describe('a successor that is deployed', () => {
   it('warns before it expires although its predecessor has warned, which warns no more (19: Issues#7978)', async () => {
     const old = await issue('warns.example.com');

@@ -127,14 +127,15 @@ export class Notices {
     await this.tell(tx, certificate, { event: 'certificate.taken-over', dedupeKey, data: { formerOwner } });
   }
 
+  /** A delivery or removal has failed several times in a row. Call it once for each such row of failures. */
   async deliveryFailing(tx: Tx, certificate: Certificate, delivery: { id: number }): Promise<void> {
-    const dedupeKey = `delivery.failing:${delivery.id}:${this.today()}`;
+    const dedupeKey = `delivery.failing:${delivery.id}:${this.clock.now().getTime()}`;
     await this.tell(tx, certificate, { event: 'delivery.failing', dedupeKey, data: { deliveryId: delivery.id } });
   }
 
-  /** A certificate was delivered and is not in use. At most once a day. */
+  /** A certificate was delivered and is not in use. Call it once each time that this begins. */
   async deliveryUnverified(tx: Tx, certificate: Certificate, { id }: { id: number }): Promise<void> {
-    const dedupeKey = `delivery.unverified:${id}:${this.today()}`;
+    const dedupeKey = `delivery.unverified:${id}:${this.clock.now().getTime()}`;
     await this.tell(tx, certificate, { event: 'delivery.failing', dedupeKey, data: { deliveryId: id } });
   }
 
