@@ -137,6 +137,36 @@ describe('a delivery that fails', () => {
 });
 
 describe('a successor that is deployed', () => {
+  it('tells subscriptions of every certificate whose place it takes, and the owner once', async () => {
+    await program.ok('POST', '/channels', {
+      label: 'ops',
+      plugin: { id: 'email', options: { recipients: 'o@x.org' } },
+    });
+    const hears = { label: 'ops', channel: { label: 'ops' }, scope: 'all', events: ['certificate.rotated'] };
+    await program.ok('POST', '/subscriptions', hears);
+    const first = await issue('line.example.com');
+    await inStates(first, 'delivered');
+    near.mode = 'down';
+    const second = await program.ok('POST', `/certificates/${first.id}/reissue`, {});
+    await inStates(second, 'failing');
+    const third = await program.ok('POST', `/certificates/${second.id}/reissue`, {});
+    await inStates(third, 'failing');
+    near.mode = 'up';
+    await program.ok('POST', `/deliveries/${(await deliveriesOf(third))[0]?.id}/retry`);
+    await inStates(third, 'delivered');
+    await eventually(async () => (await get(first)).lifecycle === 'superseded');
+    const told: unknown = await program.database.source.query(
+      `select subscription_id is null as owner, (data->>'oldId')::int as old from notice
+       where certificate_id = $1 and event = 'certificate.rotated' order by 1, 2`,
+      [third.id],
+    );
+    expect(told).toEqual([
+      { owner: false, old: first.id },
+      { owner: false, old: second.id },
+      { owner: true, old: second.id },
+    ]);
+  });
+
   it('warns before it expires although its predecessor has warned, which warns no more (19: Issues#7978)', async () => {
     const old = await issue('warns.example.com');
     await inStates(old, 'delivered');

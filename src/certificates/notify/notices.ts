@@ -42,17 +42,22 @@ export class Notices {
     private readonly notices: NoticeRepository,
   ) {}
 
-  /** Successors are deployed. Without a destination the message asks for a deployment by hand. */
+  /**
+   * Successors are deployed. Without a destination the message asks for a deployment by hand. Subscriptions are told of
+   * every certificate that is replaced, since each may have an open alert; the owner only of the one that was renewed.
+   */
   async rotated(tx: Tx, rotations: readonly Rotation[]): Promise<void> {
     await this.record(
       tx,
       rotations.map(({ old, successor, destinationIds }) => {
         const event = destinationIds.length > 0 ? 'certificate.rotated' : 'certificate.no-destination';
-        return occurrence(successor, {
+        const isRenewed = old.id === successor.renewsId;
+        const happening = occurrence(successor, {
           event,
-          dedupeKey: `${event}:${successor.id}`,
+          dedupeKey: `${event}:${successor.id}${isRenewed ? '' : `:${old.id}`}`,
           data: { oldId: old.id, destinationIds },
         });
+        return isRenewed ? happening : { ...happening, tell: [] };
       }),
     );
   }
