@@ -65,6 +65,9 @@ const judges: Judges = {
   'delivery.left': ({ certificate, destination, ...at }, summary) => [
     open(ofCertificate(at, certificate.id, `removal:${destination}`), 'error', summary),
   ],
+  'order.failed': ({ certificate, ...at }, summary) => [
+    open(ofCertificate(at, certificate.id, 'order'), 'error', summary),
+  ],
   'order.overdue': ({ certificate, ...at }, summary) => [
     open(ofCertificate(at, certificate.id, 'order'), 'error', summary),
   ],

@@ -69,6 +69,7 @@ const messages: { [E in NoticeEvent]: NoticeData[E] } = {
     nextAttemptAt: null,
   },
   'delivery.left': { ...setting, certificate: before, destination: 'Edge' },
+  'order.failed': { ...setting, certificate: before, reason: 'An approver rejected it.' },
   'order.overdue': { ...setting, certificate: before, reason: 'It was not fulfilled.' },
   'order.disputed': { ...setting, certificate: before, reason: 'Other names.', deadlineAt: now },
   'withdrawal.given-up': { ...setting, certificate: before, kind: 'revoke', reason: 'Unknown serial number.' },

@@ -145,6 +145,13 @@ const writers: Writers = {
     ],
   }),
 
+  'order.failed': ({ certificate, reason, ...setting }) => ({
+    subject: `${inSubject(certificate.commonName)}: the issuer did not issue it`,
+    heading: 'A certificate was not issued',
+    paragraphs: [`Reason: ${reason}`, 'The order is not tried again. Request the certificate again.'],
+    cards: [card(certificate, setting, [])],
+  }),
+
   'order.overdue': ({ certificate, reason, ...setting }) => ({
     subject: `${inSubject(certificate.commonName)}: the issuer did not deliver`,
     heading: 'A certificate was not issued in time',

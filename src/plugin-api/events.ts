@@ -13,6 +13,7 @@ export const noticeEvents = [
   'certificate.taken-over',
   'delivery.failing',
   'delivery.left',
+  'order.failed',
   'order.overdue',
   'order.disputed',
   'withdrawal.given-up',

@@ -20,6 +20,7 @@ const behaviours = [
   'firm',
   'keeps',
   'refuses',
+  'rejects-later',
   'other-names',
   'wrong-key',
   'no-chain',
@@ -123,6 +124,18 @@ describe('an order', () => {
       [body.id],
     );
     expect(left).toBeNull();
+  });
+
+  it('that the CA rejects later fails, and its owner is told', async () => {
+    const { status, body } = await ask('rejects-later', 'no.example.com');
+    expect(status).toBe(202);
+    issuer.deliver();
+    await program.ok('PUT', `/pending_certificates/${body.id}/retry`);
+    await inState(body.id, 'failed');
+    const { to, text } = await mailTo('no.example.com: the issuer did not issue it');
+    expect([to, text]).toEqual([['joe@example.com'], expect.stringContaining('The agent said no.')]);
+    const told = (await program.ok('GET', `/notices?certificateId=${body.id}`)).items.map(({ event }: Json) => event);
+    expect(told).toEqual(['order.failed']);
   });
 
   it('that is not fulfilled by its deadline fails, is cancelled at the CA, and its owner is told', async () => {
@@ -375,6 +388,7 @@ describe('an order that its CA does not know for a while', () => {
     expect((await get(body.id)).lifecycle).toBe('pending');
     program.clock.advance(2 * 3_600_000);
     expect((await inState(body.id, 'failed')).order).toMatchObject({ fault: 'refused' });
+    expect((await mailTo('dead.example.com: the issuer did not issue it')).to).toEqual(['joe@example.com']);
     issuer.refusal = null;
     issuer.deliver();
     await withdrawn(body.id, 'cancel');
@@ -465,6 +479,8 @@ describe('an answer in dispute', () => {
     const { body } = await ask('other-names', 'rejected.example.com');
     await program.ok('POST', `/pending_certificates/${body.id}/reject`, { note: 'not ours' });
     const rejected = await withdrawn(body.id, 'revoke');
+    const told = (await program.ok('GET', `/notices?certificateId=${body.id}`)).items.map(({ event }: Json) => event);
+    expect(told).toEqual(['order.disputed']);
     expect(rejected).toMatchObject({
       lifecycle: 'failed',
       order: { fault: 'refused', detail: expect.stringContaining('rejected') },

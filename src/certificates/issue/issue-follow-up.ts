@@ -69,10 +69,14 @@ export class IssueFollowUp {
     await this.notices.orderDisputed(tx, certificate, { serialHex });
   }
 
-  /** The order passed its deadline. The owner gets a notice; for a renewal, RenewalFailures sends it. */
-  async overdue(tx: Tx, certificate: Certificate, failure: Failure): Promise<void> {
+  /**
+   * As `failed`, when nobody here has ended the order: the issuer did not fulfil it, or not before its deadline. The
+   * owner gets a notice; for a renewal, RenewalFailures sends it.
+   */
+  async unfulfilled(tx: Tx, certificate: Certificate, failure: Failure): Promise<void> {
     await this.failed(tx, certificate, failure);
-    if (certificate.renewsId === null) await this.notices.orderOverdue(tx, certificate);
+    if (certificate.renewsId !== null) return;
+    await this.notices.orderEnded(tx, certificate, failure.fault === 'overdue' ? 'order.overdue' : 'order.failed');
   }
 
   /** The issuer returned a certificate after its request had ended. */

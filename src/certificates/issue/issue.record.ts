@@ -157,7 +157,7 @@ export class IssueRecord {
         if (!isDead && now >= order.deadlineAt) return this.end(tx, certificate, order, failure.detail);
         certificate.recordFailure(failure, now, isDead);
         if (isDead && !isFinal) await this.withdrawals.cancel(tx, certificate);
-        if (certificate.nextAttemptAt === null) return this.followUp.failed(tx, certificate, failure);
+        if (certificate.nextAttemptAt === null) return this.followUp.unfulfilled(tx, certificate, failure);
         certificate.nextAttemptAt = earlier(order.deadlineAt, certificate.nextAttemptAt);
         await this.askAgain(tx, certificate);
         await this.followUp.delayed(tx, certificate, failure);
@@ -207,7 +207,7 @@ export class IssueRecord {
       detail: `The order was not fulfilled until ${instant(order.deadlineAt)}. ${detail}`,
     };
     certificate.recordFailure(failure, this.clock.now(), true);
-    await this.followUp.overdue(tx, certificate, failure);
+    await this.followUp.unfulfilled(tx, certificate, failure);
     await this.withdrawals.endOrder(tx, certificate, order);
   }
 

@@ -97,12 +97,8 @@ export class NoticeMessages {
         nextAttemptAt: delivery.nextAttemptAt,
       });
     },
-    'order.overdue': async (_, certificate) =>
-      this.written('order.overdue', {
-        ...this.setting(),
-        certificate: factsOf(certificate),
-        reason: certificate.faultDetail ?? '',
-      }),
+    'order.failed': async (_, certificate) => this.written('order.failed', this.failedOrder(certificate)),
+    'order.overdue': async (_, certificate) => this.written('order.overdue', this.failedOrder(certificate)),
     'order.disputed': async ({ data }, certificate) =>
       this.written('order.disputed', {
         ...this.setting(),
@@ -172,6 +168,10 @@ export class NoticeMessages {
 
   private setting(): { publicUrl: string; now: Date } {
     return { publicUrl: this.config.publicUrl, now: this.clock.now() };
+  }
+
+  private failedOrder(certificate: Certificate): NoticeData['order.failed'] {
+    return { ...this.setting(), certificate: factsOf(certificate), reason: certificate.faultDetail ?? '' };
   }
 
   /** When the renewal is tried next, or the order of the pending successor. */

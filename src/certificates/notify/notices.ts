@@ -225,9 +225,9 @@ export class Notices {
     await enqueueMessages(tx, separately ? written.map(alone) : bySubscription(written));
   }
 
-  /** The order has passed its deadline. For a renewal, call `rotationFailed`. */
-  async orderOverdue(tx: Tx, certificate: Certificate): Promise<void> {
-    await this.tell(tx, certificate, { event: 'order.overdue', dedupeKey: `order.overdue:${certificate.id}` });
+  /** The order failed, or passed its deadline. For a renewal, call `rotationFailed`. */
+  async orderEnded(tx: Tx, certificate: Certificate, event: 'order.failed' | 'order.overdue'): Promise<void> {
+    await this.tell(tx, certificate, { event, dedupeKey: `${event}:${certificate.id}` });
   }
 
   /** The issuer's answer differs from the request; a person must decide. */
