@@ -84,6 +84,22 @@ describe('a delivery', () => {
     await eventually(async () => (await get(old)).lifecycle === 'superseded');
   });
 
+  it('that is retried with other options while an attempt is under way is made with these', async () => {
+    const held = near.hold();
+    const certificate = await issue('moved.example.com');
+    await eventually(() => Promise.resolve(held.begun()));
+    const [destination] = (await program.ok('GET', '/destinations?filter=label;near')).items;
+    const namedBy = (by: string): Promise<Json> =>
+      program.ok('PUT', `/destinations/${destination.id}`, { label: 'near', plugin: { id: 'shelf', options: { by } } });
+    await namedBy('name');
+    const [{ id } = { id: 0 }] = await deliveriesOf(certificate);
+    await program.ok('POST', `/deliveries/${id}/retry`);
+    held.release();
+    await inStates(certificate, 'delivered');
+    expect(near.standing.get(`shelf/${certificate.name}`)?.trim()).toBe(certificate.body.trim());
+    await namedBy('commonName');
+  });
+
   it('waits for a CA that answers later, and is made once (13: Infisical#6610)', async () => {
     const made = await program.call('POST', '/certificates', {
       owner: 'joe@example.com',

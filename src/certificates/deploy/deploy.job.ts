@@ -78,6 +78,7 @@ export class DeployJob implements OnModuleInit {
       deliveryId: delivery.id,
       certificateId: certificate.id,
       owner: certificate.owner,
+      round: delivery.round,
       location: delivery.location,
       everyMs: checkIntervalMs(this.config),
       target,
@@ -98,7 +99,7 @@ export class DeployJob implements OnModuleInit {
   private async act(attempt: Attempt, place: string, signal: AbortSignal): Promise<void> {
     const delivery = await this.record.findWanted(attempt);
     if (!delivery) return;
-    const round = `${delivery.id}.${delivery.round}`;
+    const round = `${delivery.id}.${attempt.round}`;
     // A delivery that crashed may have written the certificate without storing its location.
     const placed = { location: delivery.location ?? place, files: delivery.files ?? [], round };
     if (attempt.kind === 'remove') await this.remove(attempt, placed, signal);

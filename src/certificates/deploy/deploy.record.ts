@@ -26,6 +26,8 @@ export interface Attempt {
   certificateId: number;
   /** The owner of the certificate. */
   owner: string;
+  /** That of the delivery when the attempt began: options and bundle are of that time. */
+  round: number;
   location: string | null;
   /** Interval of the checks after a delivery; 0: there are none. */
   everyMs: number;
@@ -114,11 +116,11 @@ export class DeployRecord {
 
   /**
    * Reads the delivery again under the lease. Null when it was delivered, replaced or reversed since the attempt
-   * started.
+   * started, or is in another round.
    */
-  async findWanted({ deliveryId, kind }: Attempt): Promise<Delivery | null> {
+  async findWanted({ deliveryId, kind, round }: Attempt): Promise<Delivery | null> {
     const delivery = await this.deliveries.find(this.db.single, deliveryId);
-    return delivery && kindOf(delivery) === kind ? delivery : null;
+    return delivery && delivery.round === round && kindOf(delivery) === kind ? delivery : null;
   }
 
   /**
@@ -158,6 +160,8 @@ export class DeployRecord {
           await this.removeLate(tx, delivery);
           return false;
         }
+        // To be delivered again, perhaps with other options: the job of the new round does it.
+        if (delivery.round !== attempt.round) return null;
         if (standing && standing.id !== deliveryId)
           await this.deliveries.change(tx, standing.id, (old) => old.replace());
         const now = this.clock.now();
