@@ -84,4 +84,32 @@ describe('a warning that the mail server refuses', () => {
     expect(await attemptsOf(id, 3)).toMatchObject({ state: 'dropped', fault: 'refused', nextAttemptAt: null });
     smtp.refuseWith(null);
   });
+
+  it('and is wanted again while it is dropped, is sent', async () => {
+    const id = await issue('zoe@example.com');
+    smtp.refuseWith(554);
+    program.clock.advance(60 * dayMs + hourMs);
+    await attemptsOf(id, 1);
+    await program.ok('PUT', `/certificates/${id}`, { notify: false });
+    const { source } = program.database;
+    await source.query(`create function stop_for_test() returns trigger language plpgsql
+      as $$ begin perform pg_advisory_xact_lock(4711); return new; end $$`);
+    await source.query(`create trigger stop_for_test before update on notice for each row
+      when (new.state = 'dropped') execute function stop_for_test()`);
+    const stopper = source.createQueryRunner();
+    await stopper.query('select pg_advisory_lock(4711)');
+    const blocked = async (wait: string): Promise<boolean> =>
+      (await source.query(`select from pg_stat_activity where datname = current_database() and ${wait}`)).length > 0;
+    program.clock.advance(8 * hourMs);
+    await eventually(() => blocked(`wait_event = 'advisory'`));
+    let isWanted = false;
+    const wanted = program.ok('PUT', `/certificates/${id}`, { notify: true }).then(() => (isWanted = true));
+    await eventually(async () => isWanted || (await blocked(`wait_event_type = 'Lock' and wait_event <> 'advisory'`)));
+    await stopper.query('select pg_advisory_unlock(4711)');
+    await stopper.release();
+    await wanted;
+    await source.query('drop trigger stop_for_test on notice');
+    smtp.refuseWith(null);
+    await mailTo('zoe@example.com');
+  });
 });

@@ -46,7 +46,7 @@ export class ChannelPreviews {
   /** Of the notices that are sent next, unless they no longer apply. `channelId`: null for mail without a channel. */
   private async ofNotice(channelId: number | null): Promise<NotificationMessage | null> {
     const next = await this.routes.nextMessageOf(this.db.single, channelId);
-    const { current } = await this.judge.sort(next, this.clock.now());
+    const { current } = await this.judge.sort(this.db.single, next, this.clock.now());
     const [first, ...more] = current;
     const composed = first ? await this.sender.compose([first, ...more]) : null;
     return composed?.message ?? null;

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { In, IsNull, Not } from 'typeorm';
 import { lastingProblems } from '../../notifications/subscription.schema.js';
-import { Database } from '../../platform/db/database.js';
+import { Database, type Tx } from '../../platform/db/database.js';
 import { Certificate, ownerVouches } from '../certificate.entity.js';
 import { Delivery } from '../deploy/delivery.entity.js';
 import { EndpointRepository } from '../../sources/endpoint.repository.js';
@@ -34,14 +34,14 @@ export class NoticeJudge {
    * problem, or when the failed operation has succeeded. It waits while its subscription or channel is switched off,
    * and while somebody takes care of its event.
    */
-  async sort(notices: readonly Notice[], now: Date): Promise<SortedNotices> {
+  async sort(tx: Tx, notices: readonly Notice[], now: Date): Promise<SortedNotices> {
     const stopped = await this.routes.stopped(
-      this.db.single,
+      tx,
       notices.map(({ id }) => id),
     );
-    const isCurrent = await this.judgeOf(notices);
+    const isCurrent = await this.judgeOf(tx, notices);
     const applies = (notice: Notice): boolean => stopped.get(notice.id) !== 'over' && isCurrent(notice);
-    const waits = await this.waitsOf(notices, now);
+    const waits = await this.waitsOf(tx, notices, now);
     for (const [id, why] of stopped)
       if (why === 'paused') waits.set(id, { until: new Date(now.getTime() + pausedMs), hold: 'paused' });
     const current = notices.filter(applies);
@@ -55,13 +55,18 @@ export class NoticeJudge {
     };
   }
 
+  /** Locks what `sort` looks at, before the notices of these ids themselves are locked. */
+  lockGrounds(tx: Tx, ids: readonly number[]): Promise<void> {
+    return this.routes.lockGrounds(tx, ids);
+  }
+
   /**
    * Until when somebody must hear of the problems of these notices, by their ids: until their certificates expire. What
    * has happened once has no entry.
    */
   async neededUntil(notices: readonly Notice[]): Promise<Map<number, Date>> {
     const problems = notices.filter(({ event }) => lastingProblems.some((one) => one === event));
-    const certificates = await this.certificatesOf(problems);
+    const certificates = await this.certificatesOf(this.db.single, problems);
     return new Map(
       problems.flatMap(({ id, certificateId }): [number, Date][] => {
         const certificate = certificates.get(certificateId ?? 0);
@@ -70,10 +75,10 @@ export class NoticeJudge {
     );
   }
 
-  private async judgeOf(notices: readonly Notice[]): Promise<(notice: Notice) => boolean> {
-    const certificates = await this.certificatesOf(notices);
-    const troubled = await this.troubledDeliveries(notices);
-    const served = await this.stillServed(notices);
+  private async judgeOf(tx: Tx, notices: readonly Notice[]): Promise<(notice: Notice) => boolean> {
+    const certificates = await this.certificatesOf(tx, notices);
+    const troubled = await this.troubledDeliveries(tx, notices);
+    const served = await this.stillServed(tx, notices);
     return ({ id, certificateId, escalatesId, event, data }) => {
       const certificate = certificates.get(certificateId ?? 0);
       if (event === 'delivery.failing') return troubled.has(Number(data.deliveryId));
@@ -90,8 +95,8 @@ export class NoticeJudge {
   }
 
   /** Until when each notice waits, by its id. */
-  private async waitsOf(notices: readonly Notice[], now: Date): Promise<Map<number, NoticeWait>> {
-    const open = await this.acknowledgements.open(this.db.single, certificateIdsOf(notices), now);
+  private async waitsOf(tx: Tx, notices: readonly Notice[], now: Date): Promise<Map<number, NoticeWait>> {
+    const open = await this.acknowledgements.open(tx, certificateIdsOf(notices), now);
     const untils = new Map(open.map((one) => [`${one.certificateId}:${one.event}`, one.until]));
     return new Map(
       notices.flatMap(({ id, certificateId, event }): [number, NoticeWait][] => {
@@ -101,31 +106,31 @@ export class NoticeJudge {
     );
   }
 
-  private async certificatesOf(notices: readonly Notice[]): Promise<Map<number, Certificate>> {
+  private async certificatesOf(tx: Tx, notices: readonly Notice[]): Promise<Map<number, Certificate>> {
     const old = notices.flatMap(({ escalatesId, data }) =>
       escalatesId !== null && data.oldId ? [Number(data.oldId)] : [],
     );
     const ids = new Set([...certificateIdsOf(notices), ...old]);
-    const rows = await this.db.single.findBy(Certificate, { id: In([...ids]) });
+    const rows = await tx.findBy(Certificate, { id: In([...ids]) });
     return new Map(rows.map((one) => [one.id, one]));
   }
 
   /** The ids of those notices whose certificates endpoints still serve. */
-  private async stillServed(notices: readonly Notice[]): Promise<Set<number>> {
+  private async stillServed(tx: Tx, notices: readonly Notice[]): Promise<Set<number>> {
     const served = new Set<number>();
     for (const { id, event, certificateId, data } of notices) {
       if (event !== 'certificate.still-served' || certificateId === null) continue;
-      const names = await this.endpoints.namesServing(this.db.single, certificateId, data.endpointIds as number[]);
+      const names = await this.endpoints.namesServing(tx, certificateId, data.endpointIds as number[]);
       if (names.length > 0) served.add(id);
     }
     return served;
   }
 
   /** The ids of the deliveries of these notices of which something still fails, or that are still not in use. */
-  private async troubledDeliveries(notices: readonly Notice[]): Promise<Set<number>> {
+  private async troubledDeliveries(tx: Tx, notices: readonly Notice[]): Promise<Set<number>> {
     const ids = notices.filter(({ event }) => event === 'delivery.failing').map(({ data }) => Number(data.deliveryId));
     if (ids.length === 0) return new Set();
-    const rows = await this.db.single.findBy(Delivery, [
+    const rows = await tx.findBy(Delivery, [
       { id: In(ids), state: In(['failing', 'removing', 'rolled-back', 'delivered']), fault: Not(IsNull()) },
       { id: In(ids), state: 'delivered', verification: 'differs' },
     ]);

@@ -113,6 +113,23 @@ export class NoticeRouteRepository {
     );
   }
 
+  /**
+   * Locks what decides whether these notices go out: who changes their subscriptions, channels or certificates waits.
+   * Call it before the notices themselves are locked.
+   */
+  async lockGrounds(tx: Tx, ids: readonly number[]): Promise<void> {
+    await tx.query(
+      `select from subscription s join channel ch on ch.id in (s.channel_id, s.escalate_channel_id)
+       where s.id in (select subscription_id from notice where id = any($1)) order by s.id, ch.id for share`,
+      [ids],
+    );
+    await tx.query(
+      `select from certificate where id in (select certificate_id from notice where id = any($1))
+       order by id for no key update`,
+      [ids],
+    );
+  }
+
   /** What waits because its channel or subscription was switched off is due at once. */
   async releasePaused(tx: Tx, subscriptionId: number, now: Date): Promise<void> {
     await tx.query(

@@ -82,9 +82,8 @@ export class SendNotices implements OnModuleInit {
     const claimed = await this.db.write((tx) => this.notices.claim(tx, ids, claim, again));
     const due = await this.notices.getMany(this.db.single, claimed);
     if (due.length === 0) return;
-    const { current, obsolete, waiting } = await this.judge.sort(due, now);
-    await this.record(obsolete, (notice) => notice.drop());
-    for (const { notice, wait } of waiting) await this.record([notice], (row) => row.wait(wait));
+    const { current } = await this.judge.sort(this.db.single, due, now);
+    await this.putAside(due.filter((notice) => !current.includes(notice)));
     const [first, ...more] = current;
     if (!first) return;
     let open: readonly Notice[] = current;
@@ -108,6 +107,23 @@ export class SendNotices implements OnModuleInit {
       if (isCutOff(signal, error)) throw error;
       await this.recordFailed(open, error, (notice, ...failed) => notice.fail(...failed));
     }
+  }
+
+  /**
+   * Drops those that no longer apply, and holds those that wait. Judges again under the locks of those who may make
+   * them apply again, so that these see what was dropped or held. What applies again stays due.
+   */
+  private async putAside(notices: readonly Notice[]): Promise<void> {
+    if (notices.length === 0) return;
+    const ids = notices.map(({ id }) => id);
+    await this.db.write(async (tx) => {
+      await this.judge.lockGrounds(tx, ids);
+      const rows = await this.notices.lockDue(tx, ids);
+      const { obsolete, waiting } = await this.judge.sort(tx, rows, this.clock.now());
+      for (const notice of obsolete) notice.drop();
+      for (const { notice, wait } of waiting) notice.wait(wait);
+      await this.notices.save(tx, rows);
+    });
   }
 
   private async recordFailed(
