@@ -38,8 +38,9 @@ export const DestinationRequest = z
       .optional()
       .meta({
         description:
-          'Where servers serve what is delivered, as `host:port`; `{name}` in it is the name that is asked for. A ' +
-          'delivery is complete when all of their addresses serve it. Default: none; in an update, unchanged.',
+          'Where servers serve what is delivered, as `host:port`; `{name}` in it is the name that is asked for, or ' +
+          'the first IP address of a certificate without names. A delivery is complete when all of their addresses ' +
+          'serve it. Default: none; in an update, unchanged.',
       }),
     verifyName: z
       .string()

@@ -14,15 +14,21 @@ import { GuardedAgents } from '../../platform/net/guarded-agent.js';
 import { ServedCertificates } from '../../platform/net/served-certificate.js';
 import { startTestAuthority, type TestAuthority } from '../../../test/support/bundles.js';
 import { execFileSync } from '../../../test/support/sync-programs.js';
-import { DeliveryChecks, probeName } from './delivery-checks.js';
+import { askedOf, DeliveryChecks } from './delivery-checks.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'delivery-checks-'));
 let authority: TestAuthority;
 let server: Server;
 let port: number;
+/** The names (SNI) that the server was asked for. */
+const askedFor: string[] = [];
 beforeAll(async () => {
   authority = startTestAuthority();
-  server = createServer({ minVersion: 'TLSv1.2' });
+  const SNICallback = (name: string, answer: (error: null) => void): void => {
+    askedFor.push(name);
+    answer(null);
+  };
+  server = createServer({ minVersion: 'TLSv1.2', SNICallback });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   port = (server.address() as AddressInfo).port;
 });
@@ -32,11 +38,11 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** A certificate for these names with its key, by OpenSSL, below no CA. */
+/** A certificate for these names (DNS names, or with a kind: `IP:10.0.0.1`) with its key, by OpenSSL, below no CA. */
 function certified(names: readonly string[], keyType: 'rsa' | 'ec' = 'ec'): Bundle {
   const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];
   const newKey = keyType === 'ec' ? ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'] : ['rsa:2048'];
-  const san = `subjectAltName=${names.map((name) => `DNS:${name}`).join()}`;
+  const san = `subjectAltName=${names.map((name) => (name.includes(':') ? name : `DNS:${name}`)).join()}`;
   const made = ['req', '-x509', '-newkey', ...newKey, '-nodes', '-subj', '/CN=x', '-addext', san];
   execFileSync('openssl', [...made, '-keyout', key, '-out', certificate], { stdio: 'ignore' });
   return {
@@ -86,6 +92,7 @@ describe('a check of a delivery', () => {
     const bundle = certified(['www.example.org']);
     serve(bundle);
     expect(await check(bundle)).toEqual({ outcome: 'match', detail: null });
+    expect(askedFor).toEqual(['www.example.org']);
   });
 
   it('differs when the server sends another leaf, and names its serial number', async () => {
@@ -166,6 +173,20 @@ describe('a check of a delivery', () => {
     expect((await check(wild, { verifyName: 'probe.example.org' })).outcome).toBe('match');
   });
 
+  it('asks for no name where the certificate has IP addresses alone, at `{name}` the first of them', async () => {
+    const [wanted, other] = [certified(['IP:127.0.0.1', 'IP:10.0.0.5']), certified(['www.example.org'])];
+    serve(wanted);
+    askedFor.length = 0;
+    const verifyAt = [`127.0.0.1:${port}`, `{name}:${port}`];
+    expect(await check(wanted, { verifyAt, verifyName: 'elsewhere.org' })).toEqual({ outcome: 'match', detail: null });
+    expect(askedFor).toEqual([]);
+    serve(other);
+    expect(await check(wanted, { verifyAt })).toEqual({
+      outcome: 'differs',
+      detail: expect.stringMatching(/^127\.0\.0\.1, port \d+: the certificate with serial number/),
+    });
+  });
+
   it.each<[Verdict | Error | null, string]>([
     [{ state: 'same' }, 'match'],
     [{ state: 'missing' }, 'differs'],
@@ -185,11 +206,24 @@ describe('a check of a delivery', () => {
 });
 
 describe('the name that a server is asked for', () => {
+  const asked = (names: string[], configured: string | null) =>
+    askedOf(new X509Certificate(certified(names).chainPem[0] ?? ''), configured);
+
   it('is the configured one where the certificate has it, else its first name that is no wildcard', () => {
-    const leafOf = (...names: string[]): X509Certificate => new X509Certificate(certified(names).chainPem[0] ?? '');
-    expect(probeName(leafOf('*.a.org', 'b.org'), null)).toBe('b.org');
-    expect(probeName(leafOf('*.a.org', 'b.org'), 'x.a.org')).toBe('x.a.org');
-    expect(probeName(leafOf('*.a.org', 'b.org'), 'elsewhere.org')).toBe('b.org');
-    expect(probeName(leafOf('*.a.org'), 'elsewhere.org')).toBeNull();
+    const byName = (name: string) => ({ name, servername: name });
+    expect(asked(['*.a.org', 'b.org'], null)).toEqual(byName('b.org'));
+    expect(asked(['*.a.org', 'b.org'], 'x.a.org')).toEqual(byName('x.a.org'));
+    expect(asked(['*.a.org', 'b.org'], 'elsewhere.org')).toEqual(byName('b.org'));
+    expect(asked(['IP:10.0.0.5', 'b.org'], null)).toEqual(byName('b.org'));
+  });
+
+  it('is none for IP addresses alone, and there is nothing to ask for without either', () => {
+    expect(asked(['IP:10.0.0.5', 'IP:fd00::5'], null)).toEqual({ name: '10.0.0.5', servername: null });
+    expect(asked(['*.a.org', 'IP:10.0.0.5'], 'elsewhere.org')).toEqual({
+      detail: expect.stringContaining('wildcards'),
+    });
+    expect(asked(['email:a@b.org'], null)).toEqual({
+      detail: expect.stringContaining('no DNS name and no IP address'),
+    });
   });
 });

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import { Injectable } from '@nestjs/common';
 import { Destinations, type ReadyDestination } from '../../destinations/destinations.js';
 import type { PlacedRequest } from '../../plugin-api/destination.js';
@@ -43,17 +44,14 @@ export class DeliveryChecks {
     signal: AbortSignal,
   ): Promise<Finding> {
     const wanted = chainPem.map((pem) => new X509Certificate(pem));
-    const servername = wanted[0] && probeName(wanted[0], verifyName);
-    if (!servername)
-      return {
-        outcome: 'not-verifiable',
-        detail: 'It has wildcard names alone: set `verifyName` to a name of it that a server serves.',
-      };
-    const keyType = keyTypeOf(wanted[0]);
+    const [leaf] = wanted;
+    if (!leaf) return { outcome: 'not-verifiable', detail: 'It has no certificate.' };
+    const asked = askedOf(leaf, verifyName);
+    if ('detail' in asked) return { outcome: 'not-verifiable', detail: asked.detail };
+    const { name, servername } = asked;
+    const keyType = keyTypeOf(leaf);
     const found = await Promise.all(
-      verifyAt.map((address) =>
-        this.atServer({ ...targetOf(address, servername), servername, keyType }, wanted, signal),
-      ),
+      verifyAt.map((address) => this.atServer({ ...targetOf(address, name), servername, keyType }, wanted, signal)),
     );
     return worstOf(found.flat());
   }
@@ -83,31 +81,53 @@ function worstOf(findings: readonly Finding[]): Finding {
   return worst.find((finding) => finding !== undefined) ?? match;
 }
 
-/**
- * The name to ask a server for: `configured` where the certificate is for it, else the first of its names that is no
- * wildcard; null for none.
- */
-export function probeName(leaf: X509Certificate, configured: string | null): string | null {
-  if (configured !== null && leaf.checkHost(configured) !== undefined) return configured;
-  const names = [...(leaf.subjectAltName ?? '').matchAll(/(?:^|, )DNS:([^,"]+)/g)].map(([, name = '']) => name);
-  return names.find((name) => !name.startsWith('*')) ?? null;
+/** Whom a server is asked for. `servername` is null for an IP address, which is no name (SNI, RFC 6066 §3). */
+interface Asked {
+  name: string;
+  servername: string | null;
 }
 
-/** `host:port` or `[address]:port`; `{name}` stands for the name that is asked for. */
-function targetOf(address: string, servername: string): Pick<Probe, 'host' | 'port'> {
+/**
+ * Whom to ask a server for: the name `configured` where the certificate is for it, else the first of its names that is
+ * no wildcard, else the first of its IP addresses if it has no names. `detail`: why there is nothing to ask for.
+ */
+export function askedOf(leaf: X509Certificate, configured: string | null): Asked | { detail: string } {
+  const asked = (name: string): Asked => ({ name, servername: isIP(name) === 0 ? name : null });
+  if (configured !== null && leaf.checkHost(configured) !== undefined) return asked(configured);
+  const names = namesOf(leaf, 'DNS');
+  const name = names.find((one) => !one.startsWith('*'));
+  if (name !== undefined) return asked(name);
+  if (names.length > 0)
+    return { detail: 'Its names are all wildcards: set `verifyName` to a name of it that a server serves.' };
+  const [address] = namesOf(leaf, 'IP Address');
+  return address === undefined
+    ? { detail: 'It has no DNS name and no IP address that a server could be asked for.' }
+    : asked(address);
+}
+
+/** The subject alternative names of a kind, as Node writes it. */
+function namesOf({ subjectAltName = '' }: X509Certificate, kind: 'DNS' | 'IP Address'): string[] {
+  return [...subjectAltName.matchAll(/(?:^|, )(DNS|IP Address):([^,"]+)/g)]
+    .filter(([, found]) => found === kind)
+    .map(([, , name = '']) => name);
+}
+
+/** `host:port` or `[address]:port`; `{name}` stands for the name, or IP address, that is asked for. */
+function targetOf(address: string, name: string): Pick<Probe, 'host' | 'port'> {
   const at = address.lastIndexOf(':');
-  const host = address.slice(0, at).replace('{name}', servername);
+  const host = address.slice(0, at).replace('{name}', name);
   return { host: host.replace(/^\[|\]$/g, ''), port: Number(address.slice(at + 1)) };
 }
 
-function keyTypeOf(leaf: X509Certificate | undefined): Probe['keyType'] {
-  const type = leaf?.publicKey.asymmetricKeyType;
+function keyTypeOf(leaf: X509Certificate): Probe['keyType'] {
+  const type = leaf.publicKey.asymmetricKeyType;
   return type === 'rsa' || type === 'ec' ? type : 'other';
 }
 
 /** Compares leaf and chain. The chain that is served must have every issuer that was delivered, except a root. */
 function judge(served: Served, [leaf, ...issuers]: readonly X509Certificate[], probe: Probe): Finding {
-  const at = `${probe.servername} at ${served.address}, port ${probe.port}`;
+  const place = `${served.address}, port ${probe.port}`;
+  const at = probe.servername === null ? place : `${probe.servername} at ${place}`;
   if ('fault' in served) return { outcome: 'unknown', detail: served.fault };
   const [first] = served.chain;
   if (first?.fingerprint256 !== leaf?.fingerprint256)

@@ -6,11 +6,14 @@ import { PluginError } from '../../plugin-api/errors.js';
 import { limitedTo } from '../../plugin-api/time-limit.js';
 import { GuardedAgents, hasNoRoute } from './guarded-agent.js';
 
-/** What to ask a server for: a name (SNI), and the key type, since a server may have a certificate of each. */
+/**
+ * What to ask a server for: a name (SNI; null: none, as clients that connect to an IP address), and the key type, since
+ * a server may have a certificate of each.
+ */
 export interface Probe {
   host: string;
   port: number;
-  servername: string;
+  servername: string | null;
   keyType: 'rsa' | 'ec' | 'other';
 }
 
@@ -62,7 +65,7 @@ export class ServedCertificates {
 async function handshake(socket: Socket, probe: Probe, signal: AbortSignal): Promise<readonly X509Certificate[]> {
   const secure = connect({
     socket,
-    servername: probe.servername,
+    ...(probe.servername !== null && { servername: probe.servername }),
     rejectUnauthorized: false,
     ...signatures[probe.keyType],
   });
