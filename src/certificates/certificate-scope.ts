@@ -14,8 +14,11 @@ export const hasName = (pattern: string): string =>
   'exists (select from certificate_domain l join domain n on n.id = l.domain_id ' +
   `where l.certificate_id = c.id and n.name like ${pattern})`;
 
-/** Whether it is issued, valid at `now`, and no successor has been issued. */
-export const isNewestValid = (now: string): string =>
-  `c.state = 'issued' and c.deleted_at is null and c.not_after > ${now} and not exists (
+/** Whether a successor has been issued. */
+export const isReplaced = `exists (
      select from certificate_replacement r join certificate s on s.id = r.certificate_id
      where r.replaced_id = c.id and s.state in ('issued', 'superseded') and s.deleted_at is null)`;
+
+/** Whether it is issued, valid at `now`, and no successor has been issued. */
+export const isNewestValid = (now: string): string =>
+  `c.state = 'issued' and c.deleted_at is null and c.not_after > ${now} and not ${isReplaced}`;

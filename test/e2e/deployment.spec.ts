@@ -303,6 +303,30 @@ describe('the handle of a line of certificates', () => {
       expect((await current(first.name, { accept, 'if-none-match': etag })).status).toBe(200);
   });
 
+  it('leads to the certificate that replaces the others, whatever its dates are', async () => {
+    const request = { owner: 'joe@example.com', commonName: 'dates.example.com', authority: { name: 'root' } };
+    const first = await program.ok('POST', '/certificates', request);
+    const early = await program.ok('POST', '/certificates', { ...request, replaces: [{ id: first.id }] });
+    // Another CA has backdated it, and both are in use until it is delivered everywhere.
+    await program.database.source.query(
+      `update certificate set state = 'issued', not_before = not_before - (id - $1::int) * interval '2 days'
+       where id in ($1, $2)`,
+      [first.id, early.id],
+    );
+    expect((await current(first.name)).body.id).toBe(early.id);
+    await program.ok('PUT', `/certificates/${early.id}/revoke`, {});
+    expect((await current(early.name)).body.id).toBe(first.id);
+  });
+
+  it('has a new tag for PEM when the chain alone has changed', async () => {
+    const request = { owner: 'joe@example.com', commonName: 'chain-tag.example.com', authority: { name: 'root' } };
+    const { id, name } = await program.ok('POST', '/certificates', request);
+    const etag = (await current(name, { accept: pem })).headers.get('etag') ?? '';
+    await program.database.source.query('update certificate set chain_id = null where id = $1', [id]);
+    const later = await current(name, { accept: pem, 'if-none-match': etag });
+    expect([later.status, later.headers.get('etag')]).toEqual([200, expect.not.stringMatching(etag)]);
+  });
+
   it('remembers when which API key fetched it, with one write an hour', async () => {
     const request = { owner: 'joe@example.com', commonName: 'fetched.example.com', authority: { name: 'root' } };
     const { id, name } = await program.ok('POST', '/certificates', request);

@@ -1,4 +1,4 @@
-import { createHash, X509Certificate } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { Controller, Get, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -48,7 +48,8 @@ export class CurrentController {
     const id = await this.repository.find(tx, name, now);
     if (id === null) throw new Problem('not-found', `No valid certificate belongs to the line of ${name}.`);
     if (apiKey) await this.repository.noteFetch(tx, id, apiKey.id, now);
-    const { answer, etag } = request.headers.accept?.includes(pem) ? await this.chain(id) : await this.view(id);
+    const answer = request.headers.accept?.includes(pem) ? await this.chain(id) : await this.reader.get(id);
+    const etag = etagOf(answer);
     void reply.headers({ etag, vary: 'accept', 'cache-control': 'private, no-cache' });
     if (namesTag(request.headers['if-none-match'], etag)) {
       void reply.status(304);
@@ -69,15 +70,15 @@ export class CurrentController {
     return { items, total: items.length };
   }
 
-  private async chain(id: number): Promise<{ answer: string; etag: string }> {
+  private async chain(id: number): Promise<string> {
     const { bodyPem, chainPem } = await this.reader.row(id);
     if (bodyPem === null) throw new Error(`Certificate ${id} is issued and has no body.`);
-    const fingerprint = new X509Certificate(bodyPem).fingerprint256.replaceAll(':', '').toLowerCase();
-    return { answer: bodyPem + (chainPem ?? ''), etag: `"${fingerprint}"` };
+    return bodyPem + (chainPem ?? '');
   }
+}
 
-  private async view(id: number): Promise<{ answer: CertificateView; etag: string }> {
-    const answer = await this.reader.get(id);
-    return { answer, etag: `"${createHash('sha256').update(JSON.stringify(answer)).digest('base64url')}"` };
-  }
+/** Of the whole answer: a chain can change while the certificate does not. */
+function etagOf(answer: CertificateView | string): string {
+  const text = typeof answer === 'string' ? answer : JSON.stringify(answer);
+  return `"${createHash('sha256').update(text).digest('base64url')}"`;
 }

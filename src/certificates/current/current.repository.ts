@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../../platform/db/database.js';
+import { isReplaced } from '../certificate-scope.js';
 import { lineIds } from '../line-ids.js';
 
 /** When an API key last fetched a certificate, to within an hour. */
@@ -13,14 +14,15 @@ export interface Fetch {
 export class CurrentRepository {
   /**
    * The newest certificate that is issued and valid at `now` among all predecessors and successors of the certificate
-   * with this name; null for none.
+   * with this name; null for none. One without a successor comes first, whatever its dates: a CA may backdate. One that
+   * has a successor is the newest while that is not valid yet, or no longer.
    */
   async find(tx: Tx, name: string, now: Date): Promise<number | null> {
     const older = lineIds('older', 'select id from certificate where name = $1');
     const rows: { id: number }[] = await tx.query(
       `select c.id from certificate c where c.id = any(${lineIds('newer', `select unnest(${older})`)})
          and c.state = 'issued' and c.deleted_at is null and c.not_before <= $2 and c.not_after > $2
-       order by c.not_before desc, c.id desc limit 1`,
+       order by ${isReplaced}, c.not_before desc, c.id desc limit 1`,
       [name, now],
     );
     return rows[0]?.id ?? null;
