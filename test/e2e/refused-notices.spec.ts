@@ -77,11 +77,14 @@ describe('a warning that the mail server refuses', () => {
     const id = await issue('eva@example.com');
     smtp.refuseWith(554);
     program.clock.advance(88 * dayMs);
-    await attemptsOf(id, 1);
-    program.clock.advance(3 * dayMs);
-    expect(await attemptsOf(id, 2)).toMatchObject({ state: 'due' });
-    program.clock.advance(dayMs + hourMs);
-    expect(await attemptsOf(id, 3)).toMatchObject({ state: 'dropped', fault: 'refused', nextAttemptAt: null });
+    for (let attempts = 1; attempts < 6; attempts += 1) {
+      await attemptsOf(id, attempts);
+      program.clock.advance(8 * hourMs);
+    }
+    program.clock.advance(dayMs);
+    expect(await attemptsOf(id, 6)).toMatchObject({ state: 'due' });
+    program.clock.advance(dayMs + 12 * hourMs);
+    expect(await attemptsOf(id, 7)).toMatchObject({ state: 'dropped', fault: 'refused', nextAttemptAt: null });
     smtp.refuseWith(null);
   });
 

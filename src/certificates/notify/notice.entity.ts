@@ -55,8 +55,12 @@ export function leaseOfClaim(claim: string): string {
   return `notices:${claim}`;
 }
 
-/** A notice is dropped after so long of refusals, by which time people have mended what they can. */
+/**
+ * A notice is dropped after refusals for so long, by which time people have mended what they can. The program may have
+ * been down meanwhile: so many attempts count as well.
+ */
 const longestRefusedMs = 2 * 86_400_000;
+const leastAttempts = 5;
 
 /**
  * How a notice goes on after a failed attempt. `again`: the next attempt, which is the same for all notices of the
@@ -130,7 +134,7 @@ export class Notice {
     this.told = [...new Set([...this.told, ...(failure.told ?? [])])];
     this.nextAttemptAt = again;
     this.refusedSince = failure.fault === 'refused' ? (this.refusedSince ?? now) : null;
-    if (this.refusedSince === null) return;
+    if (this.refusedSince === null || this.attempts < leastAttempts) return;
     const since = Math.max(this.refusedSince.getTime(), neededUntil?.getTime() ?? 0);
     if (now.getTime() - since >= longestRefusedMs) this.end('dropped');
   }
