@@ -243,6 +243,25 @@ describe('a certificate that should not be served any more', () => {
     await other.stop();
   });
 
+  it('is told of again when it comes back on a later day, after another one was served', async () => {
+    const [bad, good] = [await issue('back.test'), await issue('good.test')];
+    const { id: certificateId } = bad.certificate;
+    const other = new Served();
+    await other.show(bad.shown);
+    const { id: own } = await source('back', { id: 'tls-endpoints', options: { hosts: [`127.0.0.1:${other.port}`] } });
+    await program.ok('PUT', `/certificates/${certificateId}/revoke`, {});
+    const toldAfter = async (shown: typeof bad.shown): Promise<number> => {
+      await other.show(shown);
+      await synced(own);
+      return (await noticesOf(certificateId)).length;
+    };
+    // Two back ends behind one name take turns.
+    for (const { shown } of [bad, good, bad, good, bad]) expect(await toldAfter(shown)).toBe(1);
+    program.clock.advance(25 * hourMs);
+    expect([await toldAfter(bad.shown), await toldAfter(good.shown), await toldAfter(bad.shown)]).toEqual([1, 1, 2]);
+    await other.stop();
+  });
+
   it('is told of when it expires within the shortest lead, unless nobody is to be warned', async () => {
     const [told, silent] = [
       await issue('ends.test', { rotation: false }),

@@ -17,12 +17,14 @@ const expiresSoonAt = `c.not_after - case when make_interval(secs => $6) > (c.no
 export class StillServedRepository {
   /**
    * Records the certificates that this sync has seen and should not have, and returns those that are new, by id.
-   * `replacedBefore`: until when a certificate was replaced to count. `leadS`: how long before its end it counts.
+   * Forgets what was recorded before `toldBefore` of endpoints that this sync has seen with another certificate: if it
+   * comes back, it is new. `replacedBefore`: until when a certificate was replaced to count. `leadS`: how long before
+   * its end it counts.
    */
   claim(
     tx: Tx,
     { sourceId, syncId }: { sourceId: number; syncId: number },
-    { now, replacedBefore, leadS }: { now: Date; replacedBefore: Date; leadS: number },
+    { now, toldBefore, replacedBefore, leadS }: { now: Date; toldBefore: Date; replacedBefore: Date; leadS: number },
   ): Promise<ServedStill[]> {
     return tx.query(
       `with served as (
@@ -33,6 +35,10 @@ export class StillServedRepository {
            end as reason
          from endpoint e join certificate c on c.id = e.certificate_id
          where e.source_id = $1 and e.sync_id = $2 and c.deleted_at is null
+       ), forgotten as (
+         delete from still_served s using endpoint e
+         where e.source_id = $1 and e.sync_id = $2 and s.endpoint_id = e.id and s.certificate_id <> e.certificate_id
+           and s.told_at <= $7
        ), told as (
          insert into still_served (endpoint_id, certificate_id, reason, told_at)
          select id, certificate_id, reason, $5 from served where reason is not null order by id
@@ -40,7 +46,7 @@ export class StillServedRepository {
        )
        select certificate_id as "certificateId", reason, array_agg(endpoint_id order by endpoint_id) as "endpointIds"
        from told group by certificate_id, reason order by 1, 2`,
-      [sourceId, syncId, now, replacedBefore, now, leadS],
+      [sourceId, syncId, now, replacedBefore, now, leadS, toldBefore],
     );
   }
 }

@@ -11,11 +11,14 @@ import { StillServedRepository } from './still-served.repository.js';
 
 /** A replaced certificate may still be served for so long: services reload, and caches end. */
 const graceMs = 3_600_000;
+/** A server with two back ends may show another certificate to each scan: what comes back is told once in this time. */
+const quietMs = 86_400_000;
 const mostListed = 100;
 
 /**
  * Tells of certificates that a scan has seen at endpoints, and that should not be there: revoked ones, replaced ones,
- * and ones that expire within the shortest of `NOTICE_DAYS`. Once for each certificate, endpoint and reason.
+ * and ones that expire within the shortest of `NOTICE_DAYS`. Once for each certificate, endpoint and reason,
+ * and again when an endpoint has served another one meanwhile.
  */
 @Injectable()
 export class StillServed {
@@ -33,7 +36,12 @@ export class StillServed {
     const now = this.clock.now();
     const leadS = this.config.noticeDays.length === 0 ? 0 : Math.min(...this.config.noticeDays) * 86_400;
     const replacedBefore = new Date(now.getTime() - graceMs);
-    const found = await this.repository.claim(tx, { sourceId: source.id, syncId }, { now, replacedBefore, leadS });
+    const toldBefore = new Date(now.getTime() - quietMs);
+    const found = await this.repository.claim(
+      tx,
+      { sourceId: source.id, syncId },
+      { now, toldBefore, replacedBefore, leadS },
+    );
     for (const { certificateId, reason, endpointIds } of found) {
       const certificate = await this.certificates.get(tx, certificateId);
       await this.notices.stillServed(tx, certificate, { reason, endpointIds, syncId });
