@@ -25,9 +25,12 @@ export const Digest = z
   .meta({ id: 'Digest' });
 export type Digest = z.output<typeof Digest>;
 
-/** In SQL, the next moment after $1 at which the clock in the zone shows `at`. */
+/** In SQL, what the clock in the zone shows at $1. */
+const localIn = (zone: string): string => `($1::timestamptz at time zone ${zone})`;
+
+/** In SQL, the next moment after $1 at which the clock in the zone shows `at`, or would if it did not skip it. */
 const next = (at: string, zone: string): string => {
-  const local = `($1::timestamptz at time zone ${zone})`;
+  const local = localIn(zone);
   const day = `${local}::date + case when ${local}::time >= ${at}::time then 1 else 0 end`;
   return `((${day} + ${at}::time) at time zone ${zone})`;
 };
@@ -39,10 +42,13 @@ const [from, to, zone] = ['from', 'to', 'timeZone'].map((name) => `(quiet_hours-
 ];
 
 /**
- * In SQL, when the quiet hours of a channel end in which $1 is; null when it is in none. They are quiet exactly while
- * their end comes before their next beginning.
+ * In SQL, when the quiet hours of a channel end in which $1 is; null when it is in none. What the clock in the zone
+ * shows decides: the beginning is no moment on a day on which the clock skips it.
  */
-export const quietUntil = `case when ${next(to, zone)} <= ${next(from, zone)} then ${next(to, zone)} end`;
+export const quietUntil = `case when case when ${from}::time < ${to}::time
+    then ${localIn(zone)}::time >= ${from}::time and ${localIn(zone)}::time < ${to}::time
+    else ${localIn(zone)}::time >= ${from}::time or ${localIn(zone)}::time < ${to}::time end
+  then ${next(to, zone)} end`;
 
 /** In SQL, when a channel sends its next digest after $1; null when it sends none. */
 export const digestAt = next(`(digest->>'at')`, `(digest->>'timeZone')`);
