@@ -102,6 +102,20 @@ describe('what is to serve a certificate of IAM', () => {
     expect(await iam.verify(one, [], places)).toEqual({ state: 'same' });
   });
 
+  it('serves it at every other place when one is gone, and names that one', async () => {
+    const [one, other] = [authority.issue('www.example.com'), authority.issue('www.example.com')];
+    const o = { classicListeners: ['eu-central-1/none:443', 'eu-central-1/web:443'], distributions: ['E404', 'E1'] };
+    const failure = await failureOf(iam.deliver(one, [], o));
+    expect(failure.fault).toBe('misconfigured');
+    expect(failure.detail).toMatch(/^eu-central-1\/none:443: .+ The distribution E404: .+/);
+    const rest = { classicListeners: ['eu-central-1/web:443'], distributions: ['E1'] };
+    expect(await iam.verify(one, [], rest)).toEqual({ state: 'same' });
+    expect((await failureOf(iam.verify(one, [], o))).detail).toContain('eu-central-1/none:443');
+    await iam.deliver(other, [], rest);
+    expect(await iam.verify(one, [], o)).toMatchObject({ state: 'different' });
+    expect((await failureOf(iam.check(o))).detail).toContain('E404');
+  });
+
   it('keeps the certificate from being deleted', async () => {
     const one = authority.issue('www.example.com');
     await iam.deliver(one, [], places);

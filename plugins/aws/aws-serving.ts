@@ -3,6 +3,7 @@ import type { Verdict } from '../../src/plugin-api/destination.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { Options } from '../../src/plugin-api/options.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
+import { atEvery, failureAmong, type Target } from '../../src/plugin-api/targets.js';
 import type { AwsAccess } from './aws-credentials.js';
 import { Distributions } from './cloudfront.client.js';
 import { Listeners } from './elb.client.js';
@@ -64,8 +65,7 @@ export interface ServedCertificate {
 }
 
 /** One place that serves certificates. Every method throws PluginError. */
-interface Place {
-  name: string;
+interface Place extends Target {
   /** Makes it serve the certificate. Again, it changes nothing. */
   serve(certificate: ServedCertificate): Promise<void>;
   /** Whether it serves the certificate; `arriving` while it is about to. */
@@ -76,31 +76,34 @@ interface Place {
   check(): Promise<void>;
 }
 
-/** Makes every place serve the certificate. Throws PluginError. */
+/** Makes every place serve the certificate, also after one has failed. Throws PluginError. */
 export async function serveAt(o: Serving, certificate: ServedCertificate, ctx: PluginContext): Promise<void> {
-  for (const place of placesOf(o, ctx)) await place.serve(certificate);
+  await atEvery(placesOf(o, ctx), ctx, (place) => place.serve(certificate));
 }
 
-/** Whether every place serves the certificate. Throws PluginError. */
+/** Whether every place serves the certificate. Throws PluginError unless one is known that does not. */
 export async function servedAt(o: Serving, certificate: ServedCertificate, ctx: PluginContext): Promise<Verdict> {
-  let verdict: Verdict = { state: 'same' };
-  for (const place of placesOf(o, ctx)) {
-    const told = await place.tells(certificate);
-    if (told === 'different') return { state: 'different', detail: `${place.name} does not serve ${certificate.arn}.` };
-    if (told === 'arriving')
-      verdict = { state: 'arriving', detail: `${place.name} is about to serve ${certificate.arn}.` };
-  }
-  return verdict;
+  const told: Record<'different' | 'arriving', string[]> = { different: [], arriving: [] };
+  const failure = await failureAmong(placesOf(o, ctx), ctx, async (place) => {
+    const state = await place.tells(certificate);
+    if (state !== 'same') told[state].push(place.name);
+  });
+  const [different, arriving] = [told.different[0], told.arriving[0]];
+  if (different !== undefined) return { state: 'different', detail: `${different} does not serve ${certificate.arn}.` };
+  if (failure !== null) throw failure;
+  return arriving === undefined
+    ? { state: 'same' }
+    : { state: 'arriving', detail: `${arriving} is about to serve ${certificate.arn}.` };
 }
 
 /** Takes the certificate off the listeners that have others beside it. Throws PluginError. */
 export async function releaseFrom(o: Serving, certificate: ServedCertificate, ctx: PluginContext): Promise<void> {
-  for (const place of placesOf(o, ctx)) await place.release(certificate);
+  await atEvery(placesOf(o, ctx), ctx, (place) => place.release(certificate));
 }
 
 /** Throws PluginError unless every place can be read. */
 export async function checkPlaces(o: Serving, ctx: PluginContext): Promise<void> {
-  for (const place of placesOf(o, ctx)) await place.check();
+  await atEvery(placesOf(o, ctx), ctx, (place) => place.check());
 }
 
 /** True when the options name any place. */

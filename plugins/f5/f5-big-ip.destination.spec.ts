@@ -212,6 +212,21 @@ describe('f5-big-ip', () => {
     expect([missing.fault, missing.detail]).toEqual(['misconfigured', expect.stringContaining('/Common/nowhere')]);
   });
 
+  it('sets the certificate in the other profiles when some are gone, and names those', async () => {
+    const one = issue();
+    const gone = { profiles: ['gone', 'clientssl-web', 'too'] };
+    expect(await verify(one, gone)).toEqual({ state: 'missing' });
+    const failure = await failureOf(deliver(one, gone));
+    const detail = ['gone', 'too']
+      .map((name) => `${name}: BIG-IP has no client SSL profile /Common/${name}.`)
+      .join(' ');
+    expect([failure.fault, failure.detail]).toEqual(['misconfigured', detail]);
+    expect(await verify(one, profiles)).toEqual({ state: 'same' });
+    expect(saved.files.size).toBe(3);
+    expect((await failureOf(verify(one, gone))).detail).toBe(detail);
+    expect(await verify(issue(), { ...gone, name: '{commonName}' })).toMatchObject({ state: 'different' });
+  });
+
   it('removes a certificate that no profile uses, and no successor', async () => {
     const [before, after] = [issue(), issue()];
     await deliver(before);

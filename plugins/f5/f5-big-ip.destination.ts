@@ -7,6 +7,7 @@ import { PluginError } from '../../src/plugin-api/errors.js';
 import type { Bundle } from '../../src/plugin-api/export.js';
 import { type Options, secret } from '../../src/plugin-api/options.js';
 import { serviceOptions, serviceUrl } from '../../src/plugin-api/service-options.js';
+import { atEvery, failureAmong } from '../../src/plugin-api/targets.js';
 import { BigIp, type FileKind, type ProfilePair } from './big-ip.client.js';
 
 const placeholder = '{commonName}';
@@ -88,7 +89,7 @@ export const f5BigIp = defineDestination({
   async check(o, ctx) {
     const bigIp = new BigIp(o, ctx);
     await bigIp.compare('ssl-cert', `${stemOf('www.example.com', o)}.crt`, '');
-    for (const profile of o.profiles) await pairsOf(bigIp, profile);
+    await atEvery(profilesOf(o), ctx, async ({ name }) => void (await pairsOf(bigIp, name)));
   },
 
   locate: ({ bundle }, o) => locationOf(bundle, o),
@@ -104,11 +105,12 @@ export const f5BigIp = defineDestination({
     }
     const pair = pairFor(bundle, o, bigIp);
     const profiles = new Map<string, ProfilePair[]>();
-    for (const profile of o.profiles) {
-      const pairs = await pairsOf(bigIp, profile);
+    // A profile that is gone keeps neither the files nor the other profiles from their certificate.
+    const failure = await failureAmong(profilesOf(o), ctx, async ({ name }) => {
+      const pairs = await pairsOf(bigIp, name);
       if (!pairs.some((held) => isSamePair(held, pair)))
-        profiles.set(profile, [{ ...pair, name: pairs[0]?.name ?? 'default' }]);
-    }
+        profiles.set(name, [{ ...pair, name: pairs[0]?.name ?? 'default' }]);
+    });
     const names = wanted(bundle, o).map(({ name }) => name);
     try {
       if (files.length > 0 || profiles.size > 0) await bigIp.install(files, profiles);
@@ -120,6 +122,7 @@ export const f5BigIp = defineDestination({
     await bigIp.clear(names);
     await bigIp.save();
     if (o.deviceGroup !== undefined) await bigIp.synchronize(o.deviceGroup);
+    if (failure !== null) throw failure;
     return { location: locationOf(bundle, o) };
   },
 
@@ -131,9 +134,14 @@ export const f5BigIp = defineDestination({
       if (held === 'different') return { state: 'different', detail: `${bigIp.fullPath(name)} has other content.` };
     }
     const pair = pairFor(bundle, o, bigIp);
-    for (const profile of o.profiles)
-      if (!(await pairsOf(bigIp, profile)).some((held) => isSamePair(held, pair)))
-        return { state: 'different', detail: `The profile ${bigIp.fullPath(profile)} uses another certificate.` };
+    const others: string[] = [];
+    const failure = await failureAmong(profilesOf(o), ctx, async ({ name }) => {
+      if (!(await pairsOf(bigIp, name)).some((held) => isSamePair(held, pair))) others.push(name);
+    });
+    const [other] = others;
+    if (other !== undefined)
+      return { state: 'different', detail: `The profile ${bigIp.fullPath(other)} uses another certificate.` };
+    if (failure !== null) throw failure;
     return { state: 'same' };
   },
 
@@ -175,6 +183,10 @@ function pairFor({ commonName, chainPem }: Bundle, o: BigIpOptions, bigIp: BigIp
 
 function isSamePair(held: ProfilePair, { cert, key, chain }: Omit<ProfilePair, 'name'>): boolean {
   return held.cert === cert && held.key === key && (held.chain ?? 'none') === (chain ?? 'none');
+}
+
+function profilesOf({ profiles }: BigIpOptions): { name: string }[] {
+  return profiles.map((name) => ({ name }));
 }
 
 async function pairsOf(bigIp: BigIp, profile: string): Promise<ProfilePair[]> {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { incidentEvents, incidentsWithin, type ToldIncident } from '../../src/plugin-api/incidents.js';
+import { incidentEvents, tellIncidents, type ToldIncident } from '../../src/plugin-api/incidents.js';
 import { cut } from '../../src/plugin-api/message-text.js';
 import { defineNotification, type NotificationMessage, type Severity } from '../../src/plugin-api/notification.js';
 import { secret } from '../../src/plugin-api/options.js';
@@ -47,8 +47,7 @@ export const opsgenie = defineNotification({
   hears: incidentEvents,
 
   async send(message, { apiKey, region, tags }, ctx) {
-    for (const incident of incidentsWithin(message, mostIncidents)) {
-      ctx.signal.throwIfAborted();
+    await tellIncidents(message, { most: mostIncidents, signal: ctx.signal }, async (incident) => {
       const alias = aliasOf(incident);
       const isOpen = incident.action === 'open';
       await postTo(ctx.site, {
@@ -65,7 +64,7 @@ export const opsgenie = defineNotification({
         secrets: [apiKey],
         read: isOpen ? read : readClose,
       });
-    }
+    });
   },
 });
 

@@ -104,6 +104,17 @@ describeChannel(
       expect([...open.keys()]).toEqual([urlOf(7), urlOf(8)]);
     });
 
+    it('triggers the other alerts when one is refused, and says which', async () => {
+      open.clear();
+      standIn().fail({ on: /./, kind: { status: 413, body: '' } });
+      const failure = await failureOf(send(expiring(facts(7), facts(8))));
+      expect([failure.fault, failure.detail]).toEqual([
+        'refused',
+        'www7.example.org expires in 12 days: PagerDuty answers with status 413.',
+      ]);
+      expect([...open.keys()]).toEqual([urlOf(8)]);
+    });
+
     it('shortens a key that is too long to the same hash', async () => {
       open.clear();
       const delivery = {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { incidentEvents, incidentsWithin, type ToldIncident } from '../../src/plugin-api/incidents.js';
+import { incidentEvents, tellIncidents, type ToldIncident } from '../../src/plugin-api/incidents.js';
 import { cut } from '../../src/plugin-api/message-text.js';
 import { defineNotification, type NotificationMessage } from '../../src/plugin-api/notification.js';
 import { secret } from '../../src/plugin-api/options.js';
@@ -36,8 +36,7 @@ export const pagerduty = defineNotification({
   hears: incidentEvents,
 
   async send(message, { routingKey, region }, ctx) {
-    for (const incident of incidentsWithin(message, mostIncidents)) {
-      ctx.signal.throwIfAborted();
+    await tellIncidents(message, { most: mostIncidents, signal: ctx.signal }, async (incident) => {
       await postTo(ctx.site, {
         name: 'PagerDuty',
         url: `${hosts[region]}/v2/enqueue`,
@@ -46,7 +45,7 @@ export const pagerduty = defineNotification({
         secrets: [routingKey],
         read,
       });
-    }
+    });
   },
 });
 

@@ -1,5 +1,7 @@
+import type { PluginError } from './errors.js';
 import { type NoticeEvent, noticeEvents } from './events.js';
 import type { Incident, MessageCard, NotificationMessage } from './notification.js';
+import { atEvery } from './targets.js';
 
 /** The events that are no problem and end none: services for people on call do not hear of them. */
 const uneventful: readonly NoticeEvent[] = ['certificate.issued', 'certificate.discovered', 'summary.weekly'];
@@ -13,10 +15,24 @@ export interface ToldIncident extends Incident {
 }
 
 /**
+ * Tells the incidents of a message one by one: that a service refuses one keeps no other from it. Throws PluginError.
+ */
+export async function tellIncidents(
+  message: NotificationMessage,
+  { most, signal }: { most: number; signal: AbortSignal },
+  tell: (incident: ToldIncident) => Promise<void>,
+): Promise<void> {
+  const targets = incidentsWithin(message, most).map((incident) => ({ name: incident.summary, incident }));
+  // One that is busy, or that does not know its key, answers the others in the same way.
+  const rules = { signal, isOfAll: ({ fault }: PluginError) => fault !== 'refused' };
+  await atEvery(targets, rules, ({ incident }) => tell(incident));
+}
+
+/**
  * The incidents of a message. When it opens more than `most`, one incident of all takes their place, which a person
  * closes: services limit how many a minute they take.
  */
-export function incidentsWithin(message: NotificationMessage, most: number): ToldIncident[] {
+function incidentsWithin(message: NotificationMessage, most: number): ToldIncident[] {
   const { incidents, content, subject: summary, severity, dedupeKey } = message;
   const told = incidents.map((one) => ({
     ...one,
