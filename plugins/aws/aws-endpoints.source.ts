@@ -3,7 +3,9 @@ import { z } from 'zod';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { Options } from '../../src/plugin-api/options.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
-import { defineSource, type Found, type FoundTrouble, pollRateOption } from '../../src/plugin-api/source.js';
+import { defineSource, pollRateOption } from '../../src/plugin-api/source.js';
+import { findsOf, type SourcePart } from '../../src/plugin-api/source-parts.js';
+import { atEvery } from '../../src/plugin-api/targets.js';
 import { AcmCertificates } from './acm.client.js';
 import { demandAccount } from './aws-credentials.js';
 import { awsAccount, awsRegion, demandWhole } from './aws.options.js';
@@ -33,12 +35,6 @@ const options = z.strictObject({
 
 type EndpointOptions = Options<typeof options>;
 
-/** A service in a region. Nothing is known of what begins with `location` when it cannot be read. */
-interface Part {
-  location: string;
-  finds: () => AsyncIterable<Found>;
-}
-
 /** Finds the certificates of ACM, and the load balancers, distributions and services that serve certificates. */
 export const awsEndpoints = defineSource({
   id: 'aws-endpoints',
@@ -57,7 +53,8 @@ export const awsEndpoints = defineSource({
     await demandAccount({ ...o, region }, ctx);
     const held = new HeldCertificates({ ...o, region }, ctx);
     try {
-      for (const { finds } of partsOf(o, held, ctx)) await finds()[Symbol.asyncIterator]().next();
+      const parts = partsOf(o, held, ctx).map((part) => ({ ...part, name: part.location }));
+      await atEvery(parts, ctx, async ({ finds }) => void (await finds()[Symbol.asyncIterator]().next()));
     } finally {
       held.close();
     }
@@ -69,7 +66,7 @@ export const awsEndpoints = defineSource({
     await demandAccount({ ...o, region }, ctx);
     const held = new HeldCertificates({ ...o, region, waitsWhenThrottled: true }, ctx);
     try {
-      yield* allOf(partsOf(o, held, ctx), ctx);
+      yield* findsOf(partsOf(o, held, ctx), ctx);
     } finally {
       held.close();
     }
@@ -89,28 +86,11 @@ export const awsEndpoints = defineSource({
   },
 });
 
-/** What the parts find; a part that fails is a trouble, and all of them a failure. */
-async function* allOf(parts: readonly Part[], ctx: PluginContext): AsyncGenerator<Found> {
-  const troubles: FoundTrouble[] = [];
-  let failure: PluginError | undefined;
-  for (const { location, finds } of parts) {
-    try {
-      yield* finds();
-    } catch (error) {
-      ctx.signal.throwIfAborted();
-      if (!(error instanceof PluginError)) throw error;
-      failure ??= error;
-      troubles.push({ kind: 'trouble', location, detail: error.detail });
-    }
-  }
-  if (failure !== undefined && troubles.length === parts.length) throw failure;
-  yield* troubles;
-}
-
-function partsOf(o: EndpointOptions, held: HeldCertificates, ctx: PluginContext): Part[] {
+/** The services in the regions. */
+function partsOf(o: EndpointOptions, held: HeldCertificates, ctx: PluginContext): SourcePart[] {
   const has = (service: EndpointOptions['services'][number]): boolean => o.services.includes(service);
   const of = (region: string) => ({ ...o, region, waitsWhenThrottled: true });
-  const inRegions = [...new Set(o.regions)].flatMap((region): Part[] => {
+  const inRegions = [...new Set(o.regions)].flatMap((region): SourcePart[] => {
     const elb = `arn:${partitionOf(region)}:elasticloadbalancing:${region}:`;
     return [
       ...(has('acm')

@@ -46,6 +46,23 @@ describe('the source of a Kubernetes cluster', () => {
     expect(places(found, 'certificate')).toEqual(['web/www']);
   });
 
+  it('finds what is in the other namespaces when one cannot be read, and names that one', async () => {
+    const [leaf = ''] = its.authority.issue('www.test').chainPem;
+    tls('web/www', leaf);
+    const only = { namespaces: ['default', 'web'], ingresses: false };
+    const failing = () => its.cluster.fail({ on: /namespaces\/default\/secrets/, kind: { status: 403, body: {} } });
+    failing();
+    const found = await scan(only);
+    expect(found).toMatchObject([
+      { kind: 'certificate', location: 'web/www' },
+      { kind: 'trouble', location: 'default/', detail: expect.stringContaining('403') as string },
+    ]);
+    failing();
+    await expect(kubernetesSource.check?.(options(only), networkContext())).rejects.toMatchObject({
+      detail: expect.stringMatching(/^default: /) as string,
+    });
+  });
+
   it('fails as a whole when it may not list', async () => {
     its.cluster.denied.add('list ingresses');
     await expect(scan()).rejects.toMatchObject({ fault: 'misconfigured' });

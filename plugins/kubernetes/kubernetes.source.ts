@@ -6,6 +6,8 @@ import { type Options, secret } from '../../src/plugin-api/options.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import { serviceOptions } from '../../src/plugin-api/service-options.js';
 import { defineSource, type Found, type FoundEndpoint, pollRateOption } from '../../src/plugin-api/source.js';
+import { findsOf } from '../../src/plugin-api/source-parts.js';
+import { atEvery } from '../../src/plugin-api/targets.js';
 import { isMissing, KubernetesApi } from './kubernetes-api.client.js';
 import { clusterUrl, namespaceName } from './kubernetes.options.js';
 
@@ -60,30 +62,44 @@ export const kubernetesSource = defineSource({
 
   async check(o, ctx) {
     const api = new KubernetesApi(o, ctx);
-    for (const scope of scopesOf(o)) {
+    await atEvery(scopesOf(o), ctx, async ({ path: scope }) => {
       await api.list(Secret, { path: `/api/v1${scope}/secrets`, query: tlsSecrets }).next();
       if (o.ingresses) await api.list(Ingress, { path: ingressesAt(scope) }).next();
-    }
+    });
   },
 
   async *scan(o, ctx) {
     ctx.signal.throwIfAborted();
     const api = new KubernetesApi(o, ctx);
-    for (const scope of scopesOf(o)) {
-      const hosts = new Map(o.ingresses ? await hostsOfSecrets(api, scope) : []);
-      const query = { ...tlsSecrets, labelSelector: o.labelSelector };
-      for await (const found of api.list(Secret, { path: `/api/v1${scope}/secrets`, query })) {
-        ctx.signal.throwIfAborted();
-        yield* findsIn(found, hosts, o);
-        hosts.delete(locationOf(found));
-      }
-      yield* served(api, hosts, ctx);
-    }
+    const parts = scopesOf(o).map(({ name, path }) => ({
+      location: name === '' ? '' : `${name}/`,
+      finds: () => findsAt(api, path, o, ctx),
+    }));
+    yield* findsOf(parts, ctx);
   },
 });
 
-function scopesOf({ namespaces }: ClusterOptions): string[] {
-  return namespaces.length === 0 ? [''] : namespaces.map((name) => `/namespaces/${name}`);
+/** The namespaces to look at, as they stand in paths; one of an empty path for all of them. */
+function scopesOf({ namespaces }: ClusterOptions): { name: string; path: string }[] {
+  return namespaces.length === 0
+    ? [{ name: '', path: '' }]
+    : namespaces.map((name) => ({ name, path: `/namespaces/${name}` }));
+}
+
+async function* findsAt(
+  api: KubernetesApi,
+  scope: string,
+  o: ClusterOptions,
+  ctx: PluginContext,
+): AsyncGenerator<Found> {
+  const hosts = new Map(o.ingresses ? await hostsOfSecrets(api, scope) : []);
+  const query = { ...tlsSecrets, labelSelector: o.labelSelector };
+  for await (const found of api.list(Secret, { path: `/api/v1${scope}/secrets`, query })) {
+    ctx.signal.throwIfAborted();
+    yield* findsIn(found, hosts, o);
+    hosts.delete(locationOf(found));
+  }
+  yield* served(api, hosts, ctx);
 }
 
 function ingressesAt(scope: string): string {
