@@ -35,6 +35,7 @@ function context(
     sendMail,
     runCommand: () => Promise.reject(new Error()),
     fetch: () => Promise.reject(new Error('Mail needs no requests.')),
+    tokenFor: () => Promise.resolve(null),
     agentFor: () => {
       throw new Error();
     },

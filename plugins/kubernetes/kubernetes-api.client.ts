@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { PluginError, type PluginFault } from '../../src/plugin-api/errors.js';
 import { HttpFailure, type JsonCall, JsonClient } from '../../src/plugin-api/json-client.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
-import { connectionOf } from '../../src/plugin-api/service-options.js';
+import { connectionOf, siteToken } from '../../src/plugin-api/service-options.js';
 import type { KubernetesAccess } from './kubernetes.options.js';
 
 /** A secret has at most 1 MiB of data, which is shown in base64. */
@@ -29,23 +29,14 @@ const Page = z.object({
 
 /** The Kubernetes API with the token of a service account. Every method throws PluginError. */
 export class KubernetesApi {
-  private readonly api: JsonClient;
-
-  constructor(access: KubernetesAccess, ctx: PluginContext) {
-    const { url, token } = access;
-    this.api = new JsonClient(ctx.site, {
-      name: 'Kubernetes',
-      baseUrl: url,
-      headers: { authorization: `Bearer ${token}` },
-      connection: connectionOf(access),
-      secrets: [token],
-      wordsOf: (body) => StatusBody.safeParse(body).data?.message,
-    });
-  }
+  constructor(
+    private readonly access: KubernetesAccess,
+    private readonly ctx: PluginContext,
+  ) {}
 
   async ask<T>(shape: z.ZodType<T>, call: JsonCall, pages = 1): Promise<T> {
     try {
-      return await this.api.json(shape, { ...call, maxBytes: largestAnswer * pages });
+      return await (await this.client()).json(shape, { ...call, maxBytes: largestAnswer * pages });
     } catch (error) {
       throw error instanceof HttpFailure ? new HttpFailure(faultOf(error), detailOf(error), error.answer) : error;
     }
@@ -71,11 +62,30 @@ export class KubernetesApi {
     } while (next !== undefined);
   }
 
+  /** For one request: a token in a file may be another one by the next. */
+  private async client(): Promise<JsonClient> {
+    const { access, ctx } = this;
+    const token = access.token ?? (await siteToken(ctx.site, access.url));
+    return new JsonClient(ctx.site, {
+      name: 'Kubernetes',
+      baseUrl: access.url,
+      headers: { authorization: `Bearer ${token}` },
+      connection: connectionOf(access),
+      secrets: [token],
+      wordsOf: (body) => StatusBody.safeParse(body).data?.message,
+    });
+  }
+
   private read<T>(shape: z.ZodType<T>, value: unknown): T {
     const read = shape.safeParse(value);
     if (read.success) return read.data;
     throw new PluginError('unavailable', 'Kubernetes answered with an object of an unknown form.');
   }
+}
+
+/** Throws PluginError `misconfigured` when neither the options nor this installation have a token. */
+export async function demandToken({ url, token }: KubernetesAccess, { site }: PluginContext): Promise<void> {
+  if (token === undefined) await siteToken(site, url);
 }
 
 /** Whether there is no such object. A proxy, or a path that the API does not have, is answered with 404 too. */

@@ -61,6 +61,36 @@ describe('the options of kubernetes', () => {
   });
 });
 
+describe('kubernetes without a token of its own', () => {
+  const o = { token: undefined };
+  const withTokens = (...tokens: (string | null)[]): PluginContext => {
+    const context = networkContext();
+    const tokenFor = (address: string) =>
+      Promise.resolve(address === its.cluster.url ? ((tokens.length > 1 ? tokens.shift() : tokens[0]) ?? null) : null);
+    return { ...context, site: { ...context.site, tokenFor } };
+  };
+
+  it('takes the one that the operator keeps for the address, anew for each request', async () => {
+    const bundle = issue();
+    const old = withTokens('the-token-of-before', kubernetesToken);
+    const error = await failureOf(deliver(bundle, o, old), ['the-token-of-before']);
+    expect([error.fault, error.detail]).toEqual(['misconfigured', expect.stringContaining('401')]);
+    await deliver(bundle, o, old);
+    expect(its.cluster.valuesOf(at)).toEqual(valuesOf(bundle));
+    await kubernetes.check?.(options(o), withTokens(kubernetesToken));
+  });
+
+  it('is not admitted where there is none, and sends nothing', async () => {
+    for (const work of [() => kubernetes.admit?.(options(o), withTokens(null)), () => deliver(issue(), o)]) {
+      const error = await failureOf(Promise.resolve(work()));
+      expect([error.fault, error.detail]).toEqual(['misconfigured', expect.stringContaining('SERVICE_FILES')]);
+    }
+    expect(its.cluster.seen).toEqual([]);
+    await kubernetes.admit?.(options(o), withTokens(kubernetesToken));
+    await kubernetes.admit?.(options(), withTokens(null));
+  });
+});
+
 describe('kubernetes delivers', () => {
   it('and tells of a cluster that changes what is applied', async () => {
     its.cluster.mutate = (fields) => fields.set('data.tls.crt', encoded('changed'));

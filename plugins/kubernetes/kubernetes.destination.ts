@@ -2,6 +2,7 @@ import { isSameLeaf, pairFault } from '../../src/pki/key-pair.js';
 import { pemText } from '../../src/pki/pem.js';
 import { defineDestination } from '../../src/plugin-api/destination.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
+import { demandToken } from './kubernetes-api.client.js';
 import { KubernetesSecrets, type TlsSecret } from './kubernetes.client.js';
 import { options, type KubernetesOptions } from './kubernetes.options.js';
 import { secretName } from './secret-name.js';
@@ -16,6 +17,8 @@ export const kubernetes = defineDestination({
     'Applies a secret of type kubernetes.io/tls with the full chain and the key to a namespace of a cluster.',
   options,
   needsPrivateKey: true,
+
+  admit: demandToken,
 
   async check(o, ctx) {
     const [secrets, name] = [new KubernetesSecrets(o, ctx), secretName(o.name, 'www.example.com')];

@@ -10,6 +10,17 @@ export const clusterUrl = serviceUrl.meta({
   examples: ['https://k8s.example.com:6443'],
 });
 
+/** The token of a service account that has `rights`. */
+export function clusterToken(rights: string): z.ZodOptional<z.ZodString> {
+  return secret(
+    'Token',
+    `Bearer token of a service account that ${rights}. Absent: the token that the operator keeps in a file for this ` +
+      'address (`SERVICE_FILES`), for example that of the pod.',
+  )
+    .max(8192)
+    .optional();
+}
+
 /** A DNS label (RFC 1123 §2.1) in lower case. */
 export const namespaceName = z
   .string()
@@ -18,7 +29,7 @@ export const namespaceName = z
 
 export const options = z.strictObject({
   url: clusterUrl,
-  token: secret('Token', 'Bearer token of a service account that may get, create, patch and delete secrets.').max(8192),
+  token: clusterToken('may get, create, patch and delete secrets'),
   namespace: namespaceName
     .default('default')
     .meta({ title: 'Namespace', description: 'Namespace of the secrets, which must exist.' }),

@@ -2,18 +2,18 @@ import { z } from 'zod';
 import { splitCertificates } from '../../src/pki/pem.js';
 import { PkiError } from '../../src/pki/pki-error.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import { type Options, secret } from '../../src/plugin-api/options.js';
+import type { Options } from '../../src/plugin-api/options.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import { serviceOptions } from '../../src/plugin-api/service-options.js';
 import { defineSource, type Found, type FoundEndpoint, pollRateOption } from '../../src/plugin-api/source.js';
 import { findsOf } from '../../src/plugin-api/source-parts.js';
 import { atEvery } from '../../src/plugin-api/targets.js';
-import { isMissing, KubernetesApi } from './kubernetes-api.client.js';
-import { clusterUrl, namespaceName } from './kubernetes.options.js';
+import { demandToken, isMissing, KubernetesApi } from './kubernetes-api.client.js';
+import { clusterToken, clusterUrl, namespaceName } from './kubernetes.options.js';
 
 const options = z.strictObject({
   url: clusterUrl,
-  token: secret('Token', 'Bearer token of a service account that may list secrets and ingresses.').max(8192),
+  token: clusterToken('may list secrets and ingresses'),
   namespaces: z.array(namespaceName).max(200).default([]).meta({
     title: 'Namespaces',
     description: 'Namespaces to look at. Empty: all, which needs a cluster role.',
@@ -59,6 +59,8 @@ export const kubernetesSource = defineSource({
   title: 'Kubernetes',
   description: 'Finds the certificates in TLS secrets of a cluster, and the hosts of ingresses that serve them.',
   options,
+
+  admit: demandToken,
 
   async check(o, ctx) {
     const api = new KubernetesApi(o, ctx);

@@ -74,6 +74,7 @@ function nowhere(sent: Sent, secrets: readonly string[]): Site {
       return Promise.resolve({ status: 200, headers: {}, body: answer, url });
     },
     runCommand: () => Promise.resolve().then(refuse),
+    tokenFor: () => Promise.resolve(null),
     agentFor: refuse,
     connect: () => Promise.resolve().then(refuse),
     protectedPaths: [],

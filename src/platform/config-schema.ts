@@ -21,6 +21,7 @@ import {
   subjectPattern,
   network,
   proxyException,
+  serviceFiles,
   text,
   url,
   whole,
@@ -251,6 +252,11 @@ export const configSchema = z.object({
     description:
       'Programs that a destination may run after a delivery: a JSON object from a ' +
       'name to a program, as an absolute path, and its arguments.',
+  }),
+  SERVICE_FILES: serviceFiles.prefault('{}').meta({
+    description:
+      'Files with the token for a service (`token`) and the CAs of its certificate (`ca`), read at every use: a JSON ' +
+      'object from an address to both. Destinations, sources and issuers for exactly this address may use the token.',
   }),
   ALLOWED_FILESYSTEM_ROOTS: list(absolutePath)
     .optional()

@@ -168,13 +168,22 @@ const argv = z
   .refine(([program]) => program?.startsWith('/') === true, 'the program must be an absolute path');
 
 /** A JSON object from a name to a program with its arguments. */
-export const commands = text
-  .transform((value, context): unknown => {
+export const commands = jsonLike('{"nginx": ["/usr/sbin/nginx", "-s", "reload"]}').pipe(
+  z.record(text.regex(/^[\w.-]{1,64}$/, 'a name has letters, digits, _ . -'), argv),
+);
+
+/** A JSON object from the address of a service to files with a token for it and with the CAs of its certificate. */
+export const serviceFiles = jsonLike('{"https://vault.example.com:8200": {"token": "/run/secrets/vault"}}').pipe(
+  z.record(url('https'), z.strictObject({ token: absolutePath.optional(), ca: absolutePath.optional() })),
+);
+
+function jsonLike(example: string): z.ZodType<unknown, string> {
+  return text.transform((value, context): unknown => {
     try {
       return JSON.parse(value);
     } catch {
-      context.addIssue('must be a JSON object such as {"nginx": ["/usr/sbin/nginx", "-s", "reload"]}');
+      context.addIssue(`must be a JSON object such as ${example}`);
       return z.NEVER;
     }
-  })
-  .pipe(z.record(text.regex(/^[\w.-]{1,64}$/, 'a name has letters, digits, _ . -'), argv));
+  });
+}

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { PluginError } from './errors.js';
 import type { Options } from './options.js';
-import type { FetchRequest } from './site.js';
+import type { FetchRequest, Site } from './site.js';
 
 /** The options by which every plugin for a service over HTTPS says how it is reached. */
 export const serviceOptions = {
@@ -31,6 +32,16 @@ export function connectionOf({
   timeoutS,
 }: Options<z.ZodObject<typeof serviceOptions, z.core.$strict>>): Pick<FetchRequest, 'ca' | 'timeoutMs'> {
   return { ...(caCertificates !== undefined && { ca: caCertificates }), timeoutMs: timeoutS * 1000 };
+}
+
+/** The token that the operator keeps for this address. Throws PluginError `misconfigured` when there is none. */
+export async function siteToken(site: Pick<Site, 'tokenFor'>, address: string): Promise<string> {
+  const token = await site.tokenFor(address);
+  if (token !== null) return token;
+  throw new PluginError(
+    'misconfigured',
+    `This installation has no token of its own for ${address}: its operator sets one by SERVICE_FILES.`,
+  );
 }
 
 function isPlain({ username, password, search, hash }: URL): boolean {

@@ -20,6 +20,11 @@ export interface Site {
    * `unavailable` otherwise; its text names the host alone.
    */
   fetch(url: URL | string, request?: FetchRequest): Promise<FetchResponse>;
+  /**
+   * The token that the operator keeps in a file for exactly this address (`SERVICE_FILES`), as it is now; null when
+   * there is none. It may go nowhere else. Throws PluginError.
+   */
+  tokenFor(address: string): Promise<string | null>;
   /** An agent under the same rules, for an SDK that brings its own HTTP client. Everything else uses `fetch`. */
   agentFor(url: URL): Agent;
   /**

@@ -163,6 +163,7 @@ const site: Site = {
   sendMail: () => Promise.reject(new PluginError('unavailable', 'The mail server is down.')),
   runCommand: () => Promise.reject(new PluginError('unavailable', 'The command failed.')),
   fetch: () => Promise.reject(new PluginError('unavailable', 'Nobody answers.')),
+  tokenFor: () => Promise.resolve(null),
   agentFor: () => new Agent(),
   connect: () => Promise.reject(new PluginError('unavailable', 'Nobody answers.')),
   protectedPaths: [join(folder, 'protected')],

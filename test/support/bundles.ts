@@ -67,7 +67,8 @@ export function startTestAuthority(): TestAuthority {
 
 /** A context whose site offers only what a test gives it; anything else a plugin asks of it fails. */
 export function pluginContext(site: Partial<Site> = {}, signal = new AbortController().signal): PluginContext {
-  return { signal, now: () => new Date('2026-03-04T05:06:07Z'), log: () => undefined, site: site as Site };
+  const whole = { tokenFor: () => Promise.resolve(null), ...site } as Site;
+  return { signal, now: () => new Date('2026-03-04T05:06:07Z'), log: () => undefined, site: whole };
 }
 
 /** Runs openssl and gives what it printed; throws with its own words when it fails. */

@@ -62,6 +62,15 @@ describe('PluginSite', () => {
     await expect(work).rejects.toMatchObject({ fault: 'unavailable', detail: 'The command "slow" was interrupted.' });
   });
 
+  it('trusts the CAs of SERVICE_FILES, and gives its tokens', async () => {
+    const SERVICE_FILES = '{"https://k8s.example.com":{"token":"/nonexistent/token","ca":"/nonexistent/ca.crt"}}';
+    const cluster = new PluginSite(loadConfig({ DATA_DIR: folder, SERVICE_FILES }), {} as Mailer, agents);
+    const its = cluster.forCall(running);
+    await expect(its.fetch('https://k8s.example.com/api')).rejects.toThrow('/nonexistent/ca.crt');
+    await expect(its.tokenFor('https://k8s.example.com')).rejects.toThrow('/nonexistent/token');
+    expect(await its.tokenFor('https://other.example.com')).toBeNull();
+  });
+
   it('protects its own data and gives guarded agents', () => {
     expect(site.protectedPaths).toEqual([resolve(folder)]);
     expect(site.agentFor(new URL('https://x'))).toBe(agents.for(new URL('https://x')));

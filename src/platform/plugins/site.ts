@@ -10,6 +10,7 @@ import { Config } from '../config.js';
 import { Mailer } from '../mail/mailer.js';
 import { GuardedAgents } from '../net/guarded-agent.js';
 import { guardedFetch } from '../net/guarded-fetch.js';
+import { ServiceFiles } from './service-files.js';
 
 const run = promisify(execFile);
 const timeoutMs = 60_000;
@@ -21,6 +22,7 @@ const passedOn = ['PATH', 'HOME', 'LANG', 'TZ'];
 export class PluginSite implements Omit<Site, 'fetch'> {
   readonly protectedPaths: readonly string[];
   readonly allowedRoots?: readonly string[];
+  private readonly files: ServiceFiles;
 
   constructor(
     private readonly config: Config,
@@ -29,6 +31,7 @@ export class PluginSite implements Omit<Site, 'fetch'> {
   ) {
     const { dataDir, auditAnchorPath, allowedFilesystemRoots } = config;
     this.protectedPaths = [resolve(dataDir), ...(auditAnchorPath === undefined ? [] : [auditAnchorPath])];
+    this.files = new ServiceFiles(config);
     if (allowedFilesystemRoots.length > 0) this.allowedRoots = allowedFilesystemRoots;
   }
 
@@ -39,7 +42,11 @@ export class PluginSite implements Omit<Site, 'fetch'> {
       ...(this.allowedRoots && { allowedRoots: this.allowedRoots }),
       sendMail: (mail) => this.sendMail(mail),
       runCommand: (name, stop) => this.runCommand(name, stop),
-      fetch: (url, request) => guardedFetch(this.agents, url, { ...request, signal }),
+      fetch: async (url, request) => {
+        const ca = await this.files.caFor(url);
+        return guardedFetch(this.agents, url, { ...request, ...(ca !== undefined && { ca }), signal });
+      },
+      tokenFor: (address) => this.tokenFor(address),
       agentFor: (url) => this.agentFor(url),
       connect: (host, port, stop) => this.connect(host, port, stop),
     };
@@ -55,6 +62,10 @@ export class PluginSite implements Omit<Site, 'fetch'> {
 
   connect(host: string, port: number, signal: AbortSignal): Promise<Socket> {
     return this.agents.connect(host, port, signal);
+  }
+
+  tokenFor(address: string): Promise<string | null> {
+    return this.files.tokenFor(address);
   }
 
   /** Without a shell, for at most a minute. What the program prints stays out of the error: nobody knows what it is. */
