@@ -73,7 +73,7 @@ describe('vault-kv', () => {
   });
 
   it('does not admit options without one way to sign in', async () => {
-    for (const changed of [{ token: undefined }, { roleId: 'r' }])
+    for (const changed of [{ token: undefined }, { roleId: 'r' }, { jwtRole: 'r' }, { token: undefined, jwtRole: 'r' }])
       expect((await failureOf(vaultKv.admit?.(options(changed), networkContext()) ?? Promise.resolve())).fault).toBe(
         'misconfigured',
       );

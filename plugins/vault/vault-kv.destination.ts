@@ -6,7 +6,7 @@ import { PluginError } from '../../src/plugin-api/errors.js';
 import { differenceOf, fieldsOf, holds, merged, withoutOurs } from './kv-fields.js';
 import { openKv } from './vault-kv.client.js';
 import { options, placeholder, type VaultKvOptions } from './vault-kv.options.js';
-import { signInOf } from './vault.options.js';
+import { demandSignIn } from './vault.options.js';
 
 /** Keeps certificates as secrets of the KV engine of HashiCorp Vault or OpenBao, beside fields of others. */
 export const vaultKv = defineDestination({
@@ -16,9 +16,7 @@ export const vaultKv = defineDestination({
   options,
   needsPrivateKey: true,
 
-  async admit(o) {
-    signInOf(o);
-  },
+  admit: demandSignIn,
 
   async check(o, ctx) {
     await (await openKv(o, ctx)).demandRights(pathOf('www.example.com', o));

@@ -12,7 +12,7 @@ import { serviceOptions } from '../../src/plugin-api/service-options.js';
 import { defineSource, type Found, pollRateOption } from '../../src/plugin-api/source.js';
 import type { KvFields } from './kv-fields.js';
 import { type KvEngine, openKv } from './vault-kv.client.js';
-import { signInOf, vaultAccess, vaultPath } from './vault.options.js';
+import { demandSignIn, vaultAccess, vaultPath } from './vault.options.js';
 
 const options = z.strictObject({
   ...vaultAccess,
@@ -53,9 +53,7 @@ export const vaultKvSource = defineSource({
     'the fields are called. Read-only.',
   options,
 
-  async admit(o) {
-    signInOf(o);
-  },
+  admit: demandSignIn,
 
   async check(o, ctx) {
     const kv = await openKv(o, ctx);

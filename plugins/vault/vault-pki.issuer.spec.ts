@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import { type FakeVault, startVault, vaultAccount } from '../../test/fakes/vault-pki.js';
 import { describeFaults, failureOf, issue, type IssuerBench } from '../../test/support/issuer-faults.js';
 import { noMemory } from '../../test/support/issuer-requests.js';
@@ -35,6 +36,10 @@ const bench: IssuerBench<typeof vaultPki.options> = {
   expire: () => fake.expireTokens(),
 };
 const { options } = bench;
+const withTokens = (tokenOf: (address: string) => string | null): PluginContext => {
+  const { site, ...rest } = networkContext();
+  return { ...rest, site: { ...site, tokenFor: (address) => Promise.resolve(tokenOf(address)) } };
+};
 const byToken = optionsWith({ token });
 const ask = (names = bench.names) => requestFor(names, { ca });
 const ordering = async (chosen: ReturnType<typeof options>, names?: readonly string[]) =>
@@ -67,6 +72,7 @@ describe('vault-pki', () => {
     ['a namespace that there is not', { namespace: 'none' }, 'misconfigured', /namespace not found/],
     ['no role', { role: undefined }, 'misconfigured', /Give a role/],
     ['two ways to sign in', { token }, 'misconfigured', /Give either/],
+    ['a role beside an AppRole', { jwtRole: 'web' }, 'misconfigured', /Give either/],
     ['no way to sign in', { roleId: undefined, secretId: undefined }, 'misconfigured', /Give either/],
   ])('tells a person what to do about %s, and the request is not to blame', async (_, changed, fault, words) => {
     const error = await failureOf(ordering(options(changed)), bench.secrets);
@@ -91,6 +97,26 @@ describe('vault-pki', () => {
     fake.expireTokens();
     await ordering(options());
     expect(logins()).toBe(2);
+  });
+
+  it.each([{ jwtRole: 'perennial' }, { jwtRole: 'perennial', authMount: 'jwt/ci' }])(
+    'signs in by %j with the token that the operator keeps for the address, as it is then',
+    async (signIn) => {
+      const jwts = ['the-jwt-of-before', vaultAccount.jwt];
+      const ctx = withTokens((address) => (address === `${fake.url}/` ? (jwts[0] ?? null) : null));
+      const order = async () => vaultPki.order((await ask()).order, optionsWith(signIn)(), ctx);
+      const error = await failureOf(order(), jwts);
+      expect([error.fault, error.detail]).toEqual(['misconfigured', expect.stringContaining('permission denied')]);
+      jwts.shift();
+      await order();
+      expect(fake.kept).toHaveLength(1);
+    },
+  );
+
+  it('does not sign in by a role without a token for the address', async () => {
+    const error = await failureOf(ordering(optionsWith({ jwtRole: 'perennial' })()));
+    expect([error.fault, error.detail]).toEqual(['misconfigured', expect.stringContaining('SERVICE_FILES')]);
+    expect(fake.seen).toEqual([]);
   });
 
   it('renews a token before half of its time is over', async () => {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { PluginError, type PluginFault } from '../../src/plugin-api/errors.js';
 import { HttpFailure, type JsonCall, JsonClient } from '../../src/plugin-api/json-client.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
-import { connectionOf } from '../../src/plugin-api/service-options.js';
+import { connectionOf, siteToken } from '../../src/plugin-api/service-options.js';
 import type { FetchResponse } from '../../src/plugin-api/site.js';
 import { type Token, TokenCache } from '../../src/plugin-api/token-cache.js';
 import { type SignIn, signInOf, type VaultAccess } from './vault.options.js';
@@ -82,8 +82,19 @@ export class VaultClient {
   private async token(): Promise<Token> {
     const { signIn } = this;
     if (signIn.kind === 'token') return this.lasting(signIn.token, await this.renewal(signIn.token));
-    const json = { role_id: signIn.roleId, ...(signIn.secretId !== undefined && { secret_id: signIn.secretId }) };
-    const { auth } = await this.api.json(Login, { path: `/auth/${this.access.authMount}/login`, json });
+    if (signIn.kind === 'jwt') {
+      // As the file holds it now: it is renewed there, and the last one may have ended.
+      const jwt = await siteToken(this.ctx.site, this.access.url);
+      return this.login('kubernetes', { role: signIn.role, jwt });
+    }
+    const { roleId, secretId } = signIn;
+    return this.login('approle', { role_id: roleId, ...(secretId !== undefined && { secret_id: secretId }) });
+  }
+
+  private async login(usualMount: string, json: Record<string, string>): Promise<Token> {
+    const secrets = [...this.api.service.secrets, json['jwt'] ?? ''];
+    const api = new JsonClient(this.ctx.site, { ...this.api.service, secrets });
+    const { auth } = await api.json(Login, { path: `/auth/${this.access.authMount ?? usualMount}/login`, json });
     return this.lasting(auth.client_token, auth.lease_duration * 1000);
   }
 

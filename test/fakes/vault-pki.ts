@@ -29,6 +29,7 @@ export const vaultAccount = {
   roleId: 'c2e8b1a4-0000-4000-8000-000000000001',
   secretId: 'Secret-4711-Vault',
   token: 's.TokenOfThePerson',
+  jwt: 'eyJhbGciOiJSUzI1NiJ9.stand-in.TokenOfThePod',
   namespace: 'team/web',
 };
 const issuers = { issuing: 'a0000000-0000-4000-8000-000000000001', root: 'a0000000-0000-4000-8000-000000000002' };
@@ -58,6 +59,7 @@ export async function startVault(ca: SigningCa): Promise<FakeVault> {
     if (headers['x-vault-namespace'] !== vaultAccount.namespace)
       return { status: 404, body: { errors: ['namespace not found'] } };
     if (route === 'POST auth/approle/login') return signIn(exchange, state);
+    if (/^POST auth\/(kubernetes|jwt\/ci)\/login$/.test(route)) return signInByJwt(exchange, state);
     const token = String(headers['x-vault-token'] ?? '');
     if (!((state.tokens.get(token) ?? 0) > Date.now())) return denied;
     if (route === 'POST auth/token/renew-self') return renew(token, state);
@@ -123,6 +125,12 @@ function signIn({ json }: Exchange, state: State): Reply {
   const { roleId, secretId } = vaultAccount;
   if (role_id !== roleId || secret_id !== secretId) return refuse(400, `invalid role or secret ID`);
   return given(state, { renewable: true });
+}
+
+function signInByJwt({ json }: Exchange, state: State): Reply {
+  const { role, jwt } = json as Record<string, string>;
+  if (role !== 'perennial') return refuse(400, `invalid role name "${role}"`);
+  return jwt === vaultAccount.jwt ? given(state, { renewable: true }) : refuse(403, `permission denied: ${jwt}`);
 }
 
 function renew(token: string, state: State): Reply {
