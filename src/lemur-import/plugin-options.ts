@@ -1,4 +1,5 @@
 import type { PluginKind } from '../plugin-api/plugin.js';
+import { counterpartOf } from './counterparts.js';
 import { explainFault } from './fault-text.js';
 import { lemurOptions } from '../platform/plugins/lead-options.js';
 import { ConfiguredPlugins, type StoredPlugin } from '../platform/plugins/configured-plugin.js';
@@ -59,34 +60,34 @@ export function pluginOf(
   row: LemurPlugin,
 ): StoredPlugin | null {
   const name = row.label ?? String(row.id);
-  const slug = row.pluginName ?? '';
+  const lemurSlug = row.pluginName ?? '';
+  const leave = (text: string): null => {
+    report.count(table, 'left');
+    const facts = { plugin: lemurSlug, description: row.description, options: shown(row.options) };
+    report.note({ kind: 'left', table, id: row.id, name, text, facts });
+    return null;
+  };
+  const counterpart = kind === 'destination' ? counterpartOf(lemurSlug, (option) => textOf(row.options, option)) : null;
+  if (typeof counterpart === 'string') return leave(counterpart);
+  const { slug, options, notes } = counterpart ?? { slug: lemurSlug, options: optionsIn(row.options), notes: [] };
   try {
     const configured = run.parts.get(ConfiguredPlugins);
     const found = configured.plugin(kind, slug);
     const plugin = { ...found, options: lemurOptions(found) };
     const known = new Set(optionsOf(plugin.options).map((option) => option.name));
-    const given = optionsIn(row.options);
-    const unknown = given.filter(
+    const unknown = options.filter(
       (option) => !known.has(option.name) && option.value !== null && option.value !== undefined && option.value !== '',
     );
     const stored = configured.seal(
       plugin,
-      { slug, pluginOptions: given.filter((option) => known.has(option.name)) },
+      { slug, pluginOptions: options.filter((option) => known.has(option.name)) },
       kind === 'notification' ? 'channel' : kind,
     );
-    if (unknown.length > 0)
-      report.note({
-        kind: 'changed',
-        table,
-        id: row.id,
-        name,
-        text: `${plugin.title} has no such option: ${unknown.map((option) => option.name).join(', ')}.`,
-      });
+    const lacking = unknown.map((option) => option.name).join(', ');
+    const changes = [...notes, ...(lacking === '' ? [] : [`${plugin.title} has no such option: ${lacking}.`])];
+    for (const text of changes) report.note({ kind: 'changed', table, id: row.id, name, text });
     return stored;
   } catch (error) {
-    report.count(table, 'left');
-    const facts = { plugin: slug, description: row.description, options: shown(row.options) };
-    report.note({ kind: 'left', table, id: row.id, name, text: explainFault(error), facts });
-    return null;
+    return leave(explainFault(error));
   }
 }

@@ -160,6 +160,17 @@ async function fillSettings(): Promise<void> {
     plugin_name: 'no-such-destination',
     options: options({ host: 'h.example', password: 'hush-hush' }),
   });
+  const cluster = { kubernetesURL: 'https://k8s.example.com', kubernetesNamespace: 'web', secretNameFormat: 'x' };
+  await lemur.add('destinations', {
+    label: 'cluster',
+    plugin_name: 'kubernetes-destination',
+    options: options({ ...cluster, kubernetesAuthToken: 'T0PSECRET-of-a-cluster', secretFormat: 'TLS' }),
+  });
+  await lemur.add('destinations', {
+    label: 'other cluster',
+    plugin_name: 'kubernetes-destination',
+    options: options({ ...cluster, kubernetesAuthToken: 'T0PSECRET-of-a-cluster', secretFormat: 'Full' }),
+  });
   ids.source = await lemur.add('sources', {
     label: 'prod',
     plugin_name: 'aws-source',
@@ -373,6 +384,8 @@ describe('an import from Lemur', () => {
     first = await run();
     const comparable = ({ tables, notes, totals }: Report): unknown => ({ tables: [...tables], notes, totals });
     expect(comparable(first)).toEqual(comparable(rehearsed));
+    expect(texts(first, 'cluster')[0]).toMatch(/^changed: Its CA certificates stood in files/);
+    expect(texts(first, 'other cluster')[0]).toMatch(/^left: Its secrets have the format Full/);
     expect(texts(first, 'wrong-key.example')).toEqual([
       'fault: It was imported without its key: It belongs to another certificate.',
     ]);
@@ -637,7 +650,11 @@ describe('an import from Lemur', () => {
         [program.clock.now()],
       ),
     ).toEqual([]);
-    expect(await rows(`select label from destination order by id`)).toEqual([{ label: 'prod' }, { label: 'PROD-2' }]);
+    expect(await rows(`select label, plugin_id as plugin from destination order by id`)).toEqual([
+      { label: 'prod', plugin: 'aws-iam' },
+      { label: 'PROD-2', plugin: 'aws-iam' },
+      { label: 'cluster', plugin: 'kubernetes' },
+    ]);
     expect(await rows(`select label, active, owner, plugin_id as plugin from source`)).toEqual([
       { label: 'prod', active: false, owner: 'lemur@nobody.example', plugin: 'aws-iam-source' },
     ]);
