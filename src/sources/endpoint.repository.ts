@@ -46,7 +46,7 @@ export interface Serving {
   seenAt: Date | null;
 }
 
-/** An endpoint is deleted when no scan has seen it for so long. */
+/** A stale endpoint is deleted when it has been stale for so long. */
 const keptDays = 90;
 const mostNamed = 100;
 const unmissed = { faultDetail: null, missed: 0, staleSince: null };
@@ -260,7 +260,7 @@ export class EndpointRepository {
 
   /**
    * After a complete sync: counts a miss for each endpoint of the source that it has not seen. After two in a row the
-   * endpoint is stale. Deletes endpoints that no scan has seen for 90 days.
+   * endpoint is stale; 90 days later it is deleted.
    */
   async noteMissed(tx: Tx, { sourceId, syncId }: { sourceId: number; syncId: number }, now: Date): Promise<void> {
     await tx.query(
@@ -269,9 +269,8 @@ export class EndpointRepository {
        where source_id = $1 and sync_id is distinct from $2`,
       [sourceId, syncId, now],
     );
-    await tx.query('delete from endpoint where source_id = $1 and sync_id is distinct from $2 and last_seen_at < $3', [
+    await tx.query('delete from endpoint where source_id = $1 and stale_since < $2', [
       sourceId,
-      syncId,
       new Date(now.getTime() - keptDays * 86_400_000),
     ]);
   }
