@@ -99,6 +99,7 @@ import { DueRenewalsInOrder1763700000133 } from './1763700000133-due-renewals-in
 import { ChecksOfTakenOverDeliveries1763700000137 } from './1763700000137-checks-of-taken-over-deliveries.js';
 import { RoundsOfDeliveries1763700000138 } from './1763700000138-rounds-of-deliveries.js';
 import { RefusedNotices1763700000140 } from './1763700000140-refused-notices.js';
+import { UnreadEndpoints1763700000143 } from './1763700000143-unread-endpoints.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -203,4 +204,5 @@ export const migrations = [
   ChecksOfTakenOverDeliveries1763700000137,
   RoundsOfDeliveries1763700000138,
   RefusedNotices1763700000140,
+  UnreadEndpoints1763700000143,
 ];

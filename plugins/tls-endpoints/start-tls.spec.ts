@@ -161,6 +161,7 @@ describe('a server that does not begin TLS is a trouble', () => {
         kind: 'trouble',
         location: `127.0.0.1:${port}`,
         detail: `127.0.0.1:${port} does not begin TLS in ${protocol} (it does not offer STARTTLS).`,
+        unanswered: true,
       },
     ]);
   });

@@ -172,7 +172,9 @@ async function look(target: Target, o: TlsOptions, scan: Scan, closedNetworks: S
  */
 function troubles(target: Target, failure: PluginError, closedNetworks: Set<string>): Found[] {
   const { network } = target;
-  const trouble: Found = { kind: 'trouble', location: textOf(target), detail: failure.detail };
+  // What this installation forbids was not asked.
+  const unanswered = failure.fault !== 'misconfigured';
+  const trouble: Found = { kind: 'trouble', location: textOf(target), detail: failure.detail, unanswered };
   if (network === undefined || failure instanceof HandshakeFailure) return [trouble];
   if (failure.fault !== 'misconfigured' || closedNetworks.has(network)) return [];
   closedNetworks.add(network);

@@ -51,13 +51,15 @@ export interface EndpointCipher {
 }
 
 /**
- * A part of a source that could not be read; the scan goes on. Nothing is concluded about certificates whose location
- * begins with `location`.
+ * A part of a source that could not be read; the scan goes on. Nothing is concluded about certificates whose location,
+ * and endpoints whose `externalId`, begins with `location` or has it after a space.
  */
 export interface FoundTrouble {
   kind: 'trouble';
   location: string;
   detail: string;
+  /** True when the server at `location` was asked and showed no certificate: it counts as not found. */
+  unanswered?: boolean;
 }
 
 /**

@@ -26,6 +26,8 @@ export class Endpoint {
   @Column('text', { nullable: true }) faultDetail: string | null;
   /** The sync that saw it last; null when that was before syncs were stored here. */
   @Column('integer', { nullable: true }) syncId: number | null;
+  /** The last sync that could not read the part of the source in which it is: that sync counts no miss. */
+  @Column('integer', { nullable: true }) unreadSyncId: number | null;
   /** How many complete syncs in a row have not seen it. */
   @Column('integer') missed: number;
   /** When the second complete sync in a row has not seen it; null until then. */

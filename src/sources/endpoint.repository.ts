@@ -7,12 +7,13 @@ import { likePattern, type ListFilters, truthValue, unquoted, whole, words } fro
 import { type ListSource, listPage } from '../platform/db/list-page.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import { Problem } from '../platform/http/problem.js';
+import type { FoundTrouble } from '../plugin-api/source.js';
 import { Endpoint } from './endpoint.entity.js';
 
 /** The columns of an endpoint that a source reports. Its key is (external id, port). */
 export type SeenEndpoint = Omit<
   Endpoint,
-  'id' | 'sourceId' | 'faultDetail' | 'syncId' | 'missed' | 'staleSince' | 'firstSeenAt' | 'lastSeenAt'
+  'id' | 'sourceId' | 'faultDetail' | 'syncId' | 'unreadSyncId' | 'missed' | 'staleSince' | 'firstSeenAt' | 'lastSeenAt'
 >;
 
 /** An endpoint, and whether it is active. */
@@ -49,7 +50,7 @@ export interface Serving {
 /** A stale endpoint is deleted when it has been stale for so long. */
 const keptDays = 90;
 const mostNamed = 100;
-const unmissed = { faultDetail: null, missed: 0, staleSince: null };
+const unmissed = { faultDetail: null, unreadSyncId: null, missed: 0, staleSince: null };
 
 /**
  * An endpoint last seen before this time is inactive, unless that is within three poll intervals of its source. A stale
@@ -72,6 +73,14 @@ function activeAt(before: Date, now: Date): string {
 export function isActive({ lastSeenAt, staleSince, pollS }: EndpointName, before: Date, now: Date): boolean {
   if (staleSince !== null) return false;
   return new Date(lastSeenAt).getTime() >= Math.min(before.getTime(), now.getTime() - pollS * 3000);
+}
+
+/**
+ * SQL: whether a location or an external id is in the part of a source that a trouble names: it begins with the part,
+ * or has it after a space.
+ */
+export function isPartOf(column: string, part: string): string {
+  return `(starts_with(${column}, ${part}) or strpos(${column}, ' ' || ${part}) > 0)`;
 }
 
 /** The arguments of SQL's `json_build_object` that make an `EndpointName`, from these row aliases. */
@@ -237,6 +246,7 @@ export class EndpointRepository {
           'fault_detail',
           'last_seen_at',
           'sync_id',
+          'unread_sync_id',
           'missed',
           'stale_since',
         ],
@@ -245,28 +255,31 @@ export class EndpointRepository {
       .execute();
   }
 
-  /** Stores why endpoints that the sync has not seen, and whose external id begins with `location`, are not seen. */
+  /**
+   * Stores why the endpoints of a part of the source, by its `location`, are not seen in this sync. Unless the trouble
+   * is that they do not answer, the sync counts no miss for them.
+   */
   async miss(
     tx: Tx,
     { sourceId, syncId }: { sourceId: number; syncId: number },
-    { location, detail }: { location: string; detail: string },
+    { location, detail, unanswered = false }: Pick<FoundTrouble, 'location' | 'detail' | 'unanswered'>,
   ): Promise<void> {
     await tx.query(
-      'update endpoint set fault_detail = $4 where source_id = $1 and sync_id is distinct from $2 ' +
-        'and starts_with(external_id, $3)',
-      [sourceId, syncId, location, detail],
+      `update endpoint set fault_detail = $4, unread_sync_id = case when $5 then unread_sync_id else $2 end
+       where source_id = $1 and sync_id is distinct from $2 and ${isPartOf('external_id', '$3')}`,
+      [sourceId, syncId, location, detail, unanswered],
     );
   }
 
   /**
-   * After a complete sync: counts a miss for each endpoint of the source that it has not seen. After two in a row the
-   * endpoint is stale; 90 days later it is deleted.
+   * After a complete sync: counts a miss for each endpoint of the source that it has not seen, unless it could not read
+   * the part in which the endpoint is. After two in a row the endpoint is stale; 90 days later it is deleted.
    */
   async noteMissed(tx: Tx, { sourceId, syncId }: { sourceId: number; syncId: number }, now: Date): Promise<void> {
     await tx.query(
       `update endpoint set missed = missed + 1, stale_since = case when missed > 0 then coalesce(stale_since, $3) end,
          fault_detail = coalesce(fault_detail, 'The source no longer reports it.')
-       where source_id = $1 and sync_id is distinct from $2`,
+       where source_id = $1 and sync_id is distinct from $2 and unread_sync_id is distinct from $2`,
       [sourceId, syncId, now],
     );
     await tx.query('delete from endpoint where source_id = $1 and stale_since < $2', [

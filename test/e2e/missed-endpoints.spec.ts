@@ -8,6 +8,7 @@ import { dayMs } from '../support/requests.js';
 const authority = startTestAuthority();
 const held = `arn:aws:acm:${awsRegion}:${awsAccount}:certificate/one`;
 const balancer = `arn:aws:elasticloadbalancing:${awsRegion}:${awsAccount}:loadbalancer/app/web/1a`;
+const api = `arn:aws:apigateway:${awsRegion}::/domainnames/api.example.com`;
 let aws: FakeAws;
 let program: TestProgram;
 let sources = 0;
@@ -27,6 +28,7 @@ beforeEach(() => {
   const listeners = [{ arn: aws.listener, port: 443, protocol: 'HTTPS' }];
   aws.balancers.splice(0, aws.balancers.length, { arn: balancer, name: 'web', listeners });
   aws.classic.splice(0, aws.classic.length, { name: 'plain', port: 443, certificateArn: held, policy: 'old' });
+  aws.otherUsers.set(held, [api]);
 });
 
 const sourceOf = async (services: string[]): Promise<number> => {
@@ -47,6 +49,46 @@ const endpointsOf = async (id: number): Promise<Json[]> =>
   (await program.ok('GET', `/endpoints?filter=source;${id}&sortBy=name&sortDir=asc`)).items;
 const staleOf = async (id: number): Promise<string[]> =>
   (await endpointsOf(id)).filter(({ staleSince }) => staleSince !== null).map(({ name }) => name);
+const staleLinksOf = async (id: number): Promise<number> =>
+  (await program.ok('GET', `/sources/${id}/findings?stale=true`)).total;
+
+/** A scan in which AWS refuses the requests that match. */
+async function refused(id: number, on: RegExp): Promise<Json> {
+  aws.denied.push(on);
+  const sync = await synced(id);
+  aws.denied.length = 0;
+  return sync;
+}
+
+describe('endpoints in a part of the source that cannot be read', () => {
+  it('are not missed, nor are their findings, however many scans cannot read it; others are', async () => {
+    const id = await sourceOf(['elb']);
+    await synced(id);
+    expect((await endpointsOf(id)).map(({ name }) => name)).toEqual(['plain', 'web']);
+    aws.classic.length = 0;
+    for (let n = 0; n < 3; n += 1)
+      expect(await refused(id, /DescribeLoadBalancers.*2015-12-01/)).toMatchObject({ state: 'done', troubles: 1 });
+    expect(await staleOf(id)).toEqual(['plain']);
+    expect(await staleLinksOf(id)).toBe(1);
+    const web = (await endpointsOf(id)).find(({ name }) => name === 'web');
+    expect(web).toMatchObject({ active: true, detail: expect.any(String) });
+    aws.balancers.length = 0;
+    await synced(id);
+    expect(await staleOf(id)).toEqual(['plain']);
+    await synced(id);
+    expect(await staleOf(id)).toEqual(['plain', 'web']);
+    expect(await staleLinksOf(id)).toBe(2);
+  });
+
+  it('are not missed when the part is named by the second part of their id', async () => {
+    const id = await sourceOf(['acm', 'elb']);
+    await synced(id);
+    expect((await endpointsOf(id)).map(({ name }) => name)).toEqual([api, 'plain', 'web']);
+    for (let n = 0; n < 2; n += 1)
+      expect(await refused(id, /ListCertificates/)).toMatchObject({ state: 'done', troubles: 1 });
+    expect(await staleOf(id)).toEqual([]);
+  });
+});
 
 describe('an endpoint that a scan misses', () => {
   it('is deleted when it has been stale for 90 days, however long ago it was seen', async () => {

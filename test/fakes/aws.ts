@@ -36,6 +36,8 @@ export interface FakeAws extends StandIn, AwsServing {
   otherUsers: Map<string, string[]>;
   certificates: Map<string, Held>;
   secrets: Map<string, Secret>;
+  /** Requests whose action, or body, matches one of these are denied. */
+  denied: RegExp[];
   /** Versions of each object, newest first; `null`: the mark of a deletion. */
   objects: Map<string, { id: string; bytes: Buffer | null; headers: Exchange['headers'] }[]>;
   listener: string;
@@ -62,6 +64,7 @@ export async function startAws(): Promise<FakeAws> {
     listenerCertificates: [{ arn: 'arn:aws:acm:eu-central-1:123456789012:certificate/other', isDefault: true }],
     sessions: new Map(),
     otherUsers: new Map(),
+    denied: [],
     balancers: [],
     classic: [],
     distributions: [],
@@ -81,6 +84,7 @@ function answer(exchange: Exchange, state: State): Reply {
   const [prefix, action = ''] = target.split('.');
   const json = (exchange.json ?? {}) as Record<string, unknown>;
   if (service === null) return failed('SignatureDoesNotMatch', 403);
+  if (state.denied.some((one) => one.test(`${target} ${text}`))) return failed('AccessDenied', 403);
   if (service === 's3') return bucketAnswer(exchange, state.objects);
   if (service === 'acm' && prefix === 'CertificateManager') return acm(action, { ...json, region }, state);
   if (service === 'secretsmanager' && prefix === 'secretsmanager') return secretsManager(action, json, state);

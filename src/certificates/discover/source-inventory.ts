@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../../platform/db/database.js';
 import { EndpointRepository, type SeenEndpoint } from '../../sources/endpoint.repository.js';
+import type { FoundTrouble } from '../../plugin-api/source.js';
 import type { OpenSync, SyncTrouble } from '../../sources/source-sync.entity.js';
 import { FoundDeliveries } from './found-deliveries.js';
 import { type SourceLink, SourceLinkRepository } from './source-link.repository.js';
@@ -9,8 +10,8 @@ import { type SourceLink, SourceLinkRepository } from './source-link.repository.
 export interface Seen {
   links: readonly SourceLink[];
   endpoints: readonly SeenEndpoint[];
-  /** Parts of the source that could not be read: nothing there counts as gone. */
-  unread: readonly SyncTrouble[];
+  /** Parts of the source that could not be read: nothing there counts as gone, unless it does not answer. */
+  unread: readonly FoundTrouble[];
   /** Certificates that were read and could not be stored. */
   unstored: readonly SyncTrouble[];
 }
@@ -24,7 +25,7 @@ export class SourceInventory {
     private readonly deliveries: FoundDeliveries,
   ) {}
 
-  /** Stores a part of a scan. Certificates at the location of a trouble are kept as they are. */
+  /** Stores a part of a scan. Certificates and endpoints at the location of a trouble are kept as they are. */
   async see(tx: Tx, { id, source }: OpenSync, seen: Seen, now: Date): Promise<void> {
     const { links, endpoints, unread, unstored } = seen;
     const key = { sourceId: source.id, syncId: id };
@@ -32,7 +33,7 @@ export class SourceInventory {
     await this.links.keep(
       tx,
       key,
-      [...unread, ...unstored].map(({ location }) => location),
+      [...unread.filter(({ unanswered = false }) => !unanswered), ...unstored].map(({ location }) => location),
     );
     await this.endpoints.see(tx, key, endpoints, now);
     for (const trouble of unread) await this.endpoints.miss(tx, key, trouble);

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../../platform/db/database.js';
+import { isPartOf } from '../../sources/endpoint.repository.js';
 
 /** A certificate at a location of a source. */
 export interface SourceLink {
@@ -67,7 +68,7 @@ export class SourceLinkRepository {
     );
   }
 
-  /** Marks links whose location begins with one of these as seen, because the source could not be read there. */
+  /** Marks links in these parts of a source as seen, because the source could not be read there. */
   async keep(
     tx: Tx,
     { sourceId, syncId }: { sourceId: number; syncId: number },
@@ -75,26 +76,22 @@ export class SourceLinkRepository {
   ): Promise<void> {
     if (locations.length === 0) return;
     await tx.query(
-      'update source_certificate l set sync_id = $2 from unnest($3::text[]) as ' +
-        'w(location) where l.source_id = $1 and starts_with(l.location, w.location)',
+      `update source_certificate l set sync_id = $2 from unnest($3::text[]) as w(location)
+        where l.source_id = $1 and ${isPartOf('l.location', 'w.location')}`,
       [sourceId, syncId, locations],
     );
   }
 
   /**
    * After a complete sync: counts a miss for each link that it has not seen. After two in a row the link is stale; 90
-   * days later it is deleted. A link to the certificate of an endpoint follows the endpoint, even where the source
-   * could not be read: a server that does not answer has not been seen. Returns the ids of certificates that became
-   * stale and are nowhere else at the source.
+   * days later it is deleted. Returns the ids of certificates that became stale and
+   * are nowhere else at the source.
    */
   async noteMissed(tx: Tx, { sourceId, syncId }: { sourceId: number; syncId: number }, now: Date): Promise<number[]> {
     await tx.query(
-      `update source_certificate l
+      `update source_certificate
           set missed = missed + 1, stale_since = case when missed > 0 then coalesce(stale_since, $3) end
-        where source_id = $1 and (sync_id <> $2
-          or (exists (select from endpoint e where e.source_id = $1 and e.external_id = l.location)
-            and not exists (select from endpoint e
-              where e.source_id = $1 and e.external_id = l.location and e.sync_id = $2)))`,
+        where source_id = $1 and sync_id <> $2`,
       [sourceId, syncId, now],
     );
     await tx.query('delete from source_certificate where source_id = $1 and stale_since < $2', [
