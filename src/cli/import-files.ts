@@ -20,7 +20,7 @@ async function* filesAt(paths: readonly string[], faults: MatchedFiles['faults']
     for (const file of await namesAt(path)) {
       const bytes = await contentAt(file, faults);
       if (bytes === null) continue;
-      if (extensionOf(file) === '.zip') yield* unpacked(file, bytes, faults);
+      if (extensionOf(file) === '.zip') yield* await unpacked(file, bytes, faults);
       else yield { path: file, bytes };
     }
   }
@@ -50,9 +50,9 @@ async function contentAt(path: string, faults: MatchedFiles['faults']): Promise<
   return null;
 }
 
-function unpacked(path: string, bytes: Buffer, faults: MatchedFiles['faults']): NamedFile[] {
+async function unpacked(path: string, bytes: Buffer, faults: MatchedFiles['faults']): Promise<NamedFile[]> {
   try {
-    const entries = readZip(bytes).map((entry) => ({ ...entry, path: `${path}:${entry.path}` }));
+    const entries = (await readZip(bytes)).map((entry) => ({ ...entry, path: `${path}:${entry.path}` }));
     faults.push(...entries.flatMap((one) => (one.fault === undefined ? [] : [{ path: one.path, fault: one.fault }])));
     return entries.flatMap((one) => (one.bytes === undefined ? [] : [{ path: one.path, bytes: one.bytes }]));
   } catch (error) {

@@ -3,7 +3,7 @@ import { parseCertificate, type ParsedCertificate } from './certificate.js';
 import { isJks, readJks } from './jks-reader.js';
 import { parsePrivateKey } from './key.js';
 import type { StoreContent } from './keystore.js';
-import { openPkcs12 } from './pkcs12-reader.js';
+import { type Effort, openPkcs12 } from './pkcs12-reader.js';
 import { certificatesOfPkcs7, PKCS7_LABELS } from './pkcs7.js';
 import { PkiError } from './pki-error.js';
 
@@ -23,6 +23,9 @@ export interface FileContent {
   faults: string[];
 }
 
+/** Iterations of key derivation for one file, over all passphrases. */
+const mostIterations = 20_000_000;
+
 const derFiles = ['.crt', '.cer', '.cert', '.der'];
 const pkcs7Files = ['.p7b', '.p7c'];
 const storeFiles = ['.p12', '.pfx', '.jks', '.jceks', '.keystore', '.truststore'];
@@ -37,13 +40,20 @@ const pkcs7Block = new RegExp(`-----BEGIN (${PKCS7_LABELS.join('|')})-----([^-]*
 const keyBlock = /-----BEGIN ((?:RSA |EC )?PRIVATE KEY)-----[^-]+-----END \1-----/g;
 const lockedBlock = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: *4, *ENCRYPTED/gm;
 
-/** Reads PEM, DER, PKCS#7, PKCS#12, JKS and JCEKS by name and content. `passphrases` are tried in order. */
-export async function contentOf({ path, bytes }: NamedFile, passphrases: readonly string[]): Promise<FileContent> {
+/**
+ * Reads PEM, DER, PKCS#7, PKCS#12, JKS and JCEKS by name and content. `passphrases` are tried in order; for PKCS#12,
+ * `effort` is for all of them together.
+ */
+export async function contentOf(
+  { path, bytes }: NamedFile,
+  passphrases: readonly string[],
+  effort: Effort = { left: mostIterations },
+): Promise<FileContent> {
   const content: FileContent = { certificates: [], keys: [], lockedKeys: 0, faults: [] };
   const extension = extensionOf(path);
   try {
     if (storeFiles.includes(extension)) {
-      const { certificatesPem, privateKeys } = await storeContent(bytes, passphrases);
+      const { certificatesPem, privateKeys } = await storeContent(bytes, passphrases, effort);
       for (const pem of certificatesPem) read(content, pem);
       content.keys.push(...privateKeys);
     } else if (bytes.includes('-----BEGIN')) readPem(content, bytes.toString('latin1'));
@@ -62,12 +72,12 @@ export function extensionOf(path: string): string {
 }
 
 /** A trust store without a passphrase is opened with the empty one. */
-async function storeContent(bytes: Buffer, passphrases: readonly string[]): Promise<StoreContent> {
+async function storeContent(bytes: Buffer, passphrases: readonly string[], effort: Effort): Promise<StoreContent> {
   if (isJks(bytes)) return readJks(bytes, passphrases);
   let fault: unknown;
   for (const passphrase of [...passphrases, '']) {
     try {
-      return await openPkcs12(bytes, passphrase);
+      return await openPkcs12(bytes, passphrase, effort);
     } catch (error) {
       fault ??= error;
     }

@@ -8,7 +8,7 @@ import { mutationsOf } from '../../test/support/x509.js';
 import { parseCertificate } from './certificate.js';
 import { publicMatches } from './key.js';
 import { PkiError } from './pki-error.js';
-import { readPkcs12 } from './pkcs12-reader.js';
+import { openPkcs12, readPkcs12 } from './pkcs12-reader.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'pkcs12-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -52,6 +52,15 @@ describe('readPkcs12', () => {
     const [certificate, ...others] = certificatesPem.map((pem) => parseCertificate(pem));
     expect([certificate?.subject, others]).toEqual(['CN=CA', []]);
     expect(publicMatches(privateKey, certificate?.spkiDer ?? Buffer.alloc(0))).toBe(true);
+  });
+
+  it('takes the iterations of the MAC and of every part from one effort, also over several files', async () => {
+    const file = byOpenssl('-iter', '1000', '-passout', 'pass:secret');
+    const effort = { left: 7000 };
+    await openPkcs12(file, 'secret', effort);
+    expect(effort.left).toBe(4000);
+    await openPkcs12(file, 'secret', effort);
+    await expect(openPkcs12(file, 'secret', effort)).rejects.toThrow('too many iterations in all');
   });
 
   it('opens what keytool wrote', async () => {

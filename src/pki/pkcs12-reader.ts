@@ -21,8 +21,9 @@ const X509_CERTIFICATE = '1.2.840.113549.1.9.22.1';
 const PBES2 = '1.2.840.113549.1.5.13';
 const PBKDF2 = '1.2.840.113549.1.5.12';
 const PBE_SHA1_3DES = '1.2.840.113549.1.12.1.3';
-/** The file says how often to hash, so the work that it can ask for is bounded. */
+/** The file says how often to hash, for its MAC and for each part: the work that it can ask for is bounded. */
 const MOST_ITERATIONS = 1_000_000;
+const MOST_TOGETHER = 3 * MOST_ITERATIONS;
 const MAC_DIGESTS: Readonly<Record<string, 'sha1' | 'sha256'>> = {
   '1.3.14.3.2.26': 'sha1',
   '2.16.840.1.101.3.4.2.1': 'sha256',
@@ -42,6 +43,16 @@ const CIPHERS: Readonly<Record<string, { name: string; keyOctets: number }>> = {
 
 const deriveKey = promisify(pbkdf2);
 
+/** How many iterations of key derivation are left. Opening files takes from it. */
+export interface Effort {
+  left: number;
+}
+
+interface Unlocking {
+  password: string;
+  effort: Effort;
+}
+
 /**
  * Opens a PFX (RFC 7292) that is protected by a password: AES or 3DES, with a MAC by SHA-1 or SHA-256. Throws PkiError
  * `malformed-key`, whose text reveals nothing of the content.
@@ -56,16 +67,21 @@ export async function readPkcs12(pfxDer: Buffer, password: string): Promise<Open
   throw new PkiError('malformed-key', `The PKCS#12 file holds ${count} private keys; one is needed`);
 }
 
-/** Like `readPkcs12`, for a PFX with any number of private keys. */
-export async function openPkcs12(pfxDer: Buffer, password: string): Promise<StoreContent> {
+/** Like `readPkcs12`, for a PFX with any number of private keys. `effort` may be that of several files. */
+export async function openPkcs12(
+  pfxDer: Buffer,
+  password: string,
+  effort: Effort = { left: MOST_TOGETHER },
+): Promise<StoreContent> {
+  const unlocking = { password, effort };
   try {
     const found: StoreContent = { privateKeys: [], certificatesPem: [] };
     const pfx = DerReader.enter(pfxDer, Tag.sequence, 'ber');
     if (pfx.smallInteger() !== 3) throw new DerError('Unknown version');
     const safe = dataOf(pfx.enter());
-    if (pfx.more) await checkMac(pfx.enter(), safe, password);
+    if (pfx.more) await checkMac(pfx.enter(), safe, unlocking);
     for (const contents = DerReader.enter(safe, Tag.sequence, 'ber'); contents.more;)
-      await readBags(await plainOf(contents.enter(), password), password, found);
+      await readBags(await plainOf(contents.enter(), unlocking), unlocking, found);
     return found;
   } catch (error) {
     if (error instanceof PkiError) throw error;
@@ -79,12 +95,12 @@ function dataOf(info: DerReader): Buffer {
   return info.enter(0xa0).octetString();
 }
 
-async function checkMac(macData: DerReader, safe: Buffer, password: string): Promise<void> {
+async function checkMac(macData: DerReader, safe: Buffer, { password, effort }: Unlocking): Promise<void> {
   const digestInfo = macData.enter();
   const digest = MAC_DIGESTS[digestInfo.enter().oid()];
   const expected = digestInfo.octetString();
   const salt = macData.octetString();
-  const iterations = macData.more ? iterationsOf(macData) : 1;
+  const iterations = macData.more ? iterationsOf(macData, effort) : 1;
   if (!digest) throw new PkiError('malformed-key', 'The MAC of the PKCS#12 file is of a kind that is not read here');
   const key = await pkcs12Kdf(PURPOSE.mac, { digest, password, salt, iterations }, digest === 'sha1' ? 20 : 32);
   const mac = createHmac(digest, key).update(safe).digest();
@@ -92,7 +108,7 @@ async function checkMac(macData: DerReader, safe: Buffer, password: string): Pro
     throw new PkiError('malformed-key', 'The passphrase does not open the PKCS#12 file');
 }
 
-async function plainOf(info: DerReader, password: string): Promise<Buffer> {
+async function plainOf(info: DerReader, unlocking: Unlocking): Promise<Buffer> {
   const copy = info.copy();
   if (info.oid() !== ENCRYPTED_DATA) return dataOf(copy);
   const encrypted = info.enter(0xa0).enter();
@@ -100,10 +116,10 @@ async function plainOf(info: DerReader, password: string): Promise<Buffer> {
   const content = encrypted.enter();
   content.oid();
   const algorithm = content.enter();
-  return decrypt(algorithm, content.octets(0x80), password);
+  return decrypt(algorithm, content.octets(0x80), unlocking);
 }
 
-async function readBags(bagsDer: Buffer, password: string, found: StoreContent): Promise<void> {
+async function readBags(bagsDer: Buffer, unlocking: Unlocking, found: StoreContent): Promise<void> {
   for (const bags = DerReader.enter(bagsDer, Tag.sequence, 'ber'); bags.more;) {
     const bag = bags.enter();
     const type = bag.oid();
@@ -112,7 +128,7 @@ async function readBags(bagsDer: Buffer, password: string, found: StoreContent):
     if (type === SHROUDED_KEY_BAG) {
       const shrouded = value.enter();
       const algorithm = shrouded.enter();
-      found.privateKeys.push(keyOf(await decrypt(algorithm, shrouded.octetString(), password)));
+      found.privateKeys.push(keyOf(await decrypt(algorithm, shrouded.octetString(), unlocking)));
     }
     if (type !== CERTIFICATE_BAG) continue;
     const certificate = value.enter();
@@ -125,27 +141,31 @@ function keyOf(pkcs8Der: Buffer): KeyObject {
   return createPrivateKey({ key: pkcs8Der, format: 'der', type: 'pkcs8' });
 }
 
-async function decrypt(algorithm: DerReader, ciphertext: Buffer, password: string): Promise<Buffer> {
+async function decrypt(algorithm: DerReader, ciphertext: Buffer, unlocking: Unlocking): Promise<Buffer> {
   const oid = algorithm.oid();
-  if (oid === PBES2) return decryptPbes2(algorithm.enter(), ciphertext, password);
+  if (oid === PBES2) return decryptPbes2(algorithm.enter(), ciphertext, unlocking);
   if (oid !== PBE_SHA1_3DES)
     throw new PkiError('malformed-key', 'The PKCS#12 file uses an old cipher; write it anew with AES or 3DES');
   const parameters = algorithm.enter();
   const secret = {
     digest: 'sha1' as const,
-    password,
+    password: unlocking.password,
     salt: parameters.octetString(),
-    iterations: iterationsOf(parameters),
+    iterations: iterationsOf(parameters, unlocking.effort),
   };
   const key = await pkcs12Kdf(PURPOSE.key, secret, 24);
   return deciphered('des-ede3-cbc', key, await pkcs12Kdf(PURPOSE.iv, secret, 8), ciphertext);
 }
 
 /** RFC 8018 §6.2. */
-async function decryptPbes2(parameters: DerReader, ciphertext: Buffer, password: string): Promise<Buffer> {
+async function decryptPbes2(
+  parameters: DerReader,
+  ciphertext: Buffer,
+  { password, effort }: Unlocking,
+): Promise<Buffer> {
   const derivation = parameters.enter();
   if (derivation.oid() !== PBKDF2) throw unknownScheme();
-  const [salt, iterations, prf] = readPbkdf2(derivation.enter());
+  const [salt, iterations, prf] = readPbkdf2(derivation.enter(), effort);
   const encryption = parameters.enter();
   const cipher = CIPHERS[encryption.oid()];
   const digest = PBKDF2_DIGESTS[prf];
@@ -154,17 +174,19 @@ async function decryptPbes2(parameters: DerReader, ciphertext: Buffer, password:
   return deciphered(cipher.name, key, encryption.octetString(), ciphertext);
 }
 
-function readPbkdf2(parameters: DerReader): [salt: Buffer, iterations: number, prf: string] {
+function readPbkdf2(parameters: DerReader, effort: Effort): [salt: Buffer, iterations: number, prf: string] {
   const salt = parameters.octetString();
-  const iterations = iterationsOf(parameters);
+  const iterations = iterationsOf(parameters, effort);
   if (parameters.peek() === Tag.integer) parameters.smallInteger();
   return [salt, iterations, parameters.more ? parameters.enter().oid() : '1.2.840.113549.2.7'];
 }
 
-function iterationsOf(reader: DerReader): number {
+function iterationsOf(reader: DerReader, effort: Effort): number {
   const iterations = reader.smallInteger();
   if (iterations < 1 || iterations > MOST_ITERATIONS)
     throw new PkiError('malformed-key', `The PKCS#12 file asks for more than ${MOST_ITERATIONS} iterations`);
+  effort.left -= iterations;
+  if (effort.left < 0) throw new PkiError('malformed-key', 'The PKCS#12 file asks for too many iterations in all');
   return iterations;
 }
 

@@ -21,6 +21,10 @@ import { UploadRequest } from './upload.schema.js';
 import { UploadService } from './upload.service.js';
 
 const longestPath = 500;
+/** Certificates of one request, those of CAs included: each may be the issuer of each. */
+const mostRead = 500;
+/** Iterations of key derivation in one request: what 200 files that this program writes take, and then some. */
+const mostIterations = 100_000_000;
 
 /** Imports many certificates at once, each in its own transaction: one that fails does not stop the others. */
 @Injectable()
@@ -31,11 +35,18 @@ export class BulkUploadService {
 
   /** Throws Problem `invalid-request` for an archive that cannot be read, and for more than 200 certificates. */
   async upload(actor: Actor, { pem, zip, passphrases, dryRun, ...care }: BulkUploadRequest): Promise<BulkUploadView> {
-    const entries = zip === undefined ? [{ path: 'pem', bytes: Buffer.from(pem ?? '') }] : unpacked(zip);
-    const matched = await matchFiles(entries.flatMap(readable), passphrases);
+    const entries = zip === undefined ? [{ path: 'pem', bytes: Buffer.from(pem ?? '') }] : await unpacked(zip);
+    const member = zip === undefined ? 'pem' : 'zip';
+    const demandFew = (count: number): void => {
+      if (count > mostRead)
+        throw invalid(member, `It holds more than ${mostRead} certificates, those of CAs included.`);
+    };
+    const matched = await matchFiles(entries.flatMap(readable), passphrases, {
+      demandFew,
+      effort: { left: mostIterations },
+    });
     matched.faults.unshift(...entries.flatMap(({ path, fault }) => (fault === undefined ? [] : [{ path, fault }])));
     const { certificates, authorities, faults } = matched;
-    const member = zip === undefined ? 'pem' : 'zip';
     if (certificates.length > mostAtOnce)
       throw invalid(member, `It holds ${certificates.length} certificates; one request may have ${mostAtOnce}.`);
     if (certificates.length + authorities.length + faults.length === 0)
@@ -88,9 +99,9 @@ export class BulkUploadService {
   }
 }
 
-function unpacked(zip: string): ZipEntry[] {
+async function unpacked(zip: string): Promise<ZipEntry[]> {
   try {
-    return readZip(Buffer.from(zip, 'base64'));
+    return await readZip(Buffer.from(zip, 'base64'));
   } catch (error) {
     if (error instanceof ZipError) throw invalid('zip', `${error.message}.`);
     throw error;

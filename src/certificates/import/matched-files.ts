@@ -1,7 +1,9 @@
 import type { KeyObject } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { isSignedBy, type ParsedCertificate } from '../../pki/certificate.js';
 import { contentOf, type NamedFile } from '../../pki/certificate-file.js';
 import { orderChain } from '../../pki/chain.js';
+import type { Effort } from '../../pki/pkcs12-reader.js';
 import { spkiHash, spkiOf } from '../../pki/key.js';
 import { PkiError } from '../../pki/pki-error.js';
 
@@ -24,19 +26,24 @@ export interface MatchedFiles {
 /**
  * Reads files, in any of the formats of `contentOf`, and matches certificates with keys and chains over all of them. A
  * CA certificate is imported only if its key is present and it issued none of the others, because many self-signed
- * server certificates are marked as CA. Reads one file at a time and keeps none of them.
+ * server certificates are marked as CA. Reads one file at a time and keeps none of them. `demandFew` is called with the
+ * number of different certificates so far and may throw; `effort` is for all files together.
  */
 export async function matchFiles(
   files: Iterable<NamedFile> | AsyncIterable<NamedFile>,
   passphrases: readonly string[] = [],
+  { demandFew, effort }: { demandFew?: (count: number) => void; effort?: Effort } = {},
 ): Promise<MatchedFiles> {
   const found: MatchedFiles = { certificates: [], authorities: [], faults: [] };
   const known = new Map<string, { leaf: ParsedCertificate; path: string }>();
   const keys = new Map<string, KeyObject>();
   for await (const file of files) {
-    const content = await contentOf(file, passphrases);
+    // A file may have thousands of certificates: others are answered between two files.
+    await setImmediate();
+    const content = await contentOf(file, passphrases, effort);
     for (const leaf of content.certificates)
       if (!known.has(leaf.fingerprintSha256)) known.set(leaf.fingerprintSha256, { leaf, path: file.path });
+    demandFew?.(known.size);
     for (const key of content.keys) keys.set(spkiHash(spkiOf(key)), key);
     const locked = content.lockedKeys > 0 ? ['The private key is encrypted; give it without a passphrase.'] : [];
     found.faults.push(...[...content.faults, ...locked].map((fault) => ({ path: file.path, fault })));
