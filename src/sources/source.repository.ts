@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { In } from 'typeorm';
+import { In, type SelectQueryBuilder } from 'typeorm';
 import { setBackTimes, type StepBack } from '../jobs/step-back.js';
 import type { Tx } from '../platform/db/database.js';
 import { truth, whole, words } from '../platform/db/list-filter.js';
@@ -74,15 +74,12 @@ export class SourceRepository {
    * `slackS` seconds; by label.
    */
   overdue(tx: Tx, now: Date, slackS: number): Promise<Source[]> {
-    return tx
-      .createQueryBuilder(Source, 's')
-      .where(
-        's.active and (s.fault is not null or coalesce(s.last_run_at, s.created_at) < ' +
-          ':now::timestamptz - make_interval(secs => :slackS + 2 * s.poll_s))',
-        { now, slackS },
-      )
-      .orderBy('lower(s.label)')
-      .getMany();
+    return overdueIn(tx, now, slackS).orderBy('lower(s.label)').getMany();
+  }
+
+  /** How many sources are in `overdue`. */
+  countOverdue(tx: Tx, now: Date, slackS: number): Promise<number> {
+    return overdueIn(tx, now, slackS).getCount();
   }
 
   /** The sources of a plugin, by id. */
@@ -144,6 +141,16 @@ export class SourceRepository {
     );
     return rows[0].map((row) => row.id);
   }
+}
+
+function overdueIn(tx: Tx, now: Date, slackS: number): SelectQueryBuilder<Source> {
+  return tx
+    .createQueryBuilder(Source, 's')
+    .where(
+      's.active and (s.fault is not null or coalesce(s.last_run_at, s.created_at) < ' +
+        ':now::timestamptz - make_interval(secs => :slackS + 2 * s.poll_s))',
+      { now, slackS },
+    );
 }
 
 function missing(id: number): Problem {

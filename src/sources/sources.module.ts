@@ -4,6 +4,7 @@ import { JobsModule } from '../jobs/jobs.module.js';
 import { EndpointRepository } from './endpoint.repository.js';
 import { SourceController } from './source.controller.js';
 import { SourceRepository } from './source.repository.js';
+import { SourceHealth } from './source-health.js';
 import { SourceReader, SourceService } from './source.service.js';
 import { SourceSyncRepository } from './source-sync.repository.js';
 import { SourceSyncs } from './source-syncs.js';
@@ -16,6 +17,7 @@ import { Sources } from './sources.js';
   providers: [
     Sources,
     SourceRepository,
+    SourceHealth,
     SourceSyncRepository,
     SourceSyncs,
     SourceReader,
