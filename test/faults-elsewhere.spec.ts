@@ -37,8 +37,16 @@ const faults: Record<number, string> = {
   28: 'A pending request is lost when the page is loaded again. certmate#399',
   29: 'Saving a form that was loaded in part deletes what it did not show. certmate#424',
   30: 'Revoking a revoked or an expired certificate does nothing, without a message. vault#5885',
+  31: 'A figure of the dashboard opens a list without its filter, and takes half a minute. ILM fe#727, core#789',
   32: 'A deletion is refused without naming what uses the thing. ejbca-ce#991',
+  35: 'A stricter release refuses the renewals of fleets, which nobody could know before. UCM 2.203',
   36: 'A task crashes on each run and nobody sees it; a switch is not stored. UCM 2.122',
+};
+
+/** What a test cannot name yet, and why. It belongs above as soon as the reason is gone. */
+const later: Record<number, string> = {
+  33: 'Names in a CSR that no challenge proved, and orders of other accounts (UCM 2.204): there is no ACME server here.',
+  34: 'External accounts and account states that one of several ways skips (UCM#112): there is no ACME server here.',
 };
 
 const root = join(__dirname, '..');
@@ -58,5 +66,7 @@ describe('faults of other certificate managers', () => {
     const named = new Set(titles().flatMap((title) => (title.match(/(?<=[(\s])\d+(?=: [A-Za-z])/g) ?? []).map(Number)));
     expect(Object.keys(faults).filter((number) => !named.has(Number(number)))).toEqual([]);
     expect([...named].filter((number) => !(number in faults))).toEqual([]);
+    const all = [...Object.keys(faults), ...Object.keys(later)].map(Number).sort((a, b) => a - b);
+    expect(all).toEqual(Array.from({ length: 36 }, (_, at) => at + 1));
   });
 });

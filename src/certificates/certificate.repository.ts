@@ -199,6 +199,20 @@ export class CertificateRepository {
     return ids.length === 0 ? [] : tx.findBy(Certificate, { id: In([...ids]) });
   }
 
+  /** Certificates of a profile whose renewal is planned, by id, after that id. */
+  renewingByProfile(
+    tx: Tx,
+    profileId: number,
+    { after, limit }: { after: number; limit: number },
+  ): Promise<Certificate[]> {
+    return tx
+      .createQueryBuilder(Certificate, 'c')
+      .where('c.profileId = :profileId and c.id > :after and c.nextRenewalAt is not null', { profileId, after })
+      .orderBy('c.id')
+      .limit(limit)
+      .getMany();
+  }
+
   /** The renewal of this certificate, unless it failed or was revoked. */
   findSuccessor(tx: Tx, id: number): Promise<Certificate | null> {
     return tx

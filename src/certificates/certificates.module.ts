@@ -102,6 +102,7 @@ import { RevokeConsequences, RevokeRecord, RevokeRights, RevokeService } from '.
 import { ReplacementController } from './replace-many/replacement.controller.js';
 import { replacementProviders } from './replace-many/replacement-providers.js';
 import { RotateController } from './rotate/rotate.controller.js';
+import { ProfilePreviewController } from './rotate/profile-preview.controller.js';
 import { RotationController } from './rotate/rotation.controller.js';
 import { rotationProviders } from './rotate/rotation-providers.js';
 import { CertificateUse } from './certificate-use.js';
@@ -169,6 +170,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     AuthorityRevocationController,
     RotateController,
     RotationController,
+    ProfilePreviewController,
     VerifyController,
     VisualizeController,
     CurrentController,

@@ -179,7 +179,7 @@ describe('the plans of lists', () => {
     }
   });
 
-  it.each(metrics)('counts by %s from an index alone', async (metric) => {
+  it.each(metrics)('counts by %s from an index alone (31: ILM core#789)', async (metric) => {
     await new Statistics(db, new Clock()).of(metric);
     const plans = db.take();
     indexesOf(plans);
@@ -211,7 +211,7 @@ describe('the plans of lists', () => {
     expect(indexesOf(db.take())).toContain('certificate_pkey');
   });
 
-  it('counts destinations from an index', async () => {
+  it('counts destinations from an index (31: ILM core#789)', async () => {
     await new Statistics(db, new Clock()).ofDestinations();
     expect(indexesOf(db.take())).toContain('delivery_certificates');
   });

@@ -143,8 +143,12 @@ export class Profiling {
   }
 }
 
-/** What the predecessor was asked to have, without the usages that its profile added. */
-function askedAgain({ keyType }: Predecessor, terms: TermsWithoutDates, before: UsedProfile | null): Asked {
+/** What the predecessor was asked to have, without the usages that its profile added: `before` is its version. */
+export function askedAgain(
+  { keyType }: Predecessor,
+  terms: TermsWithoutDates,
+  before: Pick<UsedProfile, 'rules'> | null,
+): Asked {
   const { keyUsage, extendedKeyUsage } = before?.rules ?? {};
   const implied: Implied = before ? nothingImplied : { ...nothingImplied, keyUsage: true, extendedKeyUsage: true };
   return {

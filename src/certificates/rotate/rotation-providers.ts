@@ -2,6 +2,7 @@ import { Calendar } from './calendar.js';
 import { CalendarRepository } from './calendar.repository.js';
 import { PlanHolds } from './plan-holds.js';
 import { PlanService } from './plan.service.js';
+import { ProfilePreview } from './profile-preview.js';
 import { RenewalDispatch } from './renewal-dispatch.js';
 import { RenewalFailures } from './renewal-failures.js';
 import { RenewalInfoJob } from './renewal-info.job.js';
@@ -25,6 +26,7 @@ export const rotationProviders = [
   PauseTargets,
   PlanHolds,
   PlanService,
+  ProfilePreview,
   RenewalDispatch,
   RenewalFailures,
   RenewalInfoJob,

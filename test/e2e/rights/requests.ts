@@ -251,6 +251,10 @@ export const requests: Readonly<Record<string, Ask>> = {
   'get /certificates/:id/files/:file': (f) => ({ ids: [f.sharedId, 'chain.p7b'] }),
   'get /profiles/:id': on((f) => f.profile()),
   'get /profiles/:id/versions': on((f) => f.profile()),
+  'post /profiles/:id/preview': on(
+    (f) => f.profile(),
+    () => ({ rules: {} }),
+  ),
   'post /profiles': (f) => ({ body: { name: f.word(), rules: {} } }),
   'put /profiles/:id': on(
     (f) => f.profile(),

@@ -223,6 +223,7 @@ POST   /profiles                          401       403       403       403     
 GET    /profiles/:id                      401       ok        ok        ok        ok        ok        ok        403
 PUT    /profiles/:id                      401       403       403       403       403       403       ok        403
 DELETE /profiles/:id                      401       403       403       403       403       403       ok        403
+POST   /profiles/:id/preview              401       403       403       403       403       403       ok        403
 GET    /profiles/:id/versions             401       ok        ok        ok        ok        ok        ok        403
 
 GET    /policies                          401       ok        ok        ok        ok        ok        ok        403
