@@ -231,8 +231,9 @@ export class CertificateRepository {
                       from w.id and c.state in ('issued', 'superseded') and c.deleted_at is null) as "isReplaced",
               exists (select from certificate o join certificate c on c.spki_sha256 = o.spki_sha256
                       where o.id = w.id and c.revocation_reason = 1) as "keyCompromised",
-              (select suggested_at from renewal_info where certificate_id = w.id) as "suggestedAt"
-       from unnest($1::int[]) with ordinality as w(id, place) order by w.place`,
+              i.suggested_at as "suggestedAt", i.last_at as "suggestedLastAt"
+       from unnest($1::int[]) with ordinality as w(id, place) left join renewal_info i on i.certificate_id = w.id
+       order by w.place`,
       [ids],
     );
   }

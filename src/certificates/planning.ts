@@ -4,11 +4,11 @@ import type { Tx } from '../platform/db/database.js';
 import { Clock } from '../platform/clock.js';
 import {
   beginsAt,
-  emergencyAt,
   noSuccession,
   planRenewal,
   type RenewalPlan,
   type RenewalRule,
+  type RenewalTimes,
   type SuccessionFacts,
 } from '../rotation/due.js';
 import type { RotationPolicy } from '../rotation/policy.entity.js';
@@ -20,10 +20,11 @@ import { nextWarningAt } from './notify/due-warnings.js';
 import { WaitingRepository } from './rotate/waiting.repository.js';
 import { CertificateSubscriptionRepository } from './notify/certificate-subscription.repository.js';
 
-/** When and why a certificate renews, or why not, and its rotation policy. */
+/** When and why a certificate renews, or why not, its rotation policy, and what decides how long it can be held. */
 export interface PlanWithPolicy {
   plan: RenewalPlan;
   policy: RotationPolicy;
+  times: RenewalTimes;
 }
 
 /**
@@ -70,8 +71,7 @@ export class Planning {
   async planRenewals(tx: Tx, certificates: readonly Certificate[]): Promise<void> {
     const plans = await this.plansWithPolicies(tx, certificates);
     for (const [i, certificate] of certificates.entries()) {
-      const { plan, policy } = plans[i] as PlanWithPolicy;
-      certificate.planNext(this.fromNow(certificate, plan, policy));
+      certificate.planNext(this.fromNow(plans[i] as PlanWithPolicy));
     }
     await this.waiting.removePlanned(tx, certificates, this.clock.now());
   }
@@ -84,7 +84,10 @@ export class Planning {
     return certificates.map((certificate, i) => {
       const policy = policies.get(certificate.rotationPolicyId);
       if (!policy) throw new Error(`Certificate ${certificate.id} has no rotation policy.`);
-      return { plan: planOf(certificate, policy, successions[i]), policy };
+      const { notBefore, notAfter, spkiSha256 } = certificate;
+      const suggestedLastAt = successions[i]?.suggestedLastAt ?? null;
+      const times = { notBefore, notAfter, spkiSha256, suggestedLastAt };
+      return { plan: planOf(certificate, policy, successions[i]), policy, times };
     });
   }
 
@@ -99,9 +102,9 @@ export class Planning {
   }
 
   /** The plan as it is now: a renewal that is late waits for the next maintenance window. */
-  fromNow(certificate: Certificate, plan: RenewalPlan, policy: RenewalRule): RenewalPlan {
+  fromNow({ plan, policy, times }: PlanWithPolicy): RenewalPlan {
     if (plan.at === null) return plan;
-    const at = beginsAt(plan, policy, emergencyAt(certificate, policy), this.clock.now());
+    const at = beginsAt(plan, times, policy, this.clock.now());
     return at > plan.at ? { ...plan, at, dueAt: plan.dueAt ?? plan.at } : plan;
   }
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { due, emergencyAt, noSuccession, plainRule, planRenewal, type RenewalFacts, type RenewalRule } from './due.js';
+import { due, emergencyOf, noSuccession, plainRule, planRenewal, type RenewalFacts, type RenewalRule } from './due.js';
 import { nextOpenings } from './maintenance.js';
 
 const day = 86_400_000;
@@ -212,6 +212,36 @@ describe('a renewal under a policy with maintenance windows', () => {
     expect(planRenewal(facts(8), early).at).toEqual(after(7.6 * day));
   });
 
+  it('waits for no window that opens after the end of the one that the CA suggests, and says so', () => {
+    // Monday, 2026-02-02, with an end on Tuesday.
+    const [suggestedAt, suggestedLastAt] = [after(32 * day), after(33 * day)];
+    const announced = facts(90, { suggestedAt, suggestedLastAt });
+    expect(planRenewal(announced, inWindows)).toMatchObject({
+      at: suggestedLastAt,
+      dueAt: suggestedAt,
+      reason: 'emergency',
+      text: expect.stringContaining(
+        'before the renewal window that the CA suggests is about to end: it renews outside',
+      ),
+    });
+    expect(due(announced, inWindows, after(33 * day - 1))).toBeNull();
+    expect(due(announced, inWindows, after(33 * day))).toBe('emergency');
+    const longer = facts(90, { suggestedAt, suggestedLastAt: after(40 * day) });
+    expect(planRenewal(longer, inWindows)).toMatchObject({ at: new Date('2026-02-07T02:00:00Z'), reason: 'ca-window' });
+    expect(planRenewal({ ...longer, suggestedLastAt: null }, inWindows).at).toEqual(new Date('2026-02-07T02:00:00Z'));
+  });
+
+  it('renews at once when the window that the CA suggests is over', () => {
+    const over = facts(90, { suggestedAt: after(32 * day), suggestedLastAt: after(32 * day) });
+    expect(due(over, inWindows, after(32 * day + 1))).toBe('ca-window');
+    expect(emergencyOf(over, inWindows)).toEqual({ at: after(32 * day), cause: 'ca-window' });
+  });
+
+  it('is about to expire before the end of a suggested window that is later', () => {
+    const late = facts(90, { suggestedLastAt: after(89.9 * day) });
+    expect(emergencyOf(late, inWindows)).toEqual({ at: after(88.2 * day), cause: 'expiry' });
+  });
+
   it('does not wait when the key is compromised', () => {
     expect(planRenewal(facts(90, { keyCompromised: true }), inWindows).at).toEqual(start);
   });
@@ -223,9 +253,9 @@ describe('a renewal under a policy with maintenance windows', () => {
         const { at } = planRenewal(certificate, inWindows);
         if (at === null) throw new Error('It has no obstacle.');
         const [opening] = nextOpenings(saturdays, at, 1);
-        const isEmergency = at.getTime() === emergencyAt(certificate, inWindows).getTime();
+        const isEmergency = at.getTime() === emergencyOf(certificate, inWindows).at.getTime();
         expect(isEmergency || (opening !== undefined && opening.from <= at)).toBe(true);
-        expect(at.getTime()).toBeLessThanOrEqual(emergencyAt(certificate, inWindows).getTime());
+        expect(at.getTime()).toBeLessThanOrEqual(emergencyOf(certificate, inWindows).at.getTime());
       }),
     );
   });

@@ -10,6 +10,8 @@ export interface SuccessionFacts {
   keyCompromised: boolean;
   /** The chosen moment in the window that the CA suggests (RFC 9773 §4.2). */
   suggestedAt: Date | null;
+  /** From this moment on nothing holds the renewal, because the CA's window ends. Null: the window is no deadline. */
+  suggestedLastAt: Date | null;
 }
 
 /** All inputs of a renewal decision, as plain values: the rules need no database. */
@@ -34,13 +36,22 @@ export interface RenewalFacts extends SuccessionFacts {
   spkiSha256?: string;
 }
 
+/** The facts that decide how long a renewal can be held. */
+export type RenewalTimes = Pick<RenewalFacts, 'notBefore' | 'notAfter' | 'spkiSha256' | 'suggestedLastAt'>;
+
+/** From `at` on no window, limit or ordinary pause holds a renewal, and what happens then. */
+export interface Emergency {
+  at: Date;
+  cause: 'expiry' | 'ca-window';
+}
+
 /** When renewal begins: the earlier of the two. `lifetimeFraction` is the share of the lifetime that remains then. */
 export interface RenewalRule {
   days: number | null;
   lifetimeFraction: number | null;
   /** Renewals are spread over so many hours before that. Null: a fiftieth of the lifetime, at most a day. */
   spreadHours: number | null;
-  /** At this remaining share of the lifetime nothing holds a renewal any more. Null: 1/50. */
+  /** At this remaining share of the lifetime nothing holds a renewal any more, if not earlier. Null: 1/50. */
   emergencyFraction: number | null;
   /** When renewals may begin. Null: at any time. */
   maintenance: Maintenance | null;
@@ -67,6 +78,7 @@ export const noSuccession: SuccessionFacts = {
   isReplaced: false,
   keyCompromised: false,
   suggestedAt: null,
+  suggestedLastAt: null,
 };
 
 /** Either when and why a renewal begins, or why there is none. `dueAt`: set when it waits for a maintenance window. */
@@ -91,6 +103,12 @@ export const obstacleTexts = {
     'then switch notices off for the old one.',
   noIssuer: 'No authority is known that could issue it again.',
   keyType: 'Keys of its type cannot be generated here. Issue a certificate with another key type.',
+} as const;
+
+/** What happens in an emergency, for plans. */
+export const wordsOfEmergency = {
+  expiry: 'it is about to expire',
+  'ca-window': 'the renewal window that the CA suggests is about to end',
 } as const;
 
 type Obstacle = (facts: RenewalFacts) => { obstacle: RenewalObstacle; text: string } | null;
@@ -135,7 +153,7 @@ const rules: readonly Rule[] = [
     const text = said + (earlierMs > 0 ? spreadText : '');
     return { at: new Date(facts.notAfter.getTime() - leadMs - earlierMs), reason: 'policy', text };
   },
-  (facts, policy) => ({ at: emergencyAt(facts, policy), reason: 'emergency', text: 'It is about to expire.' }),
+  (facts, policy) => ({ at: aboutToExpireAt(facts, policy), reason: 'emergency', text: 'It is about to expire.' }),
 ];
 
 const spreadText = ' It renews somewhat earlier, so that certificates that are due together do not renew together.';
@@ -161,16 +179,26 @@ export function planRenewal(facts: RenewalFacts, policy: RenewalRule): RenewalPl
   );
 }
 
-/** From this moment on no window, limit or ordinary pause holds the renewal. */
-export function emergencyAt(facts: Pick<RenewalFacts, 'notBefore' | 'notAfter'>, policy: RenewalRule): Date {
+/**
+ * When nothing holds the renewal any more: when the certificate is about to expire, or when the window that the CA
+ * suggests is about to end.
+ */
+export function emergencyOf(times: RenewalTimes, policy: RenewalRule): Emergency {
+  const at = aboutToExpireAt(times, policy);
+  const { suggestedLastAt } = times;
+  if (suggestedLastAt !== null && suggestedLastAt < at) return { at: suggestedLastAt, cause: 'ca-window' };
+  return { at, cause: 'expiry' };
+}
+
+function aboutToExpireAt(times: Pick<RenewalFacts, 'notBefore' | 'notAfter'>, policy: RenewalRule): Date {
   const fraction = policy.emergencyFraction ?? defaultEmergencyFraction;
-  return new Date(facts.notAfter.getTime() - lifetimeMs(facts) * fraction);
+  return new Date(times.notAfter.getTime() - lifetimeMs(times) * fraction);
 }
 
 /** The reason to renew now, or null. */
 export function due(facts: RenewalFacts, policy: RenewalRule, now: Date): RenewalReason | null {
   const plan = planRenewal(facts, policy);
-  if (plan.at === null || beginsAt(plan, policy, emergencyAt(facts, policy), now) > now) return null;
+  if (plan.at === null || beginsAt(plan, facts, policy, now) > now) return null;
   return plan.reason;
 }
 
@@ -183,30 +211,37 @@ export function isUrgent(reason: RenewalReason, lastAt: Date, now: Date): boolea
 }
 
 /**
- * When a renewal begins, seen from now: one whose window has passed waits for the next one, at most until `lastAt`, the
- * moment of the emergency.
+ * When a renewal begins, seen from now: one whose window has passed waits for the next one, at most until the
+ * emergency.
  */
 export function beginsAt(
   { at, reason }: { at: Date; reason: RenewalReason },
-  { maintenance }: Pick<RenewalRule, 'maintenance'>,
-  lastAt: Date,
+  times: RenewalTimes,
+  policy: RenewalRule,
   now: Date,
 ): Date {
-  if (maintenance === null || at > now || isUrgent(reason, lastAt, now)) return at;
+  const { maintenance } = policy;
+  const lastAt = emergencyOf(times, policy).at;
+  if (maintenance === null || at > now || isUrgent(reason, lastAt, now) || !isClosed(policy, now)) return at;
   const opensAt = nextOpeningAt(maintenance, now);
-  if (opensAt?.getTime() === now.getTime()) return at;
   return opensAt !== null && opensAt < lastAt ? opensAt : lastAt;
+}
+
+/** True while the policy has maintenance windows and none is open. */
+export function isClosed({ maintenance }: Pick<RenewalRule, 'maintenance'>, now: Date): boolean {
+  return maintenance !== null && nextOpeningAt(maintenance, now)?.getTime() !== now.getTime();
 }
 
 /** Moves a renewal to the first maintenance window that is open when it is due, or opens before the emergency. */
 function inWindow(facts: RenewalFacts, policy: RenewalRule, due: Due): RenewalPlan {
   if (policy.maintenance === null || due.reason === 'emergency') return due;
-  const lastAt = emergencyAt(facts, policy);
+  const { at: lastAt, cause } = emergencyOf(facts, policy);
+  if (due.at >= lastAt) return due;
   const opensAt = nextOpeningAt(policy.maintenance, due.at);
   if (opensAt?.getTime() === due.at.getTime()) return due;
   if (opensAt !== null && opensAt < lastAt)
     return { ...due, at: opensAt, dueAt: due.at, text: `${due.text} It waits for the next maintenance window.` };
-  const text = `${due.text} No maintenance window opens before it is about to expire: it renews outside of them.`;
+  const text = `${due.text} No maintenance window opens before ${wordsOfEmergency[cause]}: it renews outside of them.`;
   return { at: lastAt, dueAt: due.at, reason: 'emergency', text };
 }
 

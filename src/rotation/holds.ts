@@ -1,4 +1,12 @@
-import { beginsAt, emergencyAt, isUrgent, type RenewalReason, type RenewalRule } from './due.js';
+import {
+  beginsAt,
+  emergencyOf,
+  isClosed,
+  isUrgent,
+  type RenewalReason,
+  type RenewalRule,
+  type RenewalTimes,
+} from './due.js';
 
 /** What a pause holds: every renewal, or those of one authority, source or certificate. */
 export const pauseScopes = ['all', 'authority', 'source', 'certificate'] as const;
@@ -20,11 +28,9 @@ export interface RotationLimit {
 }
 
 /** A renewal whose time has come. */
-export interface DueRenewal {
+export interface DueRenewal extends RenewalTimes {
   id: number;
   authorityId: number | null;
-  notBefore: Date;
-  notAfter: Date;
   reason: RenewalReason;
   /** The sources that find the certificate. */
   sourceIds: readonly number[];
@@ -46,19 +52,19 @@ export function verdictOn(
   { policy, pauses, limits }: { policy: RenewalRule; pauses: readonly Pause[]; limits: readonly RotationLimit[] },
   now: Date,
 ): Verdict {
-  const lastAt = emergencyAt(renewal, policy);
+  const lastAt = emergencyOf(renewal, policy).at;
   const applying = pauses.filter((pause) => applies(pause, renewal));
   const tomorrow = new Date(now.getTime() + dayMs);
   const untilEmergency = lastAt < tomorrow ? lastAt : tomorrow;
-  const opensAt = beginsAt({ at: now, reason: 'policy' }, policy, new Date(8.64e15), now);
   if (isUrgent(renewal.reason, lastAt, now)) {
     const pause = applying.find(({ holdsEmergencies }) => holdsEmergencies);
     if (pause) return { hold: { kind: 'pause', pause, lookAt: tomorrow } };
-    return { hold: null, overrides: applying.length > 0 ? 'pause' : opensAt > now ? 'window' : null };
+    return { hold: null, overrides: applying.length > 0 ? 'pause' : isClosed(policy, now) ? 'window' : null };
   }
   const [pause] = applying;
   if (pause) return { hold: { kind: 'pause', pause, lookAt: untilEmergency } };
-  if (opensAt > now) return { hold: { kind: 'window', lookAt: opensAt < lastAt ? opensAt : lastAt } };
+  const lookAt = beginsAt({ at: now, reason: renewal.reason }, renewal, policy, now);
+  if (lookAt > now) return { hold: { kind: 'window', lookAt } };
   if (limits.some(({ authorityId }) => authorityId === null || authorityId === renewal.authorityId))
     return { hold: { kind: 'limit', lookAt: untilEmergency } };
   return { hold: null, overrides: null };

@@ -597,4 +597,43 @@ describe('a CA that suggests when to renew (ARI)', () => {
     });
     expect(renewed.replacedBy).toHaveLength(1);
   });
+
+  it('and then another time is followed although no maintenance window opens before the end of that', async () => {
+    issuer.deliver();
+    const at = program.clock.now().getTime();
+    const weekday = new Date(at + 4 * dayMs).toLocaleDateString('en', { weekday: 'short', timeZone: 'UTC' });
+    const windows = [{ weekdays: [weekday.toLowerCase()], from: '10:00', to: '10:30' }];
+    const policy = { name: 'once a week', days: 10, maintenance: { timeZone: 'UTC', windows } };
+    await program.ok('POST', '/policies', policy);
+    const span = (from: number, to: number) => ({
+      windowStart: new Date(at + from * dayMs),
+      windowEnd: new Date(at + to * dayMs),
+      retryAfterS: 60,
+    });
+    issuer.renewalInfo = span(60, 62);
+    const { body } = await ask('pending', 'held.example.com', {
+      validityDays: 90,
+      rotation: true,
+      rotationPolicy: { name: policy.name },
+    });
+    await inState(body.id, 'issued');
+    const planned = (is: (plan: Json) => boolean): Promise<Json> =>
+      eventually(async () => {
+        const plan = await program.ok('GET', `/certificates/${body.id}/plan`);
+        return is(plan) && plan;
+      });
+    // A usual window: the next maintenance window is early enough, also after the end.
+    const usual = await planned(({ suggested }) => suggested !== null);
+    expect(usual).toMatchObject({ reason: 'ca-window', text: expect.stringContaining('next maintenance window') });
+    issuer.renewalInfo = span(0, 1);
+    program.clock.advance(120_000);
+    const plan = await planned(({ reason }) => reason === 'emergency');
+    expect(plan.text).toMatch(/No maintenance window opens before the renewal window that the CA suggests is about to/);
+    expect(plan.hold).toMatchObject({ kind: 'window', until: plan.at });
+    expect(plan.explanation.join(' ')).toContain('nothing holds it any more: the renewal window that the CA suggests');
+    expect(Date.parse(plan.at)).toBeGreaterThanOrEqual(Date.parse(plan.suggested.at));
+    expect(Date.parse(plan.at)).toBeLessThan(at + dayMs);
+    program.clock.advance(dayMs);
+    await inState(body.id, 'superseded');
+  });
 });

@@ -5,8 +5,8 @@ import { instant } from '../../platform/http/instant.js';
 import { type Hold, roomOf, verdictOn } from '../../rotation/holds.js';
 import { LimitRepository } from '../../rotation/limit.repository.js';
 import { PauseRepository } from '../../rotation/pause.repository.js';
-import { PolicyRepository } from '../../rotation/policy.repository.js';
 import type { Certificate } from '../certificate.entity.js';
+import { Planning } from '../planning.js';
 import { wordsOfPause } from '../rotate/rotation-status.js';
 import { WaitingRepository } from '../rotate/waiting.repository.js';
 import type { RunHold } from '../runs/run-kind.js';
@@ -25,7 +25,7 @@ export class ReplacementHolds {
   constructor(
     private readonly db: Database,
     private readonly clock: Clock,
-    private readonly policies: PolicyRepository,
+    private readonly planning: Planning,
     private readonly pauses: PauseRepository,
     private readonly waiting: WaitingRepository,
     private readonly limits: LimitRepository,
@@ -34,16 +34,16 @@ export class ReplacementHolds {
   /** The pause or the window that holds it now; null when nothing does. Limits are no part of it. */
   async of(certificate: Certificate, wishes: ReplacementWishes): Promise<RunHold | null> {
     const [tx, now] = [this.db.single, this.clock.now()];
-    const { id, notBefore, notAfter, rotationPolicyId, state } = certificate;
+    const { id, state } = certificate;
     const pauses = await this.pauses.inForce(tx, now);
-    const policy = await this.policies.get(tx, rotationPolicyId);
+    const { policy, times } = await this.planning.planWithPolicy(tx, certificate);
     const { days, lifetimeFraction, spreadHours, emergencyFraction } = policy;
     const maintenance = wishes.maintenanceWindows === 'ignore' ? null : policy.maintenance;
     const rule = { days, lifetimeFraction, spreadHours, emergencyFraction, maintenance };
     const authorityId = wishes.authority?.id ?? certificate.authorityId;
     const reason = state === 'revoked' ? 'revoked' : 'policy';
     const sourceIds = await this.waiting.sourcesOf(tx, id);
-    const renewal = { id, authorityId, notBefore, notAfter, reason, sourceIds } as const;
+    const renewal = { id, authorityId, ...times, reason, sourceIds } as const;
     const { hold } = verdictOn(renewal, { policy: rule, pauses, limits: [] }, now);
     if (hold?.kind !== 'pause') return hold && windowHold(hold);
     const found = pauses.find((one) => one.id === hold.pause.id);

@@ -2,27 +2,27 @@ import { Injectable } from '@nestjs/common';
 import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
 import { instant } from '../../platform/http/instant.js';
-import { emergencyAt, isUrgent, type RenewalPlan, type RenewalRule } from '../../rotation/due.js';
+import { type Emergency, emergencyOf, isUrgent, type RenewalPlan, wordsOfEmergency } from '../../rotation/due.js';
 import { applies, type Hold, type RotationLimit } from '../../rotation/holds.js';
 import { LimitRepository } from '../../rotation/limit.repository.js';
 import { PauseRepository } from '../../rotation/pause.repository.js';
 import type { RotationPolicy } from '../../rotation/policy.entity.js';
 import type { Certificate } from '../certificate.entity.js';
-import { Planning } from '../planning.js';
+import { Planning, type PlanWithPolicy } from '../planning.js';
 import { type ReplacementOf, RunRepository } from '../runs/run.repository.js';
 import { wordsOfPause } from './rotation-status.js';
 import { WaitingRepository } from './waiting.repository.js';
 
 /**
- * What holds a renewal, in words. `until`: when it begins by what is known now; null: unknown. `lastAt`: from when on
- * nothing holds it; null for a pause that holds emergencies. `retry`: an attempt has failed; `spread`: what was held
+ * What holds a renewal, in words. `until`: when it begins by what is known now; null: unknown. `emergency`: from when
+ * on nothing holds it; null for a pause that holds emergencies. `retry`: an attempt has failed; `spread`: what was held
  * together begins at different moments.
  */
 export interface ShownHold {
   kind: Hold['kind'] | 'retry' | 'spread';
   text: string;
   until: Date | null;
-  lastAt: Date | null;
+  emergency: Emergency | null;
   pauseId: number | null;
 }
 
@@ -50,34 +50,34 @@ export class PlanHolds {
   ) {}
 
   async planOf(certificate: Certificate): Promise<HeldPlan> {
-    const { plan: planned, policy } = await this.planning.planWithPolicy(this.db.single, certificate);
-    const plan = this.planning.fromNow(certificate, planned, policy);
+    const planned = await this.planning.planWithPolicy(this.db.single, certificate);
+    const plan = this.planning.fromNow(planned);
     const replacement = await this.runs.replacementOf(this.db.single, certificate.id);
-    return { plan, policy, hold: await this.holdOn(certificate, plan, policy), replacement };
+    return { plan, policy: planned.policy, hold: await this.holdOn(certificate, { ...planned, plan }), replacement };
   }
 
-  private async holdOn(certificate: Certificate, plan: RenewalPlan, policy: RenewalRule): Promise<ShownHold | null> {
+  private async holdOn(certificate: Certificate, { plan, policy, times }: PlanWithPolicy): Promise<ShownHold | null> {
     if (plan.at === null) return null;
     const now = this.clock.now();
-    const lastAt = emergencyAt(certificate, policy);
-    const urgent = isUrgent(plan.reason, lastAt, now);
+    const emergency = emergencyOf(times, policy);
+    const urgent = isUrgent(plan.reason, emergency.at, now);
     const pause = await this.pauseOf(certificate, urgent, now);
     if (pause) {
       const { holdsEmergencies, until } = pause;
       const more = holdsEmergencies ? ' This pause holds emergencies, too.' : '';
-      const ends = holdsEmergencies ? until : earlier(until, lastAt);
+      const ends = holdsEmergencies ? until : earlier(until, emergency.at);
       const text = `It is paused: ${wordsOfPause(pause)}.${more}`;
-      return { kind: 'pause', text, until: ends, lastAt: holdsEmergencies ? null : lastAt, pauseId: pause.id };
+      return { kind: 'pause', text, until: ends, emergency: holdsEmergencies ? null : emergency, pauseId: pause.id };
     }
     const wait = await this.waiting.find(this.db.single, certificate.id);
-    if (wait?.pauseId === null && !urgent) return this.limitOn(certificate, lastAt, now);
+    if (wait?.pauseId === null && !urgent) return this.limitOn(certificate, emergency, now);
     if (plan.at <= now) return laterThanDue(certificate, now);
     if (plan.dueAt === undefined) return null;
     const text =
       plan.reason === 'emergency'
-        ? 'No maintenance window opens before it is about to expire.'
+        ? `No maintenance window opens before ${wordsOfEmergency[emergency.cause]}.`
         : `It waits for the maintenance window that opens at ${instant(plan.at)}.`;
-    return { kind: 'window', text, until: plan.at, lastAt, pauseId: null };
+    return { kind: 'window', text, until: plan.at, emergency, pauseId: null };
   }
 
   private async pauseOf({ id, authorityId }: Certificate, urgent: boolean, now: Date) {
@@ -88,7 +88,7 @@ export class PlanHolds {
   }
 
   /** What is ahead of it, at the pace of the limit, from the next hour on. */
-  private async limitOn({ id, authorityId }: Certificate, lastAt: Date, now: Date): Promise<ShownHold | null> {
+  private async limitOn({ id, authorityId }: Certificate, emergency: Emergency, now: Date): Promise<ShownHold | null> {
     const ahead = await this.waiting.ahead(this.db.single, id);
     const limits: readonly RotationLimit[] = await this.limits.all(this.db.single);
     const waits = limits
@@ -99,10 +99,10 @@ export class PlanHolds {
       });
     const longest = waits.toSorted((a, b) => b.at.getTime() - a.at.getTime())[0];
     if (!longest) return null;
-    const until = earlier(longest.at, lastAt);
+    const until = earlier(longest.at, emergency.at);
     const whose = longest.of === null ? 'of all authorities' : 'of this authority';
     const text = `It waits for the limit of ${longest.perHour} renewals per hour ${whose}; about ${instant(until)}.`;
-    return { kind: 'limit', text, until, lastAt, pauseId: null };
+    return { kind: 'limit', text, until, emergency, pauseId: null };
   }
 }
 
@@ -112,7 +112,7 @@ function laterThanDue(
   now: Date,
 ): ShownHold | null {
   if (until === null || until <= now) return null;
-  const none = { lastAt: null, pauseId: null };
+  const none = { emergency: null, pauseId: null };
   if (renewalRetryAt?.getTime() === until.getTime())
     return { kind: 'retry', text: `An attempt has failed; the next one is at ${instant(until)}.`, until, ...none };
   return { kind: 'spread', text: `It is due, and begins at ${instant(until)} at the latest.`, until, ...none };

@@ -28,7 +28,7 @@ describe('the explanation of a plan', () => {
   });
 
   it('says what holds the renewal, and when nothing holds it any more', () => {
-    expect(explanationOf({ ...parts, hold: { text: 'It is paused.', lastAt: at } })).toEqual(
+    expect(explanationOf({ ...parts, hold: { text: 'It is paused.', emergency: { at, cause: 'expiry' } } })).toEqual(
       expect.arrayContaining([
         'It is paused.',
         'From 2026-03-02T00:00:00+00:00 on nothing holds it any more: it is about to expire then.',

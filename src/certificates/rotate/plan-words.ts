@@ -1,5 +1,5 @@
 import { instant } from '../../platform/http/instant.js';
-import type { RenewalObstacle } from '../../rotation/due.js';
+import { type RenewalObstacle, wordsOfEmergency } from '../../rotation/due.js';
 import type { ReplacementOf } from '../runs/run.repository.js';
 import type { ShownHold } from './plan-holds.js';
 
@@ -19,7 +19,7 @@ export interface PlanParts {
   text: string;
   at: Date | null;
   obstacle: RenewalObstacle | undefined;
-  hold: Pick<ShownHold, 'text' | 'lastAt'> | null;
+  hold: Pick<ShownHold, 'text' | 'emergency'> | null;
   authority: { name: string; active: boolean } | null;
   keyType: string;
   destinations: readonly { label: string }[];
@@ -52,8 +52,10 @@ export function explanationOf(parts: PlanParts): string[] {
   if (at === null) return [text];
   const sentences = [text];
   if (hold) sentences.push(hold.text);
-  if (hold?.lastAt)
-    sentences.push(`From ${instant(hold.lastAt)} on nothing holds it any more: it is about to expire then.`);
+  if (hold?.emergency) {
+    const { at: from, cause } = hold.emergency;
+    sentences.push(`From ${instant(from)} on nothing holds it any more: ${wordsOfEmergency[cause]} then.`);
+  }
   if (refusal !== null) return [...sentences, `As things are, it fails: ${refusal}`];
   if (authority) sentences.push(`${authority.name} issues its successor, with a new ${keyType} key.`);
   const labels = destinations.map(({ label }) => label).join(', ');

@@ -12,7 +12,8 @@ import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
 import { Planning } from '../planning.js';
-import { RenewalInfoRepository, type SuggestedRenewal } from './renewal-info.repository.js';
+import { RenewalInfoRepository } from './renewal-info.repository.js';
+import { suggestionOf } from './suggestion.js';
 
 /** The job that asks the CA of a certificate when to renew it (RFC 9773). */
 export const askRenewalInfo = defineJob('certificate.renewal-info', z.strictObject({ certificateId: z.int() }), {
@@ -92,7 +93,8 @@ export class RenewalInfoJob implements OnModuleInit {
   private async store(id: number, info: RenewalInfo | null): Promise<void> {
     await this.db.write((tx) =>
       this.certificates.change(tx, id, async (certificate) => {
-        const suggested = info && suggestion(info, await this.infos.find(tx, id));
+        const known = await this.infos.find(tx, id);
+        const suggested = info && suggestionOf(info, known, certificate, this.clock.now());
         const afterS = Math.min(Math.max(info?.retryAfterS ?? latestS, soonestS), latestS);
         await this.infos.store(tx, id, suggested, this.inSeconds(afterS));
         await this.planning.planRenewal(tx, certificate);
@@ -103,17 +105,4 @@ export class RenewalInfoJob implements OnModuleInit {
   private inSeconds(seconds: number): Date {
     return new Date(this.clock.now().getTime() + seconds * 1000);
   }
-}
-
-/**
- * The suggestion to store. Its moment stays while the window is the same. Null for a window that ends before it starts.
- */
-function suggestion(info: RenewalInfo, known: SuggestedRenewal | null): SuggestedRenewal | null {
-  const { windowStart, windowEnd, explanationUrl = null } = info;
-  const lengthMs = windowEnd.getTime() - windowStart.getTime();
-  if (!(lengthMs > 0)) return null;
-  const isKnown =
-    known?.windowStart.getTime() === windowStart.getTime() && known.windowEnd.getTime() === windowEnd.getTime();
-  const suggestedAt = isKnown ? known.suggestedAt : new Date(windowStart.getTime() + Math.random() * lengthMs);
-  return { windowStart, windowEnd, suggestedAt, explanationUrl };
 }

@@ -2,11 +2,15 @@ import { Injectable } from '@nestjs/common';
 import { setBackTimes, type StepBack } from '../../jobs/step-back.js';
 import type { Tx } from '../../platform/db/database.js';
 
-/** The renewal window that a CA suggests (RFC 9773 §4.2). `suggestedAt`: the moment chosen in it. */
+/**
+ * The renewal window that a CA suggests (RFC 9773 §4.2). `suggestedAt`: the moment chosen in it; `lastAt`: from when on
+ * nothing holds the renewal, null when the end of the window is no deadline.
+ */
 export interface SuggestedRenewal {
   windowStart: Date;
   windowEnd: Date;
   suggestedAt: Date;
+  lastAt: Date | null;
   explanationUrl: string | null;
 }
 
@@ -24,7 +28,7 @@ export class RenewalInfoRepository {
   async find(tx: Tx, certificateId: number): Promise<SuggestedRenewal | null> {
     const rows: SuggestedRenewal[] = await tx.query(
       `select window_start as "windowStart", window_end as "windowEnd", suggested_at as "suggestedAt",
-        explanation_url as "explanationUrl"
+        last_at as "lastAt", explanation_url as "explanationUrl"
        from renewal_info where certificate_id = $1 and suggested_at is not null`,
       [certificateId],
     );
@@ -34,8 +38,8 @@ export class RenewalInfoRepository {
   /** Stores the suggestion of the CA, or null for none. `askAt`: when the CA is asked again; null for never. */
   async store(tx: Tx, certificateId: number, suggested: SuggestedRenewal | null, askAt: Date | null): Promise<void> {
     await tx.query(
-      `update renewal_info set ask_at = $2, window_start = $3, window_end = $4, suggested_at = $5, explanation_url = $6
-       where certificate_id = $1`,
+      `update renewal_info set ask_at = $2, window_start = $3, window_end = $4, suggested_at = $5, explanation_url = $6,
+         last_at = $7 where certificate_id = $1`,
       [
         certificateId,
         askAt,
@@ -43,6 +47,7 @@ export class RenewalInfoRepository {
         suggested?.windowEnd,
         suggested?.suggestedAt,
         suggested?.explanationUrl,
+        suggested?.lastAt,
       ],
     );
   }

@@ -68,10 +68,10 @@ export class RotateJudge {
     const sources = await this.waiting.sourcesOfMany(tx, ids);
     const pauses = await this.pauses.inForce(tx, now);
     const verdicts = found.map((certificate, i): [number, Verdict] => {
-      const { id, authorityId, notBefore, notAfter } = certificate;
-      const { plan, policy } = plans[i] as PlanWithPolicy;
+      const { id, authorityId } = certificate;
+      const { plan, policy, times } = plans[i] as PlanWithPolicy;
       if (plan.at === null || plan.at > now) return [id, { certificate, reason: null }];
-      const renewal = { id, authorityId, notBefore, notAfter, reason: plan.reason, sourceIds: sources.get(id) ?? [] };
+      const renewal = { id, authorityId, ...times, reason: plan.reason, sourceIds: sources.get(id) ?? [] };
       // The sweep has counted it already where there is a limit.
       const { hold } = verdictOn(renewal, { policy, pauses, limits: [] }, now);
       return [id, { certificate, reason: hold === null ? plan.text : null }];

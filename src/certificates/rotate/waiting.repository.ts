@@ -29,7 +29,8 @@ export interface Wait {
 const sources =
   'array(select source_id from source_certificate where certificate_id = c.id and stale_since is null) as "sourceIds"';
 const taken = `c.id, c.authority_id as "authorityId", c.rotation_policy_id as "policyId", c.not_before as "notBefore",
-  c.not_after as "notAfter", c.renewal_reason as reason, ${sources}`;
+  c.not_after as "notAfter", c.spki_sha256 as "spkiSha256", c.renewal_reason as reason, ${sources},
+  (select last_at from renewal_info where certificate_id = c.id) as "suggestedLastAt"`;
 /** A renewal whose job has died is tried again after this time. */
 const deadS = 600;
 const mostCounted = 100_000;
@@ -130,8 +131,8 @@ export class WaitingRepository {
 
   /**
    * Lets at most `limit` renewals go on that a pause held: evenly in the `spreadMs` after `now`, and no later than
-   * their emergency (`defaultFraction` of the lifetime, unless their policy says otherwise). Those of revoked
-   * certificates and of compromised keys go on at once. Returns how many.
+   * their emergency (`defaultFraction` of the lifetime unless their policy says otherwise, or the end of the window
+   * that the CA suggests). Those of revoked certificates and of compromised keys go on at once. Returns how many.
    */
   async release(
     tx: Tx,
@@ -148,7 +149,8 @@ export class WaitingRepository {
          else greatest($2::timestamptz, least(
            $2::timestamptz + $3 * interval '1 millisecond'
              * (('x' || left(c.spki_sha256, 8))::bit(32)::bigint / 4294967296.0),
-           c.not_after - (c.not_after - c.not_before) * coalesce(p.emergency_fraction, $4))) end
+           c.not_after - (c.not_after - c.not_before) * coalesce(p.emergency_fraction, $4),
+           (select last_at from renewal_info where certificate_id = c.id))) end
        from rotation_policy p
        where c.id = any($1) and p.id = c.rotation_policy_id and c.next_renewal_at is not null`,
       [ids, now, spreadMs, defaultFraction, urgentReasons],
