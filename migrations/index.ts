@@ -97,6 +97,7 @@ import { ClockStepBacks1763700000131 } from './1763700000131-clock-step-backs.js
 import { NoticeReferences1763700000132 } from './1763700000132-notice-references.js';
 import { DueRenewalsInOrder1763700000133 } from './1763700000133-due-renewals-in-order.js';
 import { EndsOfSuggestedWindows1763700000134 } from './1763700000134-ends-of-suggested-windows.js';
+import { ImportedAreAskedAbout1763700000135 } from './1763700000135-imported-are-asked-about.js';
 import { ChecksOfTakenOverDeliveries1763700000137 } from './1763700000137-checks-of-taken-over-deliveries.js';
 import { RoundsOfDeliveries1763700000138 } from './1763700000138-rounds-of-deliveries.js';
 import { RefusedNotices1763700000140 } from './1763700000140-refused-notices.js';
@@ -203,6 +204,7 @@ export const migrations = [
   NoticeReferences1763700000132,
   DueRenewalsInOrder1763700000133,
   EndsOfSuggestedWindows1763700000134,
+  ImportedAreAskedAbout1763700000135,
   ChecksOfTakenOverDeliveries1763700000137,
   RoundsOfDeliveries1763700000138,
   RefusedNotices1763700000140,

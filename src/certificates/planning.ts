@@ -17,6 +17,7 @@ import type { Certificate } from './certificate.entity.js';
 import { CertificateRepository } from './certificate.repository.js';
 import { DefaultSubscriptions } from './notify/default-subscriptions.js';
 import { nextWarningAt } from './notify/due-warnings.js';
+import { RenewalInfoRepository } from './rotate/renewal-info.repository.js';
 import { WaitingRepository } from './rotate/waiting.repository.js';
 import { CertificateSubscriptionRepository } from './notify/certificate-subscription.repository.js';
 
@@ -40,15 +41,18 @@ export class Planning {
     private readonly subscriptions: CertificateSubscriptionRepository,
     private readonly defaults: DefaultSubscriptions,
     private readonly waiting: WaitingRepository,
+    private readonly renewalInfos: RenewalInfoRepository,
   ) {}
 
   /**
    * Plans the renewal, which the caller saves with the locked entity, and the next warning. Warnings follow the owner
    * and the links as `tx` has them. A watched certificate without an active warning gets the default subscriptions of
-   * its owner.
+   * its owner. From now on the CA of an issued certificate is asked when to renew it.
    */
   async plan(tx: Tx, certificate: Certificate): Promise<void> {
     await this.planRenewal(tx, certificate);
+    if (certificate.state === 'issued' && certificate.authorityId !== null)
+      await this.renewalInfos.watch(tx, [certificate.id], this.clock.now());
     const { notBefore, notAfter, watched } = certificate;
     // No new warning after the expiry; a warning that is due stays due.
     if (watched && notAfter <= this.clock.now()) return;

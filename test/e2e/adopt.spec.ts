@@ -61,6 +61,12 @@ async function discovered(label: string, plugin: object, name: string): Promise<
   return items[0];
 }
 
+/** Whether the CA of the certificate is asked, or was asked, when to renew it. */
+async function isAskedAbout(id: number): Promise<boolean> {
+  const rows = await program.database.source.query('select from renewal_info where certificate_id = $1', [id]);
+  return rows.length === 1;
+}
+
 describe('a discovered certificate', () => {
   it('is managed by one request, which says what a person must still do', async () => {
     const options = { hosts: [`127.0.0.1:${port}`], probeVersions: false };
@@ -76,6 +82,7 @@ describe('a discovered certificate', () => {
     });
 
     const alone = await program.ok('POST', `/certificates/${id}/adopt`, {});
+    expect(await isAskedAbout(id)).toBe(false);
     expect(alone.plan).toMatchObject({
       reason: 'no-issuer',
       remedies: [expect.stringContaining('Name the authority')],
@@ -92,6 +99,7 @@ describe('a discovered certificate', () => {
       ],
     });
     expect(adopted.plan.rights).toMatchObject({ allowed: true });
+    expect(await isAskedAbout(id)).toBe(true);
     // Again, it changes nothing.
     expect(await program.ok('POST', `/certificates/${id}/adopt`, { authority: { name: 'taken over' } })).toEqual(
       adopted,
@@ -115,5 +123,20 @@ describe('a discovered certificate', () => {
     expect(await program.ok('GET', `/certificates/${id}`)).toMatchObject({ rotation: false, authority: null });
     expect(await adopt('taken over')).toMatchObject({ status: 200, body: { plan: { willRenew: true } } });
     expect((await adopt('another')).status).toBe(400);
+  });
+});
+
+describe('an uploaded certificate', () => {
+  const upload = (body: object): Promise<Json> => program.ok('POST', '/certificates/upload', { owner, ...body });
+
+  it('is asked about at its CA once it has an authority, when it is new and when it is taken over', async () => {
+    const authority = { name: 'taken over' };
+    const [fresh, known] = [issue('new.example.com'), issue('known.example.com')];
+    const { id } = await upload({ body: fresh.cert, chain: ca.issuingPem, authority });
+    expect(await isAskedAbout(id)).toBe(true);
+    const { id: taken } = await upload({ body: known.cert, chain: ca.issuingPem });
+    expect(await isAskedAbout(taken)).toBe(false);
+    const again = await upload({ body: known.cert, chain: ca.issuingPem, privateKey: known.key, authority });
+    expect([again.id, await isAskedAbout(taken)]).toEqual([taken, true]);
   });
 });

@@ -2,11 +2,13 @@ import { Injectable } from '@nestjs/common';
 import { type AuditActor, type AuditedAct, eventOf } from '../../audit/audit.js';
 import type { Domain } from '../../domains/domain.repository.js';
 import { withSerial } from '../../pki/certificate-name.js';
+import { Clock } from '../../platform/clock.js';
 import { Database, isConflict, type Tx } from '../../platform/db/database.js';
 import { Gathered } from '../../platform/gathered.js';
 import { Problem } from '../../platform/http/problem.js';
 import { CertificateRepository, type NewCertificate, type NewRow } from '../certificate.repository.js';
 import { Notices } from '../notify/notices.js';
+import { RenewalInfoRepository } from '../rotate/renewal-info.repository.js';
 import { insertCertificates, type Inserted, type Insertion, noClaims } from './certificate-insert.js';
 import { type KeyClaim, KeyRules } from './key-rules.js';
 import { provisionalName, searchNames } from './new-row.js';
@@ -56,6 +58,8 @@ export class CertificateStore {
     private readonly certificates: CertificateRepository,
     private readonly keyRules: KeyRules,
     private readonly notices: Notices,
+    private readonly clock: Clock,
+    private readonly renewalInfos: RenewalInfoRepository,
   ) {}
 
   /**
@@ -98,6 +102,8 @@ export class CertificateStore {
     for (const one of all)
       many.push(one.complete ? { ...one, links: { ...one.links, ...(await one.complete(tx)) } } : one);
     const made = await this.insertNamed(tx, many);
+    const asked = many.filter(isFromElsewhere).map((one) => (made.get(one) as Stored).id);
+    await this.renewalInfos.watch(tx, asked, this.clock.now());
     for (const event of ['certificate.issued', 'certificate.discovered'] as const) {
       const ids = many.filter(({ act }) => act.action === event).map((one) => (made.get(one) as Stored).id);
       await this.notices.tellSubscriptions(tx, event, ids, separately);
@@ -148,6 +154,11 @@ export class CertificateStore {
 }
 
 /** The name of a certificate whose first name is taken. */
+/** It was issued before it was stored here: its CA is asked when to renew it. */
+function isFromElsewhere({ row, act }: Storable): boolean {
+  return row.state === 'issued' && Boolean(row.authorityId) && act.action !== 'certificate.issued';
+}
+
 function secondName({ name, serialHex, secretId }: NewRow): string {
   return serialHex ? withSerial(name, serialHex) : provisionalName(name, secretId, 'taken');
 }

@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '../../audit/audit.js';
-import { Clock } from '../../platform/clock.js';
 import type { Tx } from '../../platform/db/database.js';
 import { type Actor, systemActor } from '../../platform/http/actor.js';
 import type { Certificate } from '../certificate.entity.js';
@@ -9,7 +8,6 @@ import { Deploying } from '../deploy/deploying.js';
 import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
 import { RenewalFailures } from '../rotate/renewal-failures.js';
-import { RenewalInfoRepository } from '../rotate/renewal-info.repository.js';
 import { Successors } from '../successors.js';
 import type { DisputedAnswer } from './order.entity.js';
 import type { Validity } from './validity.js';
@@ -27,8 +25,6 @@ export class IssueFollowUp {
     private readonly failures: RenewalFailures,
     private readonly notices: Notices,
     private readonly audit: Audit,
-    private readonly clock: Clock,
-    private readonly renewalInfos: RenewalInfoRepository,
   ) {}
 
   async issued(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
@@ -39,7 +35,6 @@ export class IssueFollowUp {
       targetType: 'certificate',
       targetId: certificate.id,
     });
-    await this.renewalInfos.watch(tx, certificate.id, this.clock.now());
     await this.notices.tellSubscriptions(tx, 'certificate.issued', [certificate.id]);
     await this.deploying.startOf(tx, certificate.id);
     await this.successors.issued(tx, [certificate]);

@@ -17,12 +17,14 @@ export interface SuggestedRenewal {
 /** Every query on renewal information: the windows that CAs suggest, and when each CA is asked again. */
 @Injectable()
 export class RenewalInfoRepository {
-  /** From now on the CA is asked when to renew this certificate. */
-  async watch(tx: Tx, certificateId: number, now: Date): Promise<void> {
-    await tx.query('insert into renewal_info (certificate_id, ask_at) values ($1, $2) on conflict do nothing', [
-      certificateId,
-      now,
-    ]);
+  /** From now on the CAs are asked when to renew these certificates. */
+  async watch(tx: Tx, certificateIds: readonly number[], now: Date): Promise<void> {
+    if (certificateIds.length === 0) return;
+    await tx.query(
+      `insert into renewal_info (certificate_id, ask_at) select id, $2 from unnest($1::int[]) as n(id)
+       on conflict do nothing`,
+      [certificateIds, now],
+    );
   }
 
   async find(tx: Tx, certificateId: number): Promise<SuggestedRenewal | null> {
