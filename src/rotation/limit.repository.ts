@@ -14,14 +14,17 @@ export class LimitRepository {
     );
   }
 
-  /** The limits, locked until the transaction ends: no other process lets a renewal begin meanwhile. */
+  /**
+   * The limits, locked until the transaction ends: no other process changes them or lets a renewal begin meanwhile.
+   */
   async lock(tx: Tx): Promise<RotationLimit[]> {
-    return tx.query(
-      `select authority_id as "authorityId", per_hour as "perHour" from rotation_limit order by id for update`,
-    );
+    // A statement of its own, and no lock on rows: one that waited for rows that `replace` deletes would see neither
+    // them nor the new ones, and so no limits.
+    await tx.query(`select pg_advisory_xact_lock(hashtextextended('rotation-limits', 0))`);
+    return tx.query(`select authority_id as "authorityId", per_hour as "perHour" from rotation_limit order by id`);
   }
 
-  /** Puts these limits in the place of all others. */
+  /** Puts these limits in the place of all others. They must be locked. */
   async replace(tx: Tx, limits: readonly RotationLimit[]): Promise<void> {
     await tx.query('delete from rotation_limit');
     await tx.query(

@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { LimitRepository } from '../../src/rotation/limit.repository.js';
+import type { Tx } from '../../src/platform/db/database.js';
 import type { Json } from '../support/json.js';
 import { adminPassword, eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs } from '../support/requests.js';
@@ -137,6 +139,23 @@ describe('a limit of renewals per hour', () => {
     expect(told.filter(({ targetId }) => made.some(({ id }) => targetId === String(id)))).toMatchObject([
       { after: { overrides: 'limit' } },
     ]);
+  });
+
+  it('is what counts also while it is changed: a sweep waits, and then sees the new one', async () => {
+    const limits = new LimitRepository();
+    const [{ id: authorityId }] = (await program.ok('GET', '/authorities?filter=name;slow')).items;
+    await program.ok('PUT', '/rotation/limits', { perHour: 5 });
+    const { source } = program.database;
+    const inTransaction = <T>(work: (tx: Tx) => Promise<T>): Promise<T> =>
+      source.transaction((manager) => work(manager as unknown as Tx));
+    const seen = await inTransaction(async (changing) => {
+      await limits.lock(changing);
+      await limits.replace(changing, [{ authorityId, perHour: 7 }]);
+      const read = inTransaction((sweeping) => limits.lock(sweeping));
+      await eventually(async () => (await source.query('select from pg_locks where not granted')).length > 0);
+      return { read };
+    });
+    expect(await seen.read).toEqual([{ authorityId, perHour: 7 }]);
   });
 
   it('is refused for an authority that is unknown or named twice', async () => {

@@ -25,6 +25,7 @@ export class RotationLimits {
   /** Throws Problem `invalid-request` for an authority that is unknown or named twice. */
   async replace(actor: Actor, request: LimitsRequest): Promise<LimitsView> {
     return this.db.write(async (tx) => {
+      await this.limits.lock(tx);
       const before = await this.view(tx);
       const limits = new Map<number, number>();
       for (const [at, { authority: ref, perHour }] of request.authorities.entries()) {
