@@ -202,7 +202,7 @@ export function due(facts: RenewalFacts, policy: RenewalRule, now: Date): Renewa
   return plan.reason;
 }
 
-/** The reasons for which a renewal is urgent, whenever its certificate expires. */
+/** Reasons of renewals that no window, limit or ordinary pause holds. */
 export const urgentReasons: readonly RenewalReason[] = ['key-compromised', 'revoked', 'emergency'];
 
 /** True for a renewal that no window, limit or ordinary pause holds. */

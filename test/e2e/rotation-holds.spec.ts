@@ -246,6 +246,30 @@ describe('a pause', () => {
     ]);
   });
 
+  it('that no longer holds emergencies lets them begin at once', async () => {
+    const [urgent, other] = [await issue(), await issue({ validityDays: 94 })];
+    const { id } = await pause('all', { holdsEmergencies: true });
+    goTo(urgent, 1.7);
+    await waits([urgent, other], 2);
+    await settled();
+    expect(await renewedOf([urgent, other])).toEqual([]);
+    await program.ok('PUT', `/rotation/pauses/${id}`, { holdsEmergencies: false });
+    await eventually(() => isRenewed(urgent.id));
+    await settled();
+    expect(await isRenewed(other.id)).toBe(false);
+    expect((await planOf(other.id)).hold).toMatchObject({ kind: 'pause', pauseId: id });
+  });
+
+  it('that ends lets what is revoked begin at once, and spreads the rest', async () => {
+    const revoked = await issue();
+    const { id } = await pause('all', { holdsEmergencies: true });
+    program.clock.advance(dayMs);
+    await program.ok('PUT', `/certificates/${revoked.id}/revoke`, { crlReason: 'superseded', replace: true });
+    await waits([revoked], 1);
+    await program.ok('DELETE', `/rotation/pauses/${id}`);
+    await eventually(() => isRenewed(revoked.id));
+  });
+
   it('of what is about to expire is told in the plan of a certificate that it holds', async () => {
     const { id } = await issue();
     await pause('certificate', { certificate: { id }, holdsEmergencies: true });

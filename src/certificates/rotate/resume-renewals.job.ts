@@ -15,11 +15,16 @@ import { WaitingRepository } from './waiting.repository.js';
 /** Lets renewals go on that an ended pause held. Each run releases one batch and enqueues the next. */
 export const resumeRenewals = defineJob('rotation.resume', z.strictObject({ pauseId: z.int() }), { timeoutS: 120 });
 
+/** Decides again about the renewals that a pause holds, from the certificate after `after` on. It holds less now. */
+export const lookAgain = defineJob('rotation.look-again', z.strictObject({ pauseId: z.int(), after: z.int() }), {
+  timeoutS: 120,
+});
+
 const batch = 1000;
 /** What a pause held is spread over as much time as it lasted, but not over more than this. */
 const longestSpreadMs = 86_400_000;
 
-/** Handles `rotation.resume`, and ends the pauses whose time is over. */
+/** Handles `rotation.resume` and `rotation.look-again`, and ends the pauses whose time is over. */
 @Injectable()
 export class ResumeRenewals implements OnModuleInit {
   constructor(
@@ -35,6 +40,7 @@ export class ResumeRenewals implements OnModuleInit {
 
   onModuleInit(): void {
     this.jobs.handle(resumeRenewals, ({ pauseId }) => this.release(pauseId));
+    this.jobs.handle(lookAgain, ({ pauseId, after }) => this.decideAgain(pauseId, after));
     this.periodic.everyTick('rotation-pauses', this.config.sweepIntervalS, async (_, report) =>
       report.count('pauses', await this.endDue()),
     );
@@ -49,6 +55,14 @@ export class ResumeRenewals implements OnModuleInit {
         await resumeRenewals.enqueue(tx, { pauseId });
       }
       return ended.length;
+    });
+  }
+
+  private async decideAgain(pauseId: number, after: number): Promise<void> {
+    await this.db.write(async (tx) => {
+      const now = this.clock.now();
+      const last = await this.waiting.lookAgain(tx, pauseId, { now, after, limit: batch });
+      if (last !== null) await lookAgain.enqueue(tx, { pauseId, after: last });
     });
   }
 

@@ -21,7 +21,7 @@ import {
 import { SourceRepository } from '../../sources/source.repository.js';
 import { CertificateAccess } from '../access.js';
 import { CertificateRepository } from '../certificate.repository.js';
-import { event, resumeRenewals } from './resume-renewals.job.js';
+import { event, lookAgain, resumeRenewals } from './resume-renewals.job.js';
 
 /** Finds what a pause holds, and demands the right to pause it. */
 @Injectable()
@@ -96,12 +96,14 @@ export class RotationPauses {
   async change(actor: Actor, id: number, change: PauseChange): Promise<PauseView> {
     await this.db.write(async (tx) => {
       const pause = await this.lockOpen(tx, actor, id);
-      const before = shown(pause);
+      const [before, heldEmergencies] = [shown(pause), pause.holdsEmergencies];
       if (change.until && change.until <= this.clock.now()) throw invalid('until', 'Give a time in the future.');
       if (change.until !== undefined) pause.until = change.until;
       pause.reason = change.reason ?? pause.reason;
       pause.holdsEmergencies = change.holdsEmergencies ?? pause.holdsEmergencies;
       await this.pauses.save(tx, pause);
+      // What it held as an emergency would otherwise wait until it is looked at tomorrow.
+      if (heldEmergencies && !pause.holdsEmergencies) await lookAgain.enqueue(tx, { pauseId: id, after: 0 });
       await this.audit.record(tx, actor, { ...event('changed', id), before, after: shown(pause) });
     });
     return this.get(id);

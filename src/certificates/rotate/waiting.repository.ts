@@ -132,7 +132,7 @@ export class WaitingRepository {
   /**
    * Lets at most `limit` renewals go on that a pause held: evenly in the `spreadMs` after `now`, and no later than
    * their emergency (`defaultFraction` of the lifetime unless their policy says otherwise, or the end of the window
-   * that the CA suggests). Those of revoked certificates and of compromised keys go on at once. Returns how many.
+   * that the CA suggests; urgent ones begin at once). Returns how many.
    */
   async release(
     tx: Tx,
@@ -145,18 +145,40 @@ export class WaitingRepository {
     );
     const ids = held.map(({ id }) => id);
     await tx.query(
-      `update certificate c set next_renewal_at = case when c.renewal_reason = any($5) then $2
-         else greatest($2::timestamptz, least(
+      `update certificate c set next_renewal_at = greatest($2::timestamptz, least(
            $2::timestamptz + $3 * interval '1 millisecond'
              * (('x' || left(c.spki_sha256, 8))::bit(32)::bigint / 4294967296.0),
            c.not_after - (c.not_after - c.not_before) * coalesce(p.emergency_fraction, $4),
-           (select last_at from renewal_info where certificate_id = c.id))) end
+           (select last_at from renewal_info where certificate_id = c.id),
+           case when c.renewal_reason = any($5) then $2::timestamptz end))
        from rotation_policy p
        where c.id = any($1) and p.id = c.rotation_policy_id and c.next_renewal_at is not null`,
       [ids, now, spreadMs, defaultFraction, urgentReasons],
     );
     await this.remove(tx, ids);
     return ids.length;
+  }
+
+  /**
+   * At most `limit` renewals that a pause holds, after the certificate `after`, are decided about again at `now`.
+   * Returns the last of them, or null when there are no more.
+   */
+  async lookAgain(
+    tx: Tx,
+    pauseId: number,
+    { now, after, limit }: { now: Date; after: number; limit: number },
+  ): Promise<number | null> {
+    const held: { id: number }[] = await tx.query(
+      `select certificate_id as id from renewal_wait where pause_id = $1 and certificate_id > $2
+       order by certificate_id limit $3`,
+      [pauseId, after, limit],
+    );
+    const ids = held.map(({ id }) => id);
+    await tx.query('update certificate set next_renewal_at = $2 where id = any($1) and next_renewal_at > $2', [
+      ids,
+      now,
+    ]);
+    return ids.length === limit ? (ids.at(-1) ?? null) : null;
   }
 
   /** The sources that find the certificate. */
