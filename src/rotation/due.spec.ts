@@ -1,6 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { due, emergencyOf, noSuccession, plainRule, planRenewal, type RenewalFacts, type RenewalRule } from './due.js';
+import {
+  beginsAt,
+  due,
+  emergencyOf,
+  noSuccession,
+  plainRule,
+  planRenewal,
+  type RenewalFacts,
+  type RenewalRule,
+  shareOf,
+} from './due.js';
 import { nextOpenings } from './maintenance.js';
 
 const day = 86_400_000;
@@ -240,6 +250,30 @@ describe('a renewal under a policy with maintenance windows', () => {
   it('is about to expire before the end of a suggested window that is later', () => {
     const late = facts(90, { suggestedLastAt: after(89.9 * day) });
     expect(emergencyOf(late, inWindows)).toEqual({ at: after(88.2 * day), cause: 'expiry' });
+  });
+
+  it('begins somewhere in the window, so that what became due during the week does not renew at one moment', () => {
+    const [from, to] = [new Date('2026-03-07T02:00:00Z'), new Date('2026-03-07T04:00:00Z')];
+    fc.assert(
+      fc.property(hex, (spkiSha256) => {
+        const { at } = planRenewal(facts(90, { spkiSha256 }), inWindows);
+        expect(at).toEqual(new Date(from.getTime() + Math.floor(shareOf(spkiSha256) * 7_200_000)));
+        expect(at && at < to).toBe(true);
+        // Seen from the week after, in which nothing renewed it: in the same place of the next window.
+        const late = beginsAt({ at: from, reason: 'policy' }, facts(90, { spkiSha256 }), inWindows, to);
+        expect(late.getTime() - (at?.getTime() ?? 0)).toBe(7 * day);
+      }),
+    );
+    const narrow = rule(30, null, { maintenance: saturdays, spreadHours: 1 });
+    const last = { spkiSha256: 'ffffffff' };
+    expect(planRenewal(facts(90, last), narrow).at?.toISOString()).toBe('2026-03-07T02:59:59.999Z');
+    expect(planRenewal(facts(90, last), rule(30, null, { maintenance: saturdays, spreadHours: 0 })).at).toEqual(from);
+  });
+
+  it('begins in the window before the emergency that falls into it', () => {
+    const suggestedLastAt = new Date('2026-03-07T02:30:00Z');
+    const { at } = planRenewal(facts(90, { spkiSha256: 'ffffffff', suggestedLastAt }), inWindows);
+    expect(at?.toISOString()).toBe('2026-03-07T02:29:59.999Z');
   });
 
   it('does not wait when the key is compromised', () => {

@@ -1,4 +1,4 @@
-import { type Maintenance, nextOpeningAt } from './maintenance.js';
+import { type Maintenance, nextOpeningAt, nextOpenings } from './maintenance.js';
 
 /** Facts about other certificates and the CA that decide about a renewal. */
 export interface SuccessionFacts {
@@ -220,11 +220,9 @@ export function beginsAt(
   policy: RenewalRule,
   now: Date,
 ): Date {
-  const { maintenance } = policy;
   const lastAt = emergencyOf(times, policy).at;
-  if (maintenance === null || at > now || isUrgent(reason, lastAt, now) || !isClosed(policy, now)) return at;
-  const opensAt = nextOpeningAt(maintenance, now);
-  return opensAt !== null && opensAt < lastAt ? opensAt : lastAt;
+  if (at > now || isUrgent(reason, lastAt, now) || !isClosed(policy, now)) return at;
+  return inNextOpening(times, policy, now) ?? lastAt;
 }
 
 /** True while the policy has maintenance windows and none is open. */
@@ -237,12 +235,25 @@ function inWindow(facts: RenewalFacts, policy: RenewalRule, due: Due): RenewalPl
   if (policy.maintenance === null || due.reason === 'emergency') return due;
   const { at: lastAt, cause } = emergencyOf(facts, policy);
   if (due.at >= lastAt) return due;
-  const opensAt = nextOpeningAt(policy.maintenance, due.at);
-  if (opensAt?.getTime() === due.at.getTime()) return due;
-  if (opensAt !== null && opensAt < lastAt)
-    return { ...due, at: opensAt, dueAt: due.at, text: `${due.text} It waits for the next maintenance window.` };
+  if (!isClosed(policy, due.at)) return due;
+  const at = inNextOpening(facts, policy, due.at);
+  if (at !== null) return { ...due, at, dueAt: due.at, text: `${due.text} It waits for the next maintenance window.` };
   const text = `${due.text} No maintenance window opens before ${wordsOfEmergency[cause]}: it renews outside of them.`;
   return { at: lastAt, dueAt: due.at, reason: 'emergency', text };
+}
+
+/**
+ * When a renewal begins that waits at `from`, while no window is open: in the next window, as far after its begin as
+ * its share of the spread says, so that what became due since the last window does not renew at one moment. Null when
+ * no window opens before the emergency.
+ */
+function inNextOpening(times: RenewalTimes, policy: RenewalRule, from: Date): Date | null {
+  const [opening] = policy.maintenance ? nextOpenings(policy.maintenance, from, 1) : [];
+  const lastAt = emergencyOf(times, policy).at;
+  if (!opening || opening.from >= lastAt) return null;
+  const lengthMs = Math.min(opening.to.getTime(), lastAt.getTime()) - opening.from.getTime();
+  const most = Math.min(lengthMs, widestSpreadMs(times, policy));
+  return new Date(opening.from.getTime() + Math.floor(most * shareOf(times.spkiSha256 ?? '0')));
 }
 
 function lifetimeMs(facts: Pick<RenewalFacts, 'notBefore' | 'notAfter'>): number {
@@ -250,14 +261,19 @@ function lifetimeMs(facts: Pick<RenewalFacts, 'notBefore' | 'notAfter'>): number
 }
 
 /** How much earlier than the policy says it renews, in milliseconds: always the same for one certificate. */
-function spreadMs(facts: RenewalFacts, { spreadHours }: RenewalRule, leadMs: number): number {
+function spreadMs(facts: RenewalFacts, policy: RenewalRule, leadMs: number): number {
   if (!facts.spkiSha256) return 0;
-  const lifetime = lifetimeMs(facts);
+  const free = lifetimeMs(facts) * (1 - untouchedFraction) - leadMs;
+  const most = Math.max(0, Math.min(widestSpreadMs(facts, policy), free));
+  return Math.floor(most * shareOf(facts.spkiSha256));
+}
+
+/** Over how much time renewals that are due together are spread, in milliseconds. */
+function widestSpreadMs(times: Pick<RenewalFacts, 'notBefore' | 'notAfter'>, { spreadHours }: RenewalRule): number {
+  const lifetime = lifetimeMs(times);
   const wanted =
     spreadHours === null ? Math.min(lifetime * defaultSpread.fraction, defaultSpread.mostMs) : spreadHours * hourMs;
-  const free = lifetime * (1 - untouchedFraction) - leadMs;
-  const most = Math.max(0, Math.min(wanted, lifetime * mostSpread, free));
-  return Math.floor(most * shareOf(facts.spkiSha256));
+  return Math.min(wanted, lifetime * mostSpread);
 }
 
 /** A number from 0 to below 1 that is spread evenly over hashes. `sha256`: in hex. */

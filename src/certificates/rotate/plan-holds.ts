@@ -76,7 +76,7 @@ export class PlanHolds {
     const text =
       plan.reason === 'emergency'
         ? `No maintenance window opens before ${wordsOfEmergency[emergency.cause]}.`
-        : `It waits for the maintenance window that opens at ${instant(plan.at)}.`;
+        : `It waits for the next maintenance window, and begins in it at ${instant(plan.at)}.`;
     return { kind: 'window', text, until: plan.at, emergency, pauseId: null };
   }
 
