@@ -564,6 +564,27 @@ describe('a renewal', () => {
   });
 });
 
+describe('a mass replacement', () => {
+  it('does not count a renewal that is pending at another CA as replaced, and says what to do', async () => {
+    issuer.deliver();
+    const { body } = await ask('pending', 'leaves.example.com', { rotation: true });
+    await inState(body.id, 'issued');
+    await program.database.source.query(
+      `update certificate set authority_id = (select id from authority where name = 'never') where id = $1`,
+      [body.id],
+    );
+    await program.ok('POST', `/certificates/${body.id}/reissue`, {});
+    const check = async (authority?: object): Promise<Json> =>
+      (await program.ok('POST', '/replacements', { ids: [body.id], reason: 'It is down.', authority })).check;
+    expect(await check({ name: 'pending' })).toMatchObject({
+      alreadyReplaced: 0,
+      refused: [{ code: 'successor-under-way', detail: expect.stringContaining('Cancel that request'), count: 1 }],
+    });
+    for (const authority of [undefined, { name: 'never' }])
+      expect(await check(authority)).toMatchObject({ alreadyReplaced: 1, refused: [] });
+  });
+});
+
 describe('a CA that suggests when to renew (ARI)', () => {
   it('is asked about the certificates that it issued, and the plan is a random moment in its window', async () => {
     issuer.deliver();

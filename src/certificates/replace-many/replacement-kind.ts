@@ -47,8 +47,13 @@ export class ReplacementKind implements RunKind<ReplacementWishes, ReplacementEx
     await this.access.demandIssue(actor, { authorityId: authority?.id ?? null });
   }
 
-  settled(tx: Tx, certificateIds: readonly number[]): Promise<Set<number>> {
-    return this.runs.replacedOf(tx, certificateIds);
+  settled(
+    tx: Tx,
+    certificateIds: readonly number[],
+    { authority, profile, keyType }: ReplacementWishes,
+  ): Promise<Set<number>> {
+    const wanted = { authorityId: authority?.id ?? null, profileId: profile?.id ?? null, keyType };
+    return this.runs.replacedOf(tx, certificateIds, wanted);
   }
 
   async prepare(actor: Actor, id: number, wishes: ReplacementWishes): Promise<Prepared<ReplacementExample>> {
@@ -87,6 +92,14 @@ export class ReplacementKind implements RunKind<ReplacementWishes, ReplacementEx
     await this.access.demandChange(this.db.single, actor, certificate);
     const obstacle = obstacleTo(certificate, wishes);
     if (obstacle) throw obstacle;
+    // Never two live successors: a person decides whether the CA may still answer.
+    const open = await this.certificates.findSuccessor(this.db.single, id);
+    if (open && open.bodyPem === null && !(await this.settled(this.db.single, [id], wishes)).has(id))
+      throw new RunObstacle(
+        'successor-under-way',
+        `Its successor ${open.name} (id ${open.id}) is requested elsewhere or with another key, and not issued yet. ` +
+          'Cancel that request, then replace the certificate again.',
+      );
     return certificate;
   }
 }

@@ -40,7 +40,7 @@ export class RunChecks {
     ids: readonly number[],
     wishes: W,
   ): Promise<RunCheck<E>> {
-    const settled = await kind.settled(this.db.single, ids);
+    const settled = await kind.settled(this.db.single, ids, wishes);
     const others = ids.filter((id) => !settled.has(id));
     const until = this.clock.now().getTime() + timeLimitMs;
     const [refused, held] = [new Map<string, Refusal>(), new Map<string, Refusal>()];

@@ -7,6 +7,13 @@ import type { ItemState } from './run.schema.js';
 /** What runs do to certificates; stored with each run, never renamed. */
 export type RunKindName = 'revocation' | 'replacement';
 
+/** What a successor must be; null: anything. */
+export interface SuccessorWanted {
+  authorityId: number | null;
+  profileId: number | null;
+  keyType: string | null;
+}
+
 /** Something holds a certificate for now: the run goes on with others, and looks at it again at `until`. */
 export interface RunHold {
   /** Says what holds it, in one word, for clients. */
@@ -48,7 +55,7 @@ export interface RunKind<W extends object = object, E = unknown> {
   /** Throws Problem when this actor may not start such a run at all. */
   demand(actor: Actor, certificateIds: readonly number[], wishes: W): Promise<void>;
   /** Of these certificates, those at which nothing is left to do. */
-  settled(tx: Tx, certificateIds: readonly number[]): Promise<Set<number>>;
+  settled(tx: Tx, certificateIds: readonly number[], wishes: W): Promise<Set<number>>;
   /** For a dry run: throws what `run` would throw, and changes nothing. */
   prepare(actor: Actor, certificateId: number, wishes: W): Promise<Prepared<E>>;
   /** Resolves to what holds the certificate, or null when it is done. Throws Problem or PluginError. */

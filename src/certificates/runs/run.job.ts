@@ -220,7 +220,7 @@ export class RunJob implements OnModuleInit {
 
   private async outcomeOf({ run, kind, actor, wishes }: Step, { certificateId, attempts }: Waiting): Promise<Outcome> {
     const isSettled = async (): Promise<boolean> =>
-      (await kind.settled(this.db.single, [certificateId])).has(certificateId);
+      (await kind.settled(this.db.single, [certificateId], wishes)).has(certificateId);
     try {
       if (await isSettled()) return { state: kind.already };
       const done = async (tx: Tx, successorId: number | null): Promise<void> => {

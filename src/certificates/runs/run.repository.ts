@@ -7,7 +7,7 @@ import { type ListSource, listPage } from '../../platform/db/list-page.js';
 import type { Page } from '../../platform/http/page.js';
 import { Problem } from '../../platform/http/problem.js';
 import type { CertificateFilter } from '../bulk/bulk.schema.js';
-import type { RunKindName } from './run-kind.js';
+import type { RunKindName, SuccessorWanted } from './run-kind.js';
 import type { ItemState, RunItemQuery, RunQuery, RunState } from './run.schema.js';
 
 /** A revocation or a replacement of many certificates. */
@@ -164,16 +164,25 @@ export class RunRepository {
     return new Set(rows.map(({ id }) => id));
   }
 
-  /** Of these certificates, those that are superseded, are being renewed, or are replaced by another one. */
-  async replacedOf(tx: Tx, certificateIds: readonly number[]): Promise<Set<number>> {
+  /**
+   * Of these certificates, those that are superseded, are being renewed, or are replaced by another one. A renewal that
+   * is not issued yet counts only if it has this authority, profile and key type (null: any).
+   */
+  async replacedOf(
+    tx: Tx,
+    certificateIds: readonly number[],
+    { authorityId, profileId, keyType }: SuccessorWanted,
+  ): Promise<Set<number>> {
     const rows: { id: number }[] = await tx.query(
       `select c.id from certificate c where c.id = any($1) and (c.state = 'superseded'
          or exists (select from certificate s where s.renews_id = c.id
-           and s.state not in ('failed', 'cancelled', 'revoked') and s.deleted_at is null)
+           and s.state not in ('failed', 'cancelled', 'revoked') and s.deleted_at is null
+           and (s.state not in ('requested', 'pending') or s.authority_id = coalesce($2, s.authority_id)
+             and ($3::int is null or s.profile_id = $3) and s.key_type = coalesce($4, s.key_type)))
          or exists (select from certificate_replacement r join certificate s on s.id = r.certificate_id
            where r.replaced_id = c.id and s.renews_id is distinct from c.id and s.state in ('issued', 'superseded')
              and s.deleted_at is null))`,
-      [certificateIds],
+      [certificateIds, authorityId, profileId, keyType],
     );
     return new Set(rows.map(({ id }) => id));
   }

@@ -63,7 +63,7 @@ export class Runs {
     wishes: W,
   ): Promise<{ check: RunCheck<E>; run?: undefined } | { check?: undefined; run: ShownRun }> {
     const selected = ids ? [...new Set(ids)] : await this.selection.all(actor, filter ?? {}, maximum);
-    const settled = await kind.settled(this.db.single, selected);
+    const settled = await kind.settled(this.db.single, selected, wishes);
     await this.time.demand(this.db.single, actor, selected.length - settled.size, perHour);
     if (dryRun) return { check: await this.checks.check(kind, actor, selected, wishes) };
     await kind.demand(actor, selected, wishes);
@@ -74,7 +74,7 @@ export class Runs {
         tx,
         { kind: kind.name, ...asker, wishes, filter: filter ?? null, perHour, nextAt: now, createdAt: now },
         selected,
-        { settled: await kind.settled(tx, selected), already: kind.already },
+        { settled: await kind.settled(tx, selected, wishes), already: kind.already },
       );
       const after = { ...wishes, filter, perHour, selected: selected.length };
       await this.audit.record(tx, actor, { ...event('started', { id: runId, kind: kind.name }), after });
