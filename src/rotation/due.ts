@@ -242,6 +242,9 @@ function inWindow(facts: RenewalFacts, policy: RenewalRule, due: Due): RenewalPl
   return { at: lastAt, dueAt: due.at, reason: 'emergency', text };
 }
 
+/** Of a window. What would begin at its very end, and is late, would wait for the next one, each time. */
+const spreadShare = 0.75;
+
 /**
  * When a renewal begins that waits at `from`, while no window is open: in the next window, as far after its begin as
  * its share of the spread says, so that what became due since the last window does not renew at one moment. Null when
@@ -252,7 +255,7 @@ function inNextOpening(times: RenewalTimes, policy: RenewalRule, from: Date): Da
   const lastAt = emergencyOf(times, policy).at;
   if (!opening || opening.from >= lastAt) return null;
   const lengthMs = Math.min(opening.to.getTime(), lastAt.getTime()) - opening.from.getTime();
-  const most = Math.min(lengthMs, widestSpreadMs(times, policy));
+  const most = Math.min(lengthMs * spreadShare, widestSpreadMs(times, policy));
   return new Date(opening.from.getTime() + Math.floor(most * shareOf(times.spkiSha256 ?? '0')));
 }
 
