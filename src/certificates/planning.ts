@@ -52,7 +52,7 @@ export class Planning {
   async plan(tx: Tx, certificate: Certificate): Promise<void> {
     await this.planRenewal(tx, certificate);
     if (certificate.state === 'issued' && certificate.authorityId !== null)
-      await this.renewalInfos.watch(tx, [certificate.id], this.clock.now());
+      await this.renewalInfos.watch(tx, [certificate], this.clock.now());
     const { notBefore, notAfter, watched } = certificate;
     // No new warning after the expiry; a warning that is due stays due.
     if (watched && notAfter <= this.clock.now()) return;

@@ -246,7 +246,8 @@ export const configSchema = z.object({
         'How many jobs of one CA or one destination run, over all processes: ' +
         '`authority=8/60,destination=4,authority:3=1/5` lets 8 jobs of an authority run at once and 60 begin in a ' +
         'minute, 4 of a destination run at once, and of authority 3 one at once and 5 in a minute. Without it: 8 of ' +
-        'an authority and 4 of a destination at once.',
+        'an authority (and 2 of `renewal-info`: its questions when to renew), 4 of a destination, 2 of a `channel`, ' +
+        'and 4 of `owner-mail` at once.',
     }),
   RELOAD_COMMANDS: commands.prefault('{}').meta({
     description:

@@ -85,8 +85,10 @@ describe('a delivery', () => {
   });
 
   it('that is retried with other options while an attempt is under way is made with these', async () => {
+    const old = await issue('moved.example.com');
+    await inStates(old, 'delivered');
     const held = near.hold();
-    const certificate = await issue('moved.example.com');
+    const certificate = await program.ok('POST', `/certificates/${old.id}/reissue`, {});
     await eventually(() => Promise.resolve(held.begun()));
     const [destination] = (await program.ok('GET', '/destinations?filter=label;near')).items;
     const namedBy = (by: string): Promise<Json> =>
@@ -97,6 +99,13 @@ describe('a delivery', () => {
     held.release();
     await inStates(certificate, 'delivered');
     expect(near.standing.get(`shelf/${certificate.name}`)?.trim()).toBe(certificate.body.trim());
+    await eventually(async () => (await get(old)).lifecycle === 'superseded');
+    expect(
+      await program.database.source.query(
+        `select action from audit_event where target_id = $1 and action = 'delivery.failed'`,
+        [certificate.id],
+      ),
+    ).toEqual([]);
     await namedBy('commonName');
   });
 

@@ -266,6 +266,22 @@ describe('what is no longer what was delivered', () => {
     await inState(certificate, { verification: 'verified' });
     expect(at('later', 'later.example.com/cert.pem').trim()).toBe(certificate.body.trim());
   });
+
+  it('is not delivered again once it has expired', async () => {
+    await destination('late', { verifyAt: [], repush: true });
+    const certificate = await issue('late.example.com', 'late');
+    await inState(certificate, { verification: 'verified' });
+    const file = join(folder, 'late', 'late.example.com', 'cert.pem');
+    writeFileSync(file, 'a certificate of somebody else');
+    await program.database.source.query(
+      `update certificate set not_before = now() - interval '2 days', not_after = now() - interval '1 day' where id = $1`,
+      [certificate.id],
+    );
+    await check(certificate);
+    expect(await deliveryOf(certificate)).toMatchObject({ state: 'delivered', verification: 'differs' });
+    expect(at('late', 'late.example.com/cert.pem')).toBe('a certificate of somebody else');
+    expect(await actionsOf(certificate)).not.toContain('delivery.drifted');
+  });
 });
 
 describe('the handle of a line of certificates', () => {

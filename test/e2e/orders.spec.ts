@@ -622,7 +622,7 @@ describe('a CA that suggests when to renew (ARI)', () => {
   it('and then another time is followed although no maintenance window opens before the end of that', async () => {
     issuer.deliver();
     const at = program.clock.now().getTime();
-    const weekday = new Date(at + 4 * dayMs).toLocaleDateString('en', { weekday: 'short', timeZone: 'UTC' });
+    const weekday = new Date(at + 3 * dayMs).toLocaleDateString('en', { weekday: 'short', timeZone: 'UTC' });
     const windows = [{ weekdays: [weekday.toLowerCase()], from: '10:00', to: '10:30' }];
     const policy = { name: 'once a week', days: 10, maintenance: { timeZone: 'UTC', windows } };
     await program.ok('POST', '/policies', policy);

@@ -160,10 +160,10 @@ export class DeployRecord {
           await this.removeLate(tx, delivery);
           return false;
         }
-        // To be delivered again, perhaps with other options: the job of the new round does it.
-        if (delivery.round !== attempt.round) return null;
         if (standing && standing.id !== deliveryId)
           await this.deliveries.change(tx, standing.id, (old) => old.replace());
+        // To be delivered again, perhaps with other options: the job of the new round does it.
+        if (delivery.round !== attempt.round) return null;
         const now = this.clock.now();
         const result = finding ? delivery.arrive(now, finding, attempt.everyMs) : delivery.arriveBeforeHook(now);
         await this.deploying.note(tx, 'delivery.arrived', delivery);

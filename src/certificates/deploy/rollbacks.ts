@@ -43,11 +43,18 @@ export class Rollbacks {
     await this.alarm(tx, deliveryId);
   }
 
-  /** A certificate is no longer in use: people are told, or it is delivered again if the destination says so. */
+  /**
+   * A certificate is no longer in use: people are told, or it is delivered again if the destination says so. When it
+   * has expired, it is good that another one is in use.
+   */
   async drifted(tx: Tx, deliveryId: number, { destination }: ReadyDestination): Promise<void> {
+    const { certificateId } = await this.deliveries.get(tx, deliveryId);
+    const { notAfter } = await this.certificates.get(tx, certificateId);
+    const now = this.clock.now();
+    if (notAfter <= now) return;
     await this.deliveries.change(tx, deliveryId, async (row) => {
       await this.deploying.note(tx, 'delivery.drifted', row, { detail: row.verificationDetail ?? undefined });
-      if (destination.repush) row.retry(this.clock.now());
+      if (destination.repush) row.retry(now);
     });
     if (destination.repush) await this.deploying.start(tx, [deliveryId]);
     else await this.alarm(tx, deliveryId);

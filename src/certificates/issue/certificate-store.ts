@@ -102,7 +102,10 @@ export class CertificateStore {
     for (const one of all)
       many.push(one.complete ? { ...one, links: { ...one.links, ...(await one.complete(tx)) } } : one);
     const made = await this.insertNamed(tx, many);
-    const asked = many.filter(isFromElsewhere).map((one) => (made.get(one) as Stored).id);
+    const asked = many.filter(isFromElsewhere).map((one) => ({
+      id: (made.get(one) as Stored).id,
+      authorityId: one.row.authorityId ?? null,
+    }));
     await this.renewalInfos.watch(tx, asked, this.clock.now());
     for (const event of ['certificate.issued', 'certificate.discovered'] as const) {
       const ids = many.filter(({ act }) => act.action === event).map((one) => (made.get(one) as Stored).id);

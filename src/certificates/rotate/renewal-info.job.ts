@@ -1,9 +1,9 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { z } from 'zod';
-import { authorityLane } from '../../authorities/authority-issuers.job.js';
 import { Authorities } from '../../authorities/authorities.js';
 import { defineJob, type JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
+import { defineLane } from '../../jobs/lane.js';
 import { splitCertificates } from '../../pki/pem.js';
 import type { RenewalInfo } from '../../plugin-api/issuer.js';
 import { Clock } from '../../platform/clock.js';
@@ -21,6 +21,9 @@ export const askRenewalInfo = defineJob('certificate.renewal-info', z.strictObje
   timeoutS: 60,
 });
 
+/** The questions to one authority. They have a lane of their own: thousands of them delay no order. */
+const renewalInfoLane = defineLane('renewal-info', { atOnce: 2 });
+
 /** Enqueues the job for each of these certificates, for after the commit, in the lane of its authority. */
 export async function enqueueRenewalInfo(
   tx: Tx,
@@ -30,7 +33,7 @@ export async function enqueueRenewalInfo(
     tx,
     certificates.map(({ id, authorityId }) => ({
       data: { certificateId: id },
-      lane: authorityLane.of(authorityId ?? 0),
+      lane: renewalInfoLane.of(authorityId ?? 0),
     })),
   );
 }
@@ -94,8 +97,10 @@ export class RenewalInfoJob implements OnModuleInit {
     await this.db.write((tx) =>
       this.certificates.change(tx, id, async (certificate) => {
         const known = await this.infos.find(tx, id);
-        const suggested = info && suggestionOf(info, known, certificate, this.clock.now());
-        const afterS = Math.min(Math.max(info?.retryAfterS ?? latestS, soonestS), latestS);
+        const suggested = info && suggestionOf(info, known, certificate);
+        const leastS = Math.min(Math.max(info?.retryAfterS ?? latestS, soonestS), latestS);
+        // What was imported together does not stay together.
+        const afterS = leastS * (1 + Math.random() / 10);
         await this.infos.store(tx, id, suggested, this.inSeconds(afterS));
         await this.planning.planRenewal(tx, certificate);
       }),

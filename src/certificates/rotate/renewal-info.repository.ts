@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { setBackTimes, type StepBack } from '../../jobs/step-back.js';
 import type { Tx } from '../../platform/db/database.js';
+import type { Certificate } from '../certificate.entity.js';
 
 /**
  * The renewal window that a CA suggests (RFC 9773 §4.2). `suggestedAt`: the moment chosen in it; `lastAt`: from when on
@@ -14,16 +15,30 @@ export interface SuggestedRenewal {
   explanationUrl: string | null;
 }
 
+/** A certificate, and its authority as it is about to be stored. */
+type Watched = Pick<Certificate, 'id' | 'authorityId'>;
+
 /** Every query on renewal information: the windows that CAs suggest, and when each CA is asked again. */
 @Injectable()
 export class RenewalInfoRepository {
-  /** From now on the CAs are asked when to renew these certificates. */
-  async watch(tx: Tx, certificateIds: readonly number[], now: Date): Promise<void> {
-    if (certificateIds.length === 0) return;
+  /**
+   * From now on the CAs that are elsewhere are asked when to renew these certificates: at once about a single one, and
+   * within a day about many, which may be a small part of a large import.
+   */
+  async watch(tx: Tx, certificates: readonly Watched[], now: Date): Promise<void> {
+    if (certificates.length === 0) return;
     await tx.query(
-      `insert into renewal_info (certificate_id, ask_at) select id, $2 from unnest($1::int[]) as n(id)
-       on conflict do nothing`,
-      [certificateIds, now],
+      `insert into renewal_info (certificate_id, ask_at)
+       select c.id, $3::timestamptz + random() * $4 * interval '1 second'
+       from unnest($1::int[], $2::int[]) as c(id, authority_id)
+       join authority a on a.id = c.authority_id and a.key_id is null
+       on conflict (certificate_id) do update set ask_at = excluded.ask_at where renewal_info.ask_at is null`,
+      [
+        certificates.map(({ id }) => id),
+        certificates.map(({ authorityId }) => authorityId),
+        now,
+        certificates.length === 1 ? 0 : 86_400,
+      ],
     );
   }
 

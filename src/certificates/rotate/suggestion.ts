@@ -14,7 +14,6 @@ export function suggestionOf(
   { windowStart, windowEnd, explanationUrl: url }: Pick<RenewalInfo, 'windowStart' | 'windowEnd' | 'explanationUrl'>,
   known: SuggestedRenewal | null,
   certificate: Pick<Certificate, 'notBefore' | 'notAfter'>,
-  now: Date,
 ): SuggestedRenewal | null {
   const lengthMs = windowEnd.getTime() - windowStart.getTime();
   const explanationUrl = url ?? null;
@@ -22,7 +21,7 @@ export function suggestionOf(
   if (known?.windowStart.getTime() === windowStart.getTime() && known.windowEnd.getTime() === windowEnd.getTime())
     return { ...known, explanationUrl };
   const suggestedAt = new Date(windowStart.getTime() + Math.random() * lengthMs);
-  const isDeadline = known !== null || windowEnd <= now || isEarly(windowEnd, certificate);
+  const isDeadline = known !== null || isEarly(windowEnd, certificate);
   const lastMs = Math.min(lengthMs * lastPart.share, lastPart.mostMs) * (1 - Math.random() / 2);
   const lastAt = new Date(Math.max(suggestedAt.getTime(), windowEnd.getTime() - lastMs));
   return { windowStart, windowEnd, suggestedAt, lastAt: isDeadline ? lastAt : null, explanationUrl };
@@ -30,8 +29,8 @@ export function suggestionOf(
 
 /**
  * True for a window that ends in the first half of the lifetime. The usual one is in the second half: a renewal that is
- * due in it is early enough to wait for the next maintenance window. A CA that is about to revoke suggests an earlier
- * window, changes the one that it has suggested, or suggests one that is over (RFC 9773 §4.2: renew now).
+ * due in it is early enough to wait for the next maintenance window, also when it is over before the CA is first asked,
+ * as after an import. A CA that is about to revoke suggests an earlier window, or another one than before.
  */
 function isEarly(windowEnd: Date, { notBefore, notAfter }: Pick<Certificate, 'notBefore' | 'notAfter'>): boolean {
   return windowEnd.getTime() < (notBefore.getTime() + notAfter.getTime()) / 2;
