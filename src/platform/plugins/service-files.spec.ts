@@ -12,6 +12,8 @@ const SERVICE_FILES = JSON.stringify({
   'https://kubernetes.default.svc': { token, ca },
   'https://vault.example.com:8200/base/': { token },
   'https://ca.example.com': { ca },
+  'https://both.example.com/one': { token },
+  'https://both.example.com/two': { ca },
 });
 const files = new ServiceFiles(loadConfig({ SERVICE_FILES }));
 
@@ -42,6 +44,15 @@ describe('SERVICE_FILES', () => {
     expect(await files.caFor('https://kubernetes.default.svc/api/v1')).toBe('PEM');
     expect(await files.caFor(new URL('https://vault.example.com:8200/base/v1'))).toBeUndefined();
     expect(await files.caFor('https://other.example')).toBeUndefined();
+  });
+
+  it('give the CAs of an origin of which another path has a token alone', async () => {
+    writeFileSync(ca, 'PEM');
+    expect(await files.caFor('https://both.example.com/one')).toBe('PEM');
+  });
+
+  it.each(['/acme/order/1', '', 'https://'])('give no CAs to %j, which is no address', async (address) => {
+    expect(await files.caFor(address)).toBeUndefined();
   });
 
   it.each(['', 'two words', 'a\nb', 'a\0b'])('say that %j is no token, and do not repeat it', async (text) => {

@@ -24,11 +24,17 @@ export class ServiceFiles {
     throw new PluginError('misconfigured', `The file ${files.token} of SERVICE_FILES holds no token.`);
   }
 
-  /** The CAs that alone are trusted at the origin of this address, in PEM; undefined: as otherwise. */
+  /**
+   * The CAs that alone are trusted at the origin of this address, in PEM; undefined: as otherwise. What is no address
+   * has none: who asks finds out by calling it.
+   */
   async caFor(address: URL | string): Promise<string | undefined> {
+    if (!URL.canParse(String(address))) return undefined;
     const { origin } = new URL(address);
-    const [, files] = Object.entries(this.services).find(([own]) => new URL(own).origin === origin) ?? [];
-    return files?.ca === undefined ? undefined : contentOf(files.ca);
+    const found = Object.entries(this.services).find(
+      ([own, { ca }]) => ca !== undefined && new URL(own).origin === origin,
+    );
+    return found?.[1].ca === undefined ? undefined : contentOf(found[1].ca);
   }
 }
 

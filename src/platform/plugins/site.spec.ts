@@ -71,6 +71,11 @@ describe('PluginSite', () => {
     expect(await its.tokenFor('https://other.example.com')).toBeNull();
   });
 
+  it('says of an address that is none that it is none', async () => {
+    const its = site.forCall(running);
+    await expect(its.fetch('/order/1')).rejects.toMatchObject({ fault: 'misconfigured' });
+  });
+
   it('protects its own data and gives guarded agents', () => {
     expect(site.protectedPaths).toEqual([resolve(folder)]);
     expect(site.agentFor(new URL('https://x'))).toBe(agents.for(new URL('https://x')));
