@@ -118,10 +118,14 @@ export class Notice {
     this.faultDetail = null;
   }
 
-  /** Not sent before `until`, for this reason. */
+  /**
+   * Not sent before `until`, for this reason. What waits because of a person, for days perhaps, is not refused
+   * meanwhile. Quiet hours and digests return every day: between them the refusals would never last long enough.
+   */
   wait({ until, hold }: NoticeWait): void {
     this.hold = hold;
     this.nextAttemptAt = until;
+    if (hold === 'paused' || hold === 'acknowledged') this.refusedSince = null;
     if (this.attempts === 0) this.claimedBy = null;
   }
 
