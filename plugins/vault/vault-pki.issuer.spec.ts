@@ -50,6 +50,15 @@ describe('with a token', () =>
   describeFaults({ ...bench, options: byToken, wrong: { token: 's.WrongToken' }, expire: undefined }));
 
 describe('vault-pki', () => {
+  it.each(['authMount', 'namespace', 'mount', 'role', 'issuer'])('lets %s lead to no other path', (option) => {
+    for (const path of ['.', '..']) expect(() => options({ [option]: path })).toThrow('must not');
+    expect(options({ [option]: '..a' })).toMatchObject({ [option]: '..a' });
+  });
+
+  it('sends the token of the operator to no path outside the auth methods', () => {
+    expect(() => options({ authMount: '../../../hook' })).toThrow('must not hold');
+  });
+
   it('asks for the names as parameters too, and for a minute less than the validity', async () => {
     await ordering(options(), ['www.example.com', 'example.com', 'a@example.com']);
     const { ttl, ...body } = fake.kept[0]?.body ?? {};

@@ -7,7 +7,8 @@ import { vaultAccess, vaultPath } from './vault.options.js';
 const segment = z
   .string()
   .max(255)
-  .regex(/^[\w.-]+$/, 'must consist of letters, digits, dots, hyphens and underscores');
+  .regex(/^[\w.-]+$/, 'must consist of letters, digits, dots, hyphens and underscores')
+  .refine((name) => !/^\.+$/.test(name), 'must not be "." or ".."');
 
 export const options = z.strictObject({
   ...vaultAccess,
