@@ -20,6 +20,8 @@ export interface FileContent {
   keys: KeyObject[];
   /** PEM keys that are encrypted, which are not read. */
   lockedKeys: number;
+  /** The passphrase that opened a PKCS#12 file; null for any other file. */
+  openedBy: string | null;
   faults: string[];
 }
 
@@ -49,11 +51,12 @@ export async function contentOf(
   passphrases: readonly string[],
   effort: Effort = { left: mostIterations },
 ): Promise<FileContent> {
-  const content: FileContent = { certificates: [], keys: [], lockedKeys: 0, faults: [] };
+  const content: FileContent = { certificates: [], keys: [], lockedKeys: 0, openedBy: null, faults: [] };
   const extension = extensionOf(path);
   try {
     if (storeFiles.includes(extension)) {
-      const { certificatesPem, privateKeys } = await storeContent(bytes, passphrases, effort);
+      const { certificatesPem, privateKeys, openedBy } = await storeContent(bytes, passphrases, effort);
+      content.openedBy = openedBy;
       for (const pem of certificatesPem) read(content, pem);
       content.keys.push(...privateKeys);
     } else if (bytes.includes('-----BEGIN')) readPem(content, bytes.toString('latin1'));
@@ -72,13 +75,19 @@ export function extensionOf(path: string): string {
 }
 
 /** A trust store without a passphrase is opened with the empty one. */
-async function storeContent(bytes: Buffer, passphrases: readonly string[], effort: Effort): Promise<StoreContent> {
-  if (isJks(bytes)) return readJks(bytes, passphrases);
+async function storeContent(
+  bytes: Buffer,
+  passphrases: readonly string[],
+  effort: Effort,
+): Promise<StoreContent & Pick<FileContent, 'openedBy'>> {
+  if (isJks(bytes)) return { ...readJks(bytes, passphrases), openedBy: null };
   let fault: unknown;
-  for (const passphrase of [...passphrases, '']) {
+  for (const passphrase of new Set([...passphrases, ''])) {
     try {
-      return await openPkcs12(bytes, passphrase, effort);
+      return { ...(await openPkcs12(bytes, passphrase, effort)), openedBy: passphrase };
     } catch (error) {
+      // No other passphrase could be tried: that the first does not open the file would mislead.
+      if (effort.left < 0) throw error;
       fault ??= error;
     }
   }

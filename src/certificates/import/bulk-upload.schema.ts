@@ -5,6 +5,10 @@ import { Care } from '../issue/issue.schema.js';
 
 /** The maximum number of certificates in one request. */
 export const mostAtOnce = 200;
+/** Certificates of one request, those of CAs included: each may be the issuer of each. */
+export const mostRead = 500;
+/** Iterations of key derivation in one request: what 200 files that this program writes take, and then some. */
+export const mostIterations = 100_000_000;
 
 /** What all certificates of a bulk upload have in common. */
 export const BulkCare = {
@@ -31,18 +35,23 @@ export const BulkUploadRequest = z
       writeOnly: true,
       description: 'A ZIP archive of PEM, DER, PKCS#7, PKCS#12 and JKS files, in base64.',
     }),
-    passphrases: z
-      .array(z.string().max(128))
-      .max(16)
-      .default([])
-      .meta({ writeOnly: true, description: 'Tried on every PKCS#12 and JKS file.' }),
+    passphrases: z.array(z.string().max(128)).max(16).default([]).meta({
+      writeOnly: true,
+      description: 'Tried on every PKCS#12 and JKS file, for PKCS#12 the one that opened the last file first.',
+    }),
     dryRun: z.boolean().default(false).meta({ description: 'Only check what would be imported.' }),
   })
   .refine(({ pem, zip }) => (pem === undefined) !== (zip === undefined), {
     message: 'Give either pem or zip.',
     path: ['pem'],
   })
-  .meta({ id: 'BulkUploadRequest' });
+  .meta({
+    id: 'BulkUploadRequest',
+    description:
+      `At most ${mostAtOnce} certificates, and ${mostRead} with those of CAs. PKCS#12 files together may take ` +
+      `${mostIterations / 1e6} million iterations of key derivation, over all passphrases that are tried on them; the ` +
+      'files after that fail.',
+  });
 export type BulkUploadRequest = z.output<typeof BulkUploadRequest>;
 
 const Item = z

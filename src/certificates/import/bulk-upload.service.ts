@@ -15,16 +15,14 @@ import {
   type BulkUploadRequest,
   type BulkUploadView,
   mostAtOnce,
+  mostIterations,
+  mostRead,
 } from './bulk-upload.schema.js';
 import { type MatchedCertificate, type MatchedFiles, matchFiles } from './matched-files.js';
 import { UploadRequest } from './upload.schema.js';
 import { UploadService } from './upload.service.js';
 
 const longestPath = 500;
-/** Certificates of one request, those of CAs included: each may be the issuer of each. */
-const mostRead = 500;
-/** Iterations of key derivation in one request: what 200 files that this program writes take, and then some. */
-const mostIterations = 100_000_000;
 
 /** Imports many certificates at once, each in its own transaction: one that fails does not stop the others. */
 @Injectable()

@@ -27,7 +27,8 @@ export interface MatchedFiles {
  * Reads files, in any of the formats of `contentOf`, and matches certificates with keys and chains over all of them. A
  * CA certificate is imported only if its key is present and it issued none of the others, because many self-signed
  * server certificates are marked as CA. Reads one file at a time and keeps none of them. `demandFew` is called with the
- * number of different certificates so far and may throw; `effort` is for all files together.
+ * number of different certificates so far and may throw; `effort` is for all files together. The passphrase that opened
+ * the last PKCS#12 file is tried first on the next one.
  */
 export async function matchFiles(
   files: Iterable<NamedFile> | AsyncIterable<NamedFile>,
@@ -37,10 +38,13 @@ export async function matchFiles(
   const found: MatchedFiles = { certificates: [], authorities: [], faults: [] };
   const known = new Map<string, { leaf: ParsedCertificate; path: string }>();
   const keys = new Map<string, KeyObject>();
+  let inOrder = passphrases;
   for await (const file of files) {
     // A file may have thousands of certificates: others are answered between two files.
     await setImmediate();
-    const content = await contentOf(file, passphrases, effort);
+    const content = await contentOf(file, inOrder, effort);
+    // Files that were made together have the same passphrase, and every other one costs a key derivation.
+    if (content.openedBy !== null) inOrder = [...new Set([content.openedBy, ...passphrases])];
     for (const leaf of content.certificates)
       if (!known.has(leaf.fingerprintSha256)) known.set(leaf.fingerprintSha256, { leaf, path: file.path });
     demandFew?.(known.size);
