@@ -100,7 +100,7 @@ describe('the source of endpoints in AWS', () => {
     expect(found.filter((one) => one.kind === 'trouble')).toEqual([
       {
         kind: 'trouble',
-        location: `${balancer.replace('loadbalancer', 'listener')}/hidden/2b`,
+        location: `${balancer.replace('loadbalancer', 'listener')}/hidden/2b/`,
         detail: expect.stringContaining('not authorized to perform: DescribeListeners'),
       },
     ]);

@@ -90,27 +90,32 @@ export const awsEndpoints = defineSource({
 function partsOf(o: EndpointOptions, held: HeldCertificates, ctx: PluginContext): SourcePart[] {
   const has = (service: EndpointOptions['services'][number]): boolean => o.services.includes(service);
   const of = (region: string) => ({ ...o, region, waitsWhenThrottled: true });
+  const cloudFront = `arn:${partitionOf(homeOf(o))}:cloudfront:`;
   const inRegions = [...new Set(o.regions)].flatMap((region): SourcePart[] => {
-    const elb = `arn:${partitionOf(region)}:elasticloadbalancing:${region}:`;
+    const elb = `arn:${partitionOf(region)}:elasticloadbalancing:`;
+    const usersExcept = [...(has('elb') ? [elb] : []), ...(has('cloudfront') ? [cloudFront] : [])];
     return [
       ...(has('acm')
         ? [
             {
               location: `arn:${partitionOf(region)}:acm:${region}:`,
-              finds: () => acmFinds(new AcmCertificates(of(region), ctx), { services: o.services, held }, ctx),
+              usersExcept,
+              finds: () => acmFinds(new AcmCertificates(of(region), ctx), { usersExcept, held }, ctx),
             },
           ]
         : []),
       ...(has('elb')
         ? [
-            { location: elb, finds: () => listenerFinds(of(region), held, ctx) },
+            { location: `${elb}${region}:`, finds: () => listenerFinds(of(region), held, ctx) },
             { location: `${region}/`, finds: () => classicFinds(of(region), held, ctx) },
           ]
         : []),
     ];
   });
-  const location = `arn:${partitionOf(homeOf(o))}:cloudfront:`;
-  const global = { location, finds: () => distributionFinds(new Distributions(of(cloudFrontRegion), ctx), held, ctx) };
+  const global = {
+    location: cloudFront,
+    finds: () => distributionFinds(new Distributions(of(cloudFrontRegion), ctx), held, ctx),
+  };
   return has('cloudfront') ? [...inRegions, global] : inRegions;
 }
 

@@ -1,6 +1,7 @@
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import type { Found, FoundEndpoint } from '../../src/plugin-api/source.js';
+import type { SourcePart } from '../../src/plugin-api/source-parts.js';
 import type { AcmCertificates, ListedAcm } from './acm.client.js';
 import type { AwsAccess } from './aws-credentials.js';
 import type { Distributions } from './cloudfront.client.js';
@@ -14,34 +15,34 @@ const old = /^Protocol-(?:SSL|TLSv1(?:\.1)?$)|RC4|DES-CBC|NULL|EXP-|MD5/;
 /** What of a service names the certificate that it serves. */
 type Served = Pick<FoundEndpoint, 'externalId' | 'port' | 'name' | 'dnsName' | 'type'> & Partial<FoundEndpoint>;
 
-/** The certificates of a region, and what uses them. The `services` are read themselves. */
+/** The certificates of a region, and what uses them; `usersExcept` as in FoundTrouble. */
 export async function* acmFinds(
   acm: AcmCertificates,
-  reading: { services: readonly string[]; held: HeldCertificates },
+  reading: { usersExcept: readonly string[]; held: HeldCertificates },
   ctx: PluginContext,
 ): AsyncGenerator<Found> {
-  for await (const listed of acm.list()) yield* one(listed.arn, () => acmFind(acm, listed, reading), ctx);
+  const { usersExcept } = reading;
+  for await (const listed of acm.list())
+    yield* one({ location: listed.arn, usersExcept }, () => acmFind(acm, listed, reading), ctx);
 }
 
 async function acmFind(
   acm: AcmCertificates,
   { arn, domainName, isInUse }: ListedAcm,
-  { services, held }: { services: readonly string[]; held: HeldCertificates },
+  { usersExcept, held }: { usersExcept: readonly string[]; held: HeldCertificates },
 ): Promise<Found[]> {
   const chainPem = await held.chainOf(arn);
   // Deleted since the listing.
   if (chainPem.length === 0) return [];
   const users = isInUse ? await acm.usersOf(arn) : [];
-  const others = users.map((user) => ({ user, type: user.split(':')[2] ?? '' })).filter(({ type }) => !isRead(type));
+  const others = users.filter((user) => !usersExcept.some((start) => user.startsWith(start)));
   return [
     { kind: 'certificate', location: arn, externalId: arn, chainPem },
-    ...others.map(({ user, type }) =>
-      endpoint({ externalId: `${user} ${arn}`, port: httpsPort, name: user, dnsName: domainName, type, chainPem }),
-    ),
+    ...others.map((user) => {
+      const served = { port: httpsPort, name: user, dnsName: domainName, type: user.split(':')[2] ?? '' };
+      return endpoint({ externalId: `${user} ${arn}`, ...served, chainPem });
+    }),
   ];
-  function isRead(type: string): boolean {
-    return services.includes({ elasticloadbalancing: 'elb' }[type] ?? type);
-  }
 }
 
 /** The TLS listeners of application and network load balancers, once for each certificate. */
@@ -79,7 +80,7 @@ export async function* listenerFinds(
   };
   for await (const balancer of balancers.list())
     yield* one(
-      balancer.id.replace(':loadbalancer/', ':listener/'),
+      { location: `${balancer.id.replace(':loadbalancer/', ':listener/')}/` },
       async () => {
         const found: Found[] = [];
         for (const listener of await balancers.listenersOf(balancer.id))
@@ -104,7 +105,7 @@ export async function* classicFinds(
       policies: [first = ''],
     } of listeners)
       yield* one(
-        `${access.region}/${name}`,
+        { location: `${access.region}/${name}` },
         async () => {
           const accepted = first === '' ? [] : await balancers.acceptedBy(name, first);
           const chainPem = await held.chainOf(certificateArn);
@@ -125,7 +126,7 @@ export async function* distributionFinds(
 ): AsyncGenerator<Found> {
   for await (const { id, arn, dnsName, aliases, certificateArn, iamId = '', policy: name } of distributions.list())
     yield* one(
-      arn,
+      { location: arn },
       async () => {
         const certificate = certificateArn ?? (await held.arnOfId(iamId));
         const chainPem = certificate === undefined ? [] : await held.chainOf(certificate);
@@ -146,12 +147,16 @@ function policy(name: string, accepted: readonly string[]): FoundEndpoint['polic
 }
 
 /** One item of a list. A right may be missing for it alone; if the service is unavailable, the rest is unknown too. */
-async function* one(location: string, finds: () => Promise<Found[]>, ctx: PluginContext): AsyncGenerator<Found> {
+async function* one(
+  item: Omit<SourcePart, 'finds'>,
+  finds: () => Promise<Found[]>,
+  ctx: PluginContext,
+): AsyncGenerator<Found> {
   try {
     yield* await finds();
   } catch (error) {
     ctx.signal.throwIfAborted();
     if (!(error instanceof PluginError) || error.fault === 'unavailable') throw error;
-    yield { kind: 'trouble', location, detail: error.detail };
+    yield { kind: 'trouble', ...item, detail: error.detail };
   }
 }

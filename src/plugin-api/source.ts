@@ -51,8 +51,9 @@ export interface EndpointCipher {
 }
 
 /**
- * A part of a source that could not be read; the scan goes on. Nothing is concluded about certificates whose location,
- * and endpoints whose `externalId`, begins with `location` or has it after a space.
+ * What of a source could not be read; the scan goes on. Nothing is concluded about certificates whose location, and
+ * endpoints whose `externalId`, is there. `location` ends with `/` or `:` when it is a part with all that begins so.
+ * Otherwise it is one thing, with what is `location#n` or `location (…)`, as others in the same file or server.
  */
 export interface FoundTrouble {
   kind: 'trouble';
@@ -60,6 +61,11 @@ export interface FoundTrouble {
   detail: string;
   /** True when the server at `location` was asked and showed no certificate: it counts as not found. */
   unanswered?: boolean;
+  /**
+   * Given when this part also reports, as `user thing`, what uses the things in it: those endpoints are unread too,
+   * unless their `externalId` begins with one of these, which other parts report.
+   */
+  usersExcept?: readonly string[];
 }
 
 /**

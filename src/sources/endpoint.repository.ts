@@ -9,6 +9,7 @@ import type { Page, PageQuery } from '../platform/http/page.js';
 import { Problem } from '../platform/http/problem.js';
 import type { FoundTrouble } from '../plugin-api/source.js';
 import { Endpoint } from './endpoint.entity.js';
+import { isPartOf, parameterOf, type UnreadPart, unreadParts } from './unread-part.js';
 
 /** The columns of an endpoint that a source reports. Its key is (external id, port). */
 export type SeenEndpoint = Omit<
@@ -73,14 +74,6 @@ function activeAt(before: Date, now: Date): string {
 export function isActive({ lastSeenAt, staleSince, pollS }: EndpointName, before: Date, now: Date): boolean {
   if (staleSince !== null) return false;
   return new Date(lastSeenAt).getTime() >= Math.min(before.getTime(), now.getTime() - pollS * 3000);
-}
-
-/**
- * SQL: whether a location or an external id is in the part of a source that a trouble names: it begins with the part,
- * or has it after a space.
- */
-export function isPartOf(column: string, part: string): string {
-  return `(starts_with(${column}, ${part}) or strpos(${column}, ' ' || ${part}) > 0)`;
 }
 
 /** The arguments of SQL's `json_build_object` that make an `EndpointName`, from these row aliases. */
@@ -262,12 +255,13 @@ export class EndpointRepository {
   async miss(
     tx: Tx,
     { sourceId, syncId }: { sourceId: number; syncId: number },
-    { location, detail, unanswered = false }: Pick<FoundTrouble, 'location' | 'detail' | 'unanswered'>,
+    { detail, unanswered = false, ...part }: UnreadPart & Pick<FoundTrouble, 'detail' | 'unanswered'>,
   ): Promise<void> {
     await tx.query(
-      `update endpoint set fault_detail = $4, unread_sync_id = case when $5 then unread_sync_id else $2 end
-       where source_id = $1 and sync_id is distinct from $2 and ${isPartOf('external_id', '$3')}`,
-      [sourceId, syncId, location, detail, unanswered],
+      `update endpoint e set fault_detail = $4, unread_sync_id = case when $5 then unread_sync_id else $2 end
+       from ${unreadParts('$3', 'w')}
+       where source_id = $1 and sync_id is distinct from $2 and ${isPartOf('e.external_id', 'w')}`,
+      [sourceId, syncId, parameterOf([part]), detail, unanswered],
     );
   }
 

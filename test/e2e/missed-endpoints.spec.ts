@@ -88,6 +88,20 @@ describe('endpoints in a part of the source that cannot be read', () => {
       expect(await refused(id, /ListCertificates/)).toMatchObject({ state: 'done', troubles: 1 });
     expect(await staleOf(id)).toEqual([]);
   });
+
+  it('are missed when they are in a part that was read, though a part that was not names their certificate', async () => {
+    const further = `arn:aws:acm:${awsRegion}:${awsAccount}:certificate/two`;
+    aws.certificates.set(further, aws.certificates.get(held) ?? expect.fail());
+    aws.listenerCertificates.push({ arn: further, isDefault: false });
+    const id = await sourceOf(['acm', 'elb']);
+    await synced(id);
+    expect((await endpointsOf(id)).map(({ name }) => name)).toEqual([api, 'plain', 'web', 'web']);
+    aws.listenerCertificates.pop();
+    for (let n = 0; n < 2; n += 1)
+      expect(await refused(id, /ListCertificates/)).toMatchObject({ state: 'done', troubles: 1 });
+    expect(await staleOf(id)).toEqual(['web']);
+    aws.certificates.delete(further);
+  });
 });
 
 describe('an endpoint that a scan misses', () => {

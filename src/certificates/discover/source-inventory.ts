@@ -30,11 +30,7 @@ export class SourceInventory {
     const { links, endpoints, unread, unstored } = seen;
     const key = { sourceId: source.id, syncId: id };
     await this.links.see(tx, key, links, now);
-    await this.links.keep(
-      tx,
-      key,
-      [...unread.filter(({ unanswered = false }) => !unanswered), ...unstored].map(({ location }) => location),
-    );
+    await this.links.keep(tx, key, [...unread.filter(({ unanswered = false }) => !unanswered), ...unstored]);
     await this.endpoints.see(tx, key, endpoints, now);
     for (const trouble of unread) await this.endpoints.miss(tx, key, trouble);
     await this.deliveries.note(tx, source, links, now);

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../../platform/db/database.js';
-import { isPartOf } from '../../sources/endpoint.repository.js';
+import { isPartOf, parameterOf, type UnreadPart, unreadParts } from '../../sources/unread-part.js';
 
 /** A certificate at a location of a source. */
 export interface SourceLink {
@@ -72,13 +72,13 @@ export class SourceLinkRepository {
   async keep(
     tx: Tx,
     { sourceId, syncId }: { sourceId: number; syncId: number },
-    locations: readonly string[],
+    parts: readonly UnreadPart[],
   ): Promise<void> {
-    if (locations.length === 0) return;
+    if (parts.length === 0) return;
     await tx.query(
-      `update source_certificate l set sync_id = $2 from unnest($3::text[]) as w(location)
-        where l.source_id = $1 and ${isPartOf('l.location', 'w.location')}`,
-      [sourceId, syncId, locations],
+      `update source_certificate l set sync_id = $2 from ${unreadParts('$3', 'w')}
+        where l.source_id = $1 and ${isPartOf('l.location', 'w')}`,
+      [sourceId, syncId, parameterOf(parts)],
     );
   }
 
