@@ -621,17 +621,21 @@ describe('a CA that suggests when to renew (ARI)', () => {
 
   it('and then another time is followed although no maintenance window opens before the end of that', async () => {
     issuer.deliver();
-    const at = program.clock.now().getTime();
-    const weekday = new Date(at + 3 * dayMs).toLocaleDateString('en', { weekday: 'short', timeZone: 'UTC' });
-    const windows = [{ weekdays: [weekday.toLowerCase()], from: '10:00', to: '10:30' }];
+    // The CA has the real time.
+    const [at, signedAt] = [program.clock.now().getTime(), Date.now()];
+    const weekdayAt = (ms: number): string =>
+      new Date(ms).toLocaleDateString('en', { weekday: 'short', timeZone: 'UTC' }).toLowerCase();
+    const suggested = [at, at + dayMs, ...[60, 61, 62].map((days) => signedAt + days * dayMs)].map(weekdayAt);
+    const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'].filter((day) => !suggested.includes(day));
+    const windows = [{ weekdays: weekdays.slice(0, 1), from: '10:00', to: '10:30' }];
     const policy = { name: 'once a week', days: 10, maintenance: { timeZone: 'UTC', windows } };
     await program.ok('POST', '/policies', policy);
-    const span = (from: number, to: number) => ({
-      windowStart: new Date(at + from * dayMs),
-      windowEnd: new Date(at + to * dayMs),
+    const span = (since: number, from: number, to: number) => ({
+      windowStart: new Date(since + from * dayMs),
+      windowEnd: new Date(since + to * dayMs),
       retryAfterS: 60,
     });
-    issuer.renewalInfo = span(60, 62);
+    issuer.renewalInfo = span(signedAt, 60, 62);
     const { body } = await ask('pending', 'held.example.com', {
       validityDays: 90,
       rotation: true,
@@ -646,9 +650,20 @@ describe('a CA that suggests when to renew (ARI)', () => {
     // A usual window: the next maintenance window is early enough, also after the end.
     const usual = await planned(({ suggested }) => suggested !== null);
     expect(usual).toMatchObject({ reason: 'ca-window', text: expect.stringContaining('next maintenance window') });
-    issuer.renewalInfo = span(0, 1);
-    program.clock.advance(120_000);
-    const plan = await planned(({ reason }) => reason === 'emergency');
+    let days = 1;
+    const suggest = (): void => {
+      issuer.renewalInfo = span(at, 0, days);
+      program.clock.advance(120_000);
+    };
+    suggest();
+    const plan = await planned(({ reason, at: begins }) => {
+      // The random moment is in the last part of the window, which is waited for anyhow: the CA suggests another one.
+      if (reason === 'ca-window' && Date.parse(begins) < at + dayMs) {
+        days -= 0.01;
+        suggest();
+      }
+      return reason === 'emergency';
+    });
     expect(plan.text).toMatch(/No maintenance window opens before the renewal window that the CA suggests is about to/);
     expect(plan.hold).toMatchObject({ kind: 'window', until: plan.at });
     expect(plan.explanation.join(' ')).toContain('nothing holds it any more: the renewal window that the CA suggests');
