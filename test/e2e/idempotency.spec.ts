@@ -19,7 +19,7 @@ const makeNothing: ReadonlySet<string> = new Set(
     '/certificates/:id/restore /certificates/:id/update/owner /certificates/:id/update/switches',
     '/channels/:id/test /destinations/:id/test /dns_providers/:id/test /notifications/:id/test /sources/:id/test',
     '/certificates/:id/verify /deliveries/:id/check /deliveries/:id/retry /jobs/:id/replay /jobs/replay',
-    '/notices/:id/retry /tasks/:task/run /sources/:id/clean /sources/:id/sync /verify',
+    '/notices/:id/retry /profiles/:id/preview /tasks/:task/run /sources/:id/clean /sources/:id/sync /verify',
     '/pki/ocsp /pki/ocsp*',
     '/pending_certificates/:id/accept /pending_certificates/:id/reject /pending_certificates/:id/upload',
   ].flatMap((paths) => paths.split(' ').map((path) => `post ${path}`)),
