@@ -15,9 +15,13 @@ const readsSecret: ReadonlySet<string> = new Set([
   'get /pending_certificates/:id/key',
   'get /roles/:id/credentials',
 ]);
-/** As they are asked here: an export without the key, what a clean-up would do, and a verification of anything. */
+/**
+ * As they are asked here: an export without the key, what a clean-up or other rules would do, and a verification of
+ * anything.
+ */
 const touchesNothing: ReadonlySet<string> = new Set([
   'post /certificates/:id/export',
+  'post /profiles/:id/preview',
   'post /sources/:id/clean',
   'post /verify',
 ]);
