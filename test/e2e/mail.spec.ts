@@ -215,6 +215,11 @@ describe('a program without a mail server', () => {
           }),
         ),
       );
+      // A certificate with which a job is still busy would be warned of in a second mail.
+      await eventually(
+        async () =>
+          (await kept.database.source.query(`select from outbox where state = 'due' and run_at <= now()`)).length === 0,
+      );
       clock.advance(89 * dayMs);
       // After so long, that the CRL is overdue may be told before it is made.
       const mailsToJoe = async () =>
