@@ -12,6 +12,13 @@ interface JobQueue {
 /** Refs of one job that wait in Redis at most. The others wait in the outbox, so that a flush of Redis loses few. */
 const longestQueue = 200;
 const longestReconnectDelayMs = 2_000;
+/** A finished job leaves nothing behind: Bull ignores a new one with the id of one that it knows. */
+const leavesNothing = { removeOnComplete: true, removeOnFail: true } as const;
+/**
+ * Deletes a job without data: Redis was flushed after a worker had taken it, and Bull has stored when that was. Bull
+ * would take it for a job that waits, which would never run.
+ */
+const deleteRemains = `if redis.call('hexists', KEYS[1], 'data') == 0 then redis.call('del', KEYS[1]) end`;
 
 /**
  * The queue on Redis, with one Bull queue for each job: in a shared one Bull adds up the concurrency of all jobs, and
@@ -54,7 +61,12 @@ export class BullQueue implements Queue {
 
   async add(refs: readonly JobRef[]): Promise<void> {
     // One by one (ioredis pipelines them), because Bull's addBulk() does not report what Redis refused.
-    const added = refs.map((ref) => this.queueOf(ref).bull.add(ref, { jobId: `${ref.id}-${ref.attempt}` }));
+    const added = refs.map(async (ref) => {
+      const { bull } = this.queueOf(ref);
+      const jobId = `${ref.id}-${ref.attempt}`;
+      await bull.client.eval(deleteRemains, 1, bull.toKey(jobId));
+      await bull.add(ref, { jobId });
+    });
     await within(this.times.redisTimeoutMs, Promise.all(added));
   }
 
@@ -89,7 +101,7 @@ export class BullQueue implements Queue {
     const bull = new Bull<JobRef>(job, {
       prefix: 'perennial',
       createClient: (type) => (type === 'client' ? client : type === 'subscriber' ? subscriber : this.connect()),
-      defaultJobOptions: { attempts: 1, removeOnComplete: true, removeOnFail: true },
+      defaultJobOptions: { attempts: 1, ...leavesNothing },
       settings: {
         lockDuration: this.times.runLeaseS * 1000,
         // A job that a dead worker took but did not start is taken over by this check once its lock has expired.
@@ -103,7 +115,10 @@ export class BullQueue implements Queue {
   }
 
   private process({ bull, concurrency }: JobQueue, run: RunJob): void {
-    const runJob = (job: Bull.Job<JobRef>): Promise<void> => {
+    const runJob = (job: Bull.Job<Partial<JobRef>>): Promise<void> => {
+      // Redis was flushed after the job was taken: its data and options are lost, and the outbox hands it out again.
+      Object.assign(job.opts, leavesNothing);
+      if (!isWhole(job.data)) return Promise.resolve();
       const running = run(job.data).finally(() => this.runs.delete(running));
       this.runs.add(running);
       return running;
@@ -129,6 +144,10 @@ export class BullQueue implements Queue {
   private readonly report = (error: Error): void => {
     this.log.debug(`Redis or Bull: ${error.message}`);
   };
+}
+
+function isWhole(ref: Partial<JobRef>): ref is JobRef {
+  return ref.id !== undefined && ref.job !== undefined;
 }
 
 async function connected(client: Redis): Promise<void> {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
+import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { JobRun } from '../../src/jobs/job-run.entity.js';
 import { addToOutbox } from '../../src/jobs/outbox.js';
@@ -489,6 +490,23 @@ describe.skipIf(!haveRedis)('the queue when Redis fails', () => {
     await half.opened;
     await redis.flush();
     await allRan(100);
+  });
+
+  it('runs a job of which a flush has left only what Bull stores when a worker takes it', async () => {
+    await enqueueMany(1);
+    const [{ id }] = (await test.source.getRepository(OutboxEntry).find()) as [OutboxEntry];
+    const client = new Redis(redis.url);
+    const keyOf = (jobId: string): string => `perennial:${narrow.name}:${jobId}`;
+    await client.hset(keyOf(`${id}-1`), 'processedOn', 1);
+    // Taken, and flushed before its data was read.
+    await client.lpush(keyOf('wait'), 'taken-1');
+    await worker((n) => void ran.add(n));
+    await allRan(1);
+    await vi.waitFor(async () => {
+      expect(await client.exists(keyOf(`${id}-1`), keyOf('taken-1'), keyOf('wait'), keyOf('active'))).toBe(0);
+      expect(await client.exists(keyOf('failed'), keyOf('completed'))).toBe(0);
+    }, patient);
+    client.disconnect();
   });
 
   it('accepts jobs while Redis is down, also at boot, and runs them when an empty Redis answers again', async () => {
