@@ -45,7 +45,7 @@ const faults: Record<number, string> = {
 
 /** What a test cannot name yet, and why. It belongs above as soon as the reason is gone. */
 const later: Record<number, string> = {
-  33: 'Names in a CSR that no challenge proved, and orders of other accounts (UCM 2.204): there is no ACME server here.',
+  33: 'Names in a CSR that no challenge proved, orders of other accounts (UCM 2.204): there is no ACME server here.',
   34: 'External accounts and account states that one of several ways skips (UCM#112): there is no ACME server here.',
 };
 

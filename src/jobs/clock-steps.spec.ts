@@ -57,7 +57,8 @@ it('what was written before the clock was set back by three hours is due as if i
     `select
        (select until <= now() + interval '20 seconds' from lease) as lease,
        (select array_agg(minutes order by minutes) from (
-         select (extract(epoch from greatest(run_at, lease_until) - now()) / 60)::int as minutes from outbox) o) as minutes`,
+         select (extract(epoch from greatest(run_at, lease_until) - now()) / 60)::int as minutes
+         from outbox) o) as minutes`,
   );
   expect(left).toEqual({ lease: true, minutes: [-1, 0, 60] });
   expect(await due()).toBe(true);
@@ -203,7 +204,7 @@ it('a lease that is stored by the old time after the step follows it later', asy
   expect(lefts.map(({ left }) => left > 0 && left <= 20)).toEqual([true, true]);
 });
 
-it('a step that comes while leases move is not taken for seen: the stored time is that of the first reading', async () => {
+it('stores the time from which it computed a step, so that one that comes while leases move is seen', async () => {
   await test.source.query(`insert into clock_watch (seen_at) values (now() - interval '6 days')`);
   await test.source.query(`insert into lease values ('a', 'alive', now() - interval '6 days' + interval '20 seconds')`);
   await test.source.query('create table moved (at timestamptz)');

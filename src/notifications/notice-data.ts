@@ -101,8 +101,9 @@ export interface NoticeData extends Record<NoticeEvent, Setting> {
   };
   /** Revoked, and still at a destination whose plugin cannot remove it. */
   'delivery.left': Setting & { certificate: CertificateFacts; destination: string };
-  /** Its order was not fulfilled before the deadline. */
+  /** The CA refused or rejected its order, or does not know it any more. */
   'order.failed': Setting & { certificate: CertificateFacts; reason: string };
+  /** Its order was not fulfilled before the deadline. */
   'order.overdue': Setting & { certificate: CertificateFacts; reason: string };
   /** `serialHex` is of the issuer's answer, which is revoked at `deadlineAt`. */
   'order.disputed': Setting & { certificate: CertificateFacts; reason: string; deadlineAt: Date | null };

@@ -274,7 +274,8 @@ describe('what is no longer what was delivered', () => {
     const file = join(folder, 'late', 'late.example.com', 'cert.pem');
     writeFileSync(file, 'a certificate of somebody else');
     await program.database.source.query(
-      `update certificate set not_before = now() - interval '2 days', not_after = now() - interval '1 day' where id = $1`,
+      `update certificate set not_before = now() - interval '2 days', not_after = now() - interval '1 day'
+       where id = $1`,
       [certificate.id],
     );
     await check(certificate);

@@ -89,7 +89,7 @@ describe('endpoints in a part of the source that cannot be read', () => {
     expect(await staleOf(id)).toEqual([]);
   });
 
-  it('are missed when they are in a part that was read, though a part that was not names their certificate', async () => {
+  it('are missed in a part that was read, although a part that was not names their certificate', async () => {
     const further = `arn:aws:acm:${awsRegion}:${awsAccount}:certificate/two`;
     aws.certificates.set(further, aws.certificates.get(held) ?? expect.fail());
     aws.listenerCertificates.push({ arn: further, isDefault: false });

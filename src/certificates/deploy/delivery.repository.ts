@@ -306,8 +306,9 @@ export class DeliveryRepository {
     const rows = found.map(({ certificateId, location }) => ({ certificateId, location }));
     await tx.query(
       `insert into delivery (certificate_id, destination_id, state, location, delivered_at, created_at, next_attempt_at)
-       select c.id, $1, 'delivered', w.location, $3, $3, ${firstCheck('$3::timestamptz', '$4::float8')} from jsonb_to_recordset($2::jsonb) as w("certificateId" int,
-         location text) join certificate c on c.id = w."certificateId"
+       select c.id, $1, 'delivered', w.location, $3, $3, ${firstCheck('$3::timestamptz', '$4::float8')}
+       from jsonb_to_recordset($2::jsonb) as w("certificateId" int, location text)
+       join certificate c on c.id = w."certificateId"
        where c.state = 'issued' and c.sealed_key is not null and c.deleted_at is null
          and not exists (select from delivery d where d.certificate_id = c.id and d.destination_id = $1)
        order by c.id on conflict do nothing`,

@@ -84,8 +84,7 @@ export class SourceLinkRepository {
 
   /**
    * After a complete sync: counts a miss for each link that it has not seen. After two in a row the link is stale; 90
-   * days later it is deleted. Returns the ids of certificates that became stale and
-   * are nowhere else at the source.
+   * days later it is deleted. Returns the ids of certificates that became stale and are nowhere else at the source.
    */
   async noteMissed(tx: Tx, { sourceId, syncId }: { sourceId: number; syncId: number }, now: Date): Promise<number[]> {
     await tx.query(

@@ -156,12 +156,12 @@ export class CertificateStore {
   }
 }
 
-/** The name of a certificate whose first name is taken. */
 /** It was issued before it was stored here: its CA is asked when to renew it. */
 function isFromElsewhere({ row, act }: Storable): boolean {
   return row.state === 'issued' && Boolean(row.authorityId) && act.action !== 'certificate.issued';
 }
 
+/** The name of a certificate whose first name is taken. */
 function secondName({ name, serialHex, secretId }: NewRow): string {
   return serialHex ? withSerial(name, serialHex) : provisionalName(name, secretId, 'taken');
 }
